@@ -1,0 +1,171 @@
+"""One run of a command over its hosts: reporters, questions, signals, and the exit code."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+
+from dockwright import app
+from dockwright.app import Prepared, Request
+from dockwright.cli.options import HostKeys, Reach, Show
+from dockwright.cli.terminal import Terminal, interactive, password_source
+from dockwright.errors import Exit, InputError
+from dockwright.events import Event
+from dockwright.models import Host
+from dockwright.report import REPORTERS, Output, Reporter
+from dockwright.report.jsonl import JsonlReporter
+from dockwright.report.tally import HostTally, exit_code, fold
+from dockwright.runner import Stop
+from dockwright.transport import Asker, ConnectOptions, Silent, open_transport
+from dockwright.transport.target import parse_target
+
+
+class Session:
+    """Hosts, how they are reached, and where events go. Use as a context manager."""
+
+    def __init__(self, targets: Sequence[str], reach: Reach, show: Show) -> None:
+        self.implied = not targets
+        self.hosts = _unique([parse_target(target) for target in targets or ["local"]])
+        self._show = show
+        self._reach = reach
+        self._reporters: list[Reporter] = []
+        self._tallies: dict[str, HostTally] = {}
+        self._prepared: list[Prepared] = []
+        self.stop = Stop()
+        asks = interactive() and not reach.no_input
+        self.terminal = Terminal(self._paused) if asks else None
+        self._options = ConnectOptions(
+            user=reach.user,
+            identity=reach.identity,
+            jump=reach.jump,
+            known_hosts=reach.known_hosts,
+            host_keys=(reach.host_keys or (HostKeys.ASK if asks else HostKeys.STRICT)).value,
+            connect_timeout=reach.connect_timeout,
+            sudo_password_source=password_source(
+                reach.sudo_password_file, ask_now=reach.ask_sudo_password
+            ),
+        )
+
+    def __enter__(self) -> Session:
+        output = Output(
+            stream=sys.stdout,
+            hosts=tuple(host.name for host in self.hosts),
+            color=self._show.color.value,
+            quiet=self._show.quiet,
+            verbose=self._show.verbose,
+        )
+        self._reporters = [REPORTERS["jsonl" if self._show.json else "console"](output)]
+        if self._show.log is not None:
+            self._reporters.append(JsonlReporter.to_file(self._show.log))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for prepared in self._prepared:
+            prepared.close()
+        for reporter in self._reporters:
+            reporter.close()
+
+    # --- stages ---------------------------------------------------------------------------
+
+    def gather(self, request: Request) -> list[Prepared]:
+        """Facts of all hosts."""
+        return self._look(app.gather, request)
+
+    def prepare(self, request: Request) -> list[Prepared]:
+        """Plans of all hosts."""
+        return self._look(app.prepare, request)
+
+    def _look(
+        self,
+        stage: Callable[[Prepared, Request, app.Connect], Iterator[Event]],
+        request: Request,
+    ) -> list[Prepared]:
+        self._prepared = [Prepared(host=host) for host in self.hosts]
+        stages = (
+            partial(app.guarded, prepared, stage(prepared, request, self._connect))
+            for prepared in self._prepared
+        )
+        self._tell(app.interleave(stages, self._reach.forks))
+        return self._prepared
+
+    def finish(self) -> None:
+        """End a run that only looked."""
+        for prepared in self._prepared:
+            if not prepared.finished:
+                self._tell(app.finish(prepared))
+
+    def carry_out(self, request: Request) -> None:
+        """Change the hosts; Ctrl-C once stops after the running step, twice leaves at once."""
+        going = [prepared for prepared in self._prepared if not prepared.finished]
+        stages = (
+            partial(app.guarded, prepared, app.carry_out(prepared, request, self.stop))
+            for prepared in going
+        )
+        with self._interruptible():
+            self._tell(app.interleave(stages, self._reach.forks))
+
+    def exit(self) -> Exit:
+        """The exit code of the run, from its events."""
+        return exit_code(self._tallies.values(), detailed=self._show.detailed)
+
+    # --- inner ----------------------------------------------------------------------------
+
+    def _connect(self, host: Host) -> app.Transport:
+        asker: Asker = self.terminal or Silent()
+        return open_transport(host, self._options, asker)
+
+    def _tell(self, stream: Iterator[Event]) -> None:
+        for event in stream:
+            self._tallies[event.host] = fold(self._tallies.get(event.host), event)
+            for reporter in self._reporters:
+                reporter(event)
+
+    def _paused(self) -> AbstractContextManager[None]:
+        pause = (
+            getattr(self._reporters[0], "paused", nullcontext) if self._reporters else nullcontext
+        )
+        return pause()  # type: ignore[no-any-return]
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        def on_signal(number: int, _frame: object) -> None:
+            if number == signal.SIGINT and not self.stop.after_step.is_set():
+                self.stop.after_step.set()
+                with self._paused():
+                    sys.stderr.write(
+                        "stopping after the running step; Ctrl-C again leaves it running there\n"
+                    )
+            else:
+                self.stop.now.set()
+
+        before = {number: signal.signal(number, on_signal) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def operator() -> str:
+    """Who runs this, for the host's journal: ``user@controller``."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # no such entry: a container with a bare uid
+        name = f"uid {os.getuid()}"
+    return f"{name}@{socket.gethostname()}"
+
+
+def _unique(hosts: list[Host]) -> tuple[Host, ...]:
+    twins = {host.name for host in hosts if [h.name for h in hosts].count(host.name) > 1}
+    if twins:
+        raise InputError(f"named twice: {', '.join(sorted(twins))}", next_step="name it once")
+    return tuple(hosts)

@@ -1,0 +1,178 @@
+"""What happened: one schema, one line of JSON each. Console, reports and exit codes read these.
+
+Times are seconds since the epoch on the controller; durations are seconds.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, TypeAdapter
+
+from dockwright.errors import Exit
+from dockwright.models import Facts, Frozen
+from dockwright.plan import HostPlan
+
+SCHEMA = 1
+
+
+class Outcome(str, Enum):
+    """How a step ended."""
+
+    SAME = "same"
+    CHANGED = "changed"
+    VERIFIED = "verified"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class _Event(Frozen):
+    schema_version: Literal[1] = SCHEMA
+    host: str
+    at: float
+
+
+class RunStarted(_Event):
+    """A command began for a host. ``command`` is the verb, ``operator`` who typed it."""
+
+    event: Literal["run_started"] = "run_started"
+    command: str
+    playbook: str
+    version: str
+    operator: str = ""
+
+
+class HostReached(_Event):
+    """Facts are there. ``how`` tells the login and the way to root."""
+
+    event: Literal["host_reached"] = "host_reached"
+    how: str
+    facts: Facts
+    seconds: float
+
+
+class PhaseFinished(_Event):
+    """A stage before the program ended well: ``trust``, ``preflight``; ``text`` says what was seen."""
+
+    event: Literal["phase_finished"] = "phase_finished"
+    phase: str
+    text: str
+    seconds: float
+
+
+class Planned(_Event):
+    """The plan as it would be applied."""
+
+    event: Literal["planned"] = "planned"
+    plan: HostPlan
+
+
+class ProgramStarted(_Event):
+    """The program runs on the host, detached; ``joined`` where it ran already."""
+
+    event: Literal["program_started"] = "program_started"
+    run_id: str
+    directory: str
+    joined: bool = False
+
+
+class StepStarted(_Event):
+    """A step began. ``step`` is an action's id, or a stage of the program such as ``download``."""
+
+    event: Literal["step_started"] = "step_started"
+    step: str
+    title: str
+
+
+class StepProgress(_Event):
+    """True progress of a step, as apt tells it; ``done`` and ``total`` are bytes where known."""
+
+    event: Literal["step_progress"] = "step_progress"
+    step: str
+    percent: float
+    text: str = ""
+
+
+class StepFinished(_Event):
+    """A step ended. ``text`` says what was seen, ``output`` is the tail of what failed."""
+
+    event: Literal["step_finished"] = "step_finished"
+    step: str
+    title: str
+    outcome: Outcome
+    text: str = ""
+    output: str = ""
+    cause: str = ""
+    seconds: float
+
+
+class Waiting(_Event):
+    """The host waits for a lock that another program holds."""
+
+    event: Literal["waiting"] = "waiting"
+    step: str
+    lock: str
+    holder: str
+    seconds: float
+
+
+class Note(_Event):
+    """Something worth knowing that changes nothing."""
+
+    event: Literal["note"] = "note"
+    text: str
+
+
+class CommitPoint(_Event):
+    """From here on the host changes; before it nothing outside the state directory did."""
+
+    event: Literal["commit_point"] = "commit_point"
+
+
+class Failed(_Event):
+    """A run could not go on: what, where, why, and the next command."""
+
+    event: Literal["failed"] = "failed"
+    exit: Exit
+    brief: str
+    details: tuple[tuple[str, str], ...] = ()
+    step: str | None = None
+    next_step: str | None = None
+    changed_host: bool = False
+
+
+class RunFinished(_Event):
+    """The end of a run on a host: counts, and the exit code of this host."""
+
+    event: Literal["run_finished"] = "run_finished"
+    exit: Exit
+    changed: int = 0
+    same: int = 0
+    receipt: str = ""
+    seconds: float
+
+
+Event: TypeAlias = Annotated[
+    RunStarted
+    | HostReached
+    | PhaseFinished
+    | Planned
+    | ProgramStarted
+    | StepStarted
+    | StepProgress
+    | StepFinished
+    | Waiting
+    | Note
+    | CommitPoint
+    | Failed
+    | RunFinished,
+    Field(discriminator="event"),
+]
+
+EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+def parse(line: str) -> Event:
+    """One line of an event log; raises pydantic's ValidationError where it is none."""
+    return EVENT.validate_json(line)

@@ -1,0 +1,198 @@
+"""Ask a host what it is: the script, and the reading of its answer. Pure: runs nothing itself."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from dockwright.errors import UnreachableError
+from dockwright.models import Container, Daemon, Disk, Facts, FileFact, Package, Snap, Unit
+from dockwright.resources import directory
+
+_KEEP = 200_000  # characters of an answer that are looked at; a host may be hostile
+
+
+def question() -> tuple[str, str]:
+    """The facts script and the nonce that frames its answer."""
+    nonce = secrets.token_hex(8)
+    body = (directory("templates") / "facts.sh").read_text(encoding="utf-8")
+    return f"set -- {nonce}\n{body}", nonce
+
+
+def answered(output: str, nonce: str) -> bool:
+    """Whether the answer is whole."""
+    return f"\ndw1 {nonce} end" in output
+
+
+def read(output: str, nonce: str, *, host: str) -> Facts:
+    """Turn an answer into facts.
+
+    Raises UnreachableError where the answer is not framed as asked: the host printed something
+    else, or was cut off.
+    """
+    begin, end = f"dw1 {nonce} begin", f"dw1 {nonce} end"
+    lines = output[: _KEEP * 10].splitlines()
+    if begin not in lines or end not in lines:
+        raise UnreachableError(
+            f"{host} did not answer the facts script",
+            details=(("printed", _printable(output[-300:]) or "nothing"),),
+            next_step=f"try: ssh {host} true",
+        )
+    told: dict[str, list[str]] = {}
+    for line in lines[lines.index(begin) + 1 : lines.index(end)]:
+        key, _, rest = line.partition(" ")
+        told.setdefault(key, []).append(rest)
+    return _facts(told)
+
+
+def _facts(told: dict[str, list[str]]) -> Facts:
+    release = _os_release(_text(_one(told, "os_release")))
+    os_id = release.get("ID", "")
+    # A derivative names the Ubuntu release that it is made from; os-release(5), and Docker's manual.
+    codename = release.get("UBUNTU_CODENAME") or release.get("VERSION_CODENAME", "")
+    like = release.get("ID_LIKE", "").split()
+    distro = os_id
+    if os_id not in ("ubuntu", "debian"):
+        distro = "ubuntu" if release.get("UBUNTU_CODENAME") else os_id
+        if distro == os_id and "debian" in like and "ubuntu" not in like:
+            distro = "debian"
+    uid, sudo_user = ([*_one(told, "uid", "0 -").split(), "-"])[:2]
+    group = told.get("docker_group")
+    daemon = _daemon(_one(told, "daemon"))
+    offered: dict[str, list[str]] = {}
+    for name, version in _words(told, "offered", 2):
+        offered.setdefault(name, []).append(version)
+    return Facts(
+        hostname=_printable(_one(told, "hostname")),
+        distro=distro,
+        os_id=os_id,
+        version_id=release.get("VERSION_ID", ""),
+        codename=codename,
+        pretty_name=_printable(release.get("PRETTY_NAME", os_id)),
+        architecture=_one(told, "architecture"),
+        kernel=_printable(_one(told, "kernel")),
+        init=_printable(_one(told, "init")),
+        virtualisation=_printable(_one(told, "virtualisation", "none")) or "none",
+        clock=_int(_one(told, "clock")),
+        boot_id=_printable(_one(told, "boot_id")),
+        machine_id=_printable(_one(told, "machine_id")),
+        uid=_int(uid),
+        sudo_user="" if sudo_user == "-" else _printable(sudo_user),
+        disks=tuple(
+            Disk(
+                path=path,
+                free_kib=_int(free),
+                total_kib=_int(total),
+                free_inodes=_int(inodes) if inodes.isdigit() else None,
+            )
+            for path, free, total, inodes in _words(told, "disk", 4)
+        ),
+        packages=tuple(
+            Package(name=name, status=status, version=version or None, held=want == "hold")
+            for name, status, want, version in _words(told, "package", 4)
+            if status != "not-installed"
+        ),
+        apt_lists=_one(told, "apt_lists") == "1",
+        offered={name: tuple(dict.fromkeys(versions)) for name, versions in offered.items()},
+        sources=_files(told, "source"),
+        keys=_files(told, "key"),
+        files=_files(told, "file"),
+        units=tuple(
+            Unit(name=name, enabled=enabled, active=active)
+            for name, enabled, active in _words(told, "unit", 3)
+        ),
+        daemon=daemon,
+        daemon_error=_printable(_text(_one(told, "daemon_error"))) if daemon is None else "",
+        containers=tuple(
+            Container(id=identity, name=name, image=image)
+            for identity, name, image in _words(told, "container", 3)
+            if identity
+        ),
+        snaps=tuple(Snap(name=name, version=version) for name, version in _words(told, "snap", 2)),
+        docker_group=None
+        if group is None
+        else tuple(name for name in group[0].strip().split(",") if name),
+        users=tuple(_one(told, "users").split()),
+        dpkg_audit=_printable(_text(_one(told, "dpkg_audit")), keep="\n"),
+        gpus=tuple(address for address, _ in _words(told, "gpu", 2)),
+        kubernetes=tuple(_printable(path) for path in told.get("kubernetes", ())),
+        apparmor_parser_missing="apparmor_parser_missing" in told,
+        ca_certificates=any(
+            name == "ca-certificates" and status == "installed"
+            for name, status, _, _ in _words(told, "package", 4)
+        ),
+        ssh_listening="ssh_listening" in told,
+        last_run=_printable(_one(told, "last_run")),
+    )
+
+
+def _one(told: dict[str, list[str]], key: str, default: str = "") -> str:
+    values = told.get(key)
+    return values[0].strip() if values else default
+
+
+def _words(told: dict[str, list[str]], key: str, count: int) -> Iterator[tuple[str, ...]]:
+    for rest in told.get(key, ()):
+        words = _printable(rest).split(" ")
+        yield tuple([*words, *[""] * count][:count])
+
+
+def _text(encoded: str) -> str:
+    try:
+        return base64.b64decode(encoded, validate=True).decode("utf-8", "replace")
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def _printable(text: str, keep: str = "") -> str:
+    allowed: Callable[[str], bool] = lambda c: c.isprintable() or c in keep  # noqa: E731
+    return "".join(c if allowed(c) else " " for c in text).strip()
+
+
+def _int(text: str) -> int:
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else 0
+
+
+def _os_release(text: str) -> dict[str, str]:
+    """os-release(5) as data: never sourced, so ``ID="$(reboot)"`` stays text."""
+    fields: dict[str, str] = {}
+    for line in text.splitlines():
+        match = re.fullmatch(r"([A-Z0-9_]+)=(\"(.*)\"|'(.*)'|(.*))", line.strip())
+        if match:
+            fields[match[1]] = next((g for g in match.groups()[2:] if g is not None), "")
+    return fields
+
+
+def _files(told: dict[str, list[str]], key: str) -> tuple[FileFact, ...]:
+    found: list[FileFact] = []
+    for sha256, mode, owner, path, body, target in _words(told, key, 6):
+        content: Any = None if body == "-" else _text(body)
+        found.append(
+            FileFact(
+                path=_printable(_text(path)),
+                sha256=sha256,
+                mode=mode,
+                owner=owner,
+                content=content,
+                target=None if target in ("-", "") else _printable(_text(target)),
+            )
+        )
+    return tuple(found)
+
+
+def _daemon(answer: str) -> Daemon | None:
+    words = _printable(answer).split(" ", 4)
+    if not words[0]:
+        return None
+    version, restore, swarm, driver, root = [*words, "", "", "", "", ""][:5]
+    return Daemon(
+        version=version,
+        live_restore=restore == "true",
+        swarm=swarm or "inactive",
+        driver=driver,
+        data_root=root,
+    )

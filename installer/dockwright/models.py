@@ -1,0 +1,230 @@
+"""What people write and what hosts tell: frozen, strict, unknown keys refused.
+
+Field grammars are narrow enough that no value can leave its field: a line break in a URL would
+otherwise add a line to an apt source, such as ``Trusted: yes``, and switch off apt's verification.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+
+class Frozen(BaseModel):
+    """Base of all models: immutable, strict types, unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+# --- field grammars ---------------------------------------------------------------------------
+
+
+def _pattern(pattern: str) -> StringConstraints:
+    return StringConstraints(pattern=pattern)
+
+
+def _fingerprint(text: str) -> str:
+    digits = re.sub(r"[ :]", "", text).upper()
+    if not re.fullmatch(r"[0-9A-F]{40}|[0-9A-F]{64}", digits):
+        raise ValueError("a fingerprint has 40 (or 64) hex digits; short key ids can be forged")
+    return digits
+
+
+# Debian policy 5.6.1; apt reads a trailing - or + as remove or install, and ^ as a task.
+PackageName: TypeAlias = Annotated[str, _pattern(r"^[a-z0-9][a-z0-9.+-]*[a-z0-9.]$")]
+# An upstream version, a leading part of one (29, 29.7), or Debian's full string with epoch.
+VersionWish: TypeAlias = Annotated[str, _pattern(r"^[0-9][A-Za-z0-9.+:~-]*$")]
+Url: TypeAlias = Annotated[
+    str, _pattern(r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~%+,=@-]+)*/?$")
+]
+Suite: TypeAlias = Annotated[str, _pattern(r"^(/|[a-z0-9][a-z0-9./-]*)$")]
+Word: TypeAlias = Annotated[str, _pattern(r"^[a-z0-9][a-z0-9._-]*$")]
+Architecture: TypeAlias = Annotated[str, _pattern(r"^[a-z0-9][a-z0-9-]*$")]
+UnitName: TypeAlias = Annotated[str, _pattern(r"^[A-Za-z0-9@._:-]+\.(service|socket|timer)$")]
+# useradd(8) of Debian allows this; a leading - would be read as an option.
+UserName: TypeAlias = Annotated[str, _pattern(r"^[a-z_][a-z0-9_.-]{0,31}$")]
+AbsolutePath: TypeAlias = Annotated[str, _pattern(r"^(/[A-Za-z0-9@._+-]*[A-Za-z0-9@_+-])+$")]
+FileMode: TypeAlias = Annotated[str, _pattern(r"^0[0-7]{3}$")]
+ImageName: TypeAlias = Annotated[
+    str,
+    _pattern(
+        r"^[a-z0-9]([a-z0-9._/-]|:[0-9]+/)*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?$"
+    ),
+]
+Fingerprint: TypeAlias = Annotated[str, AfterValidator(_fingerprint)]
+Line: TypeAlias = Annotated[str, _pattern(r"^[^\x00-\x1f\x7f]*$")]
+
+
+# --- hosts ------------------------------------------------------------------------------------
+
+
+class Host(Frozen):
+    """A machine as the user named it; an SSH target is resolved by the transport.
+
+    ``address`` is ``None`` for this machine. ``user`` and ``port`` of ``None`` are left to
+    ssh_config and its defaults.
+    """
+
+    name: Line
+    address: Line | None = None
+    user: Line | None = None
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+
+    @property
+    def local(self) -> bool:
+        """Whether this is the machine that Dockwright runs on."""
+        return self.address is None
+
+
+# --- what a host tells ------------------------------------------------------------------------
+
+
+class Disk(Frozen):
+    """Free and total room of the file system below ``path``: kibibytes, and free inodes."""
+
+    path: str
+    free_kib: int
+    total_kib: int
+    free_inodes: int | None = None
+
+
+class Package(Frozen):
+    """One package of the Docker family as dpkg knows it.
+
+    ``status`` is dpkg's ``db:Status-Status``: only ``installed`` means installed; a package that
+    was removed but not purged is ``config-files``.
+    """
+
+    name: str
+    status: str
+    version: str | None = None
+    held: bool = False
+
+    @property
+    def installed(self) -> bool:
+        """Whether dpkg says ``installed``."""
+        return self.status == "installed"
+
+
+class FileFact(Frozen):
+    """A file that a plan may touch; ``content`` for small files, ``target`` for symlinks."""
+
+    path: str
+    sha256: str
+    mode: str
+    owner: str
+    content: str | None = None
+    target: str | None = None
+
+
+class Container(Frozen):
+    """A running container."""
+
+    id: str
+    name: str
+    image: str
+
+
+class Daemon(Frozen):
+    """What dockerd answered; ``None`` values were not told."""
+
+    version: str
+    live_restore: bool = False
+    swarm: str = "inactive"
+    data_root: str = ""
+    driver: str = ""
+
+
+class Unit(Frozen):
+    """A systemd unit: the words of ``is-enabled`` and ``is-active``."""
+
+    name: str
+    enabled: str
+    active: str
+
+
+class Snap(Frozen):
+    """An installed snap that matters here."""
+
+    name: str
+    version: str
+
+
+class Facts(Frozen):
+    """What one read-only round trip tells about a host. Data only: nothing of it is executed.
+
+    ``codename`` is the codename of the Ubuntu or Debian release that the host is, or derives
+    from (UBUNTU_CODENAME before VERSION_CODENAME, os-release(5)); ``distro`` is ``ubuntu``,
+    ``debian``, or the host's own ID where it derives from neither. ``clock`` is in seconds since
+    the epoch. ``offered`` maps vendors' packages to the versions in the host's own apt lists.
+    ``docker_group`` is ``None`` where there is no such group. ``machine_id`` and ``boot_id`` as machine-id(5) and random(4) have them.
+    """
+
+    hostname: str
+    distro: str
+    os_id: str
+    version_id: str
+    codename: str
+    pretty_name: str
+    architecture: str
+    kernel: str = ""
+    init: str
+    virtualisation: str = "none"
+    clock: int
+    boot_id: str
+    machine_id: str = ""
+    uid: int = 0
+    sudo_user: str = ""
+    disks: tuple[Disk, ...] = ()
+    packages: tuple[Package, ...] = ()
+    apt_version: str = ""
+    apt_lists: bool = True
+    offered: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    sources: tuple[FileFact, ...] = ()
+    keys: tuple[FileFact, ...] = ()
+    files: tuple[FileFact, ...] = ()
+    units: tuple[Unit, ...] = ()
+    daemon: Daemon | None = None
+    daemon_error: str = ""
+    containers: tuple[Container, ...] = ()
+    snaps: tuple[Snap, ...] = ()
+    docker_group: tuple[str, ...] | None = None
+    users: tuple[str, ...] = ()
+    dpkg_audit: str = ""
+    gpus: tuple[str, ...] = ()
+    kubernetes: tuple[str, ...] = ()
+    apparmor_parser_missing: bool = False
+    ca_certificates: bool = True
+    ssh_listening: bool = False
+    last_run: str = ""
+
+    def package(self, name: str) -> Package | None:
+        """The package of that name, if dpkg or apt knows it."""
+        return next((package for package in self.packages if package.name == name), None)
+
+    def unit(self, name: str) -> Unit | None:
+        """The systemd unit of that name, if it exists."""
+        return next((unit for unit in self.units if unit.name == name), None)
+
+    def file(self, path: str) -> FileFact | None:
+        """The file at that path, if it exists and is one that facts look at."""
+        every = (*self.files, *self.keys, *self.sources)
+        return next((file for file in every if file.path == path), None)
+
+
+# --- playbooks --------------------------------------------------------------------------------
+
+Variables: TypeAlias = dict[str, Any]
+
+
+class Origin(Frozen):
+    """Where a value was written, for messages and for pins that are overridden."""
+
+    where: Line
+    line: int | None = None
+
+    def __str__(self) -> str:
+        """``site.yaml:14``, or the option's name."""
+        return f"{self.where}:{self.line}" if self.line else self.where

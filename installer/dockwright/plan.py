@@ -1,0 +1,172 @@
+"""What is intended for a host: actions, each with its reason. *Keep* is an action, too.
+
+A plan is data: it prints, diffs, saves to JSON and renders to the host program without asking
+anybody anything again.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from pydantic import Field
+
+from dockwright.models import Frozen
+
+
+class Verb(str, Enum):
+    """What an action does to its target."""
+
+    ADD = "add"
+    CHANGE = "change"
+    REMOVE = "remove"
+    RESTART = "restart"
+    CHECK = "check"
+    KEEP = "keep"
+
+    @property
+    def sign(self) -> str:
+        """The sign that stands before the action in a printed plan."""
+        return {
+            "add": "+",
+            "change": "~",
+            "remove": "-",
+            "restart": "!",
+            "check": "?",
+            "keep": "=",
+        }[self.value]
+
+
+class Action(Frozen):
+    """One line of a plan, and one step of the program unless the verb is *keep*.
+
+    ``id`` is unique in the plan and is what events name. ``step`` is the playbook's name of the
+    step it comes from, ``component`` the component's. ``kind`` names the template that renders it
+    and ``params`` is what that template is given: JSON values only. ``target`` is what a reader
+    looks for, such as a path or package names; ``before`` and ``after`` are file contents, for
+    diffs. ``stops`` lists the containers that it would stop.
+    """
+
+    id: str
+    component: str
+    step: str
+    kind: str
+    verb: Verb
+    target: str
+    reason: str
+    params: dict[str, Any] = Field(default_factory=dict)
+    before: str | None = None
+    after: str | None = None
+    stops: tuple[str, ...] = ()
+
+
+# A version that the host's own sources decide; the simulation fills it in.
+ANY_VERSION = "any"
+
+
+class PackageChange(Frozen):
+    """One package in the apt transaction.
+
+    ``new`` is the exact version, ``None`` for a removal; ``old`` is the installed one. ``origin``
+    is the id of the repository it must come from, ``None`` where the host's own sources give it.
+    ``planned`` is False for a dependency that apt's simulation added.
+    """
+
+    name: str
+    old: str | None = None
+    new: str | None = None
+    origin: str | None = None
+    planned: bool = True
+
+
+class Repository(Frozen):
+    """An apt repository with its key, resolved for one host.
+
+    ``key`` is the armoured certificate that was judged, ``fingerprint`` its primary's; ``source``
+    is the deb822 text for the host, ``key_path`` and ``source_path`` where both go.
+    """
+
+    id: str
+    url: str
+    suite: str
+    components: tuple[str, ...]
+    key: str
+    fingerprint: str
+    key_path: str
+    source_path: str
+    source: str
+
+
+class Transaction(Frozen):
+    """The one apt transaction of a plan: removals and installs together, or nothing."""
+
+    changes: tuple[PackageChange, ...] = ()
+    repositories: tuple[Repository, ...] = ()
+    held: tuple[str, ...] = ()
+    allow_downgrades: bool = False
+    download_bytes: int | None = None
+
+    @property
+    def installs(self) -> tuple[PackageChange, ...]:
+        """Packages that will be there at ``new``."""
+        return tuple(change for change in self.changes if change.new is not None)
+
+    @property
+    def removals(self) -> tuple[PackageChange, ...]:
+        """Packages that will be gone."""
+        return tuple(change for change in self.changes if change.new is None)
+
+
+class Assumptions(Frozen):
+    """What the program checks first: it exits 3 where the host is no longer what was planned for.
+
+    ``init`` says how the program is started. ``files`` maps the path of each file that the plan merges or replaces to its sha256, or to
+    ``absent``.
+    """
+
+    os_id: str
+    codename: str
+    architecture: str
+    machine_id: str = ""
+    init: str = "systemd"
+    files: dict[str, str] = Field(default_factory=dict)
+
+
+class HostPlan(Frozen):
+    """All that is intended for one host.
+
+    ``unresolved`` names the repositories whose key and index are still to be fetched before the
+    plan is whole. ``notes`` are things worth knowing that change nothing.
+    """
+
+    host: str
+    playbook: str
+    summary: str
+    assumes: Assumptions
+    actions: tuple[Action, ...] = ()
+    transaction: Transaction = Transaction()
+    unresolved: tuple[str, ...] = ()
+    trust: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> tuple[Action, ...]:
+        """The actions that change something on the host."""
+        return tuple(a for a in self.actions if a.verb not in (Verb.KEEP, Verb.CHECK))
+
+    @property
+    def checks(self) -> tuple[Action, ...]:
+        """The verifications at the end."""
+        return tuple(a for a in self.actions if a.verb is Verb.CHECK)
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Containers that would stop, each once."""
+        return tuple(dict.fromkeys(name for action in self.actions for name in action.stops))
+
+    @property
+    def destructive(self) -> bool:
+        """Whether anything is removed, restarted or stopped: then a question is asked."""
+        return bool(self.stops) or any(
+            action.verb in (Verb.REMOVE, Verb.RESTART) for action in self.actions
+        )

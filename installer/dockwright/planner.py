@@ -1,0 +1,187 @@
+"""Decide what a host needs. Pure: steps and facts in, a plan out; nothing is asked or touched.
+
+It runs twice where a vendor must be consulted: the first result names the repositories in
+``unresolved``, the second is made with their offers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+
+from dockwright import distros
+from dockwright.errors import DestructiveError, RefusedError, RepairError
+from dockwright.models import Facts
+from dockwright.plan import Action, Assumptions, HostPlan, Repository, Transaction, Verb
+from dockwright.steps import Decision, RepositoryWish, Step, View
+from dockwright.steps.base import Offer, action
+
+ComponentSteps = tuple[str, Sequence[Step]]
+
+_CLOCK_TOLERANCE = 300  # seconds; above it signatures and certificates are judged wrongly
+
+
+def make_plan(
+    host: str,
+    playbook: str,
+    summary: str,
+    components: Iterable[ComponentSteps],
+    facts: Facts,
+    *,
+    offers: Mapping[str, Offer] | None = None,
+    key_owners: Mapping[str, tuple[str, ...]] | None = None,
+    upgrade: bool = False,
+    now: int | None = None,
+) -> tuple[HostPlan, tuple[RepositoryWish, ...]]:
+    """The plan for one host, and the repositories that were not consulted yet but must be.
+
+    ``now`` is the controller's clock in seconds since the epoch, for comparison with the host's.
+    Raises RefusedError, DestructiveError or RepairError where the host must not be changed.
+    """
+    decisions: list[Decision] = []
+    for component, steps in components:
+        view = View(
+            facts=facts,
+            offers=offers or {},
+            key_owners=key_owners or {},
+            upgrade=upgrade,
+            component=component,
+        )
+        decisions += [_decide(step, view) for step in steps]
+    asked = {name for decision in decisions for name in decision.consult}
+    wishes = tuple(d.wish for d in decisions if d.wish is not None and d.wish.id in asked)
+    actions = _settled([a for decision in decisions for a in decision.actions], facts)
+    plan = HostPlan(
+        host=host,
+        playbook=playbook,
+        summary=summary,
+        assumes=Assumptions(
+            os_id=facts.os_id,
+            codename=facts.codename,
+            architecture=facts.architecture,
+            machine_id=facts.machine_id,
+            init=facts.init,
+            files={path: sha for d in decisions for path, sha in d.assumes.items()},
+        ),
+        actions=actions,
+        transaction=_transaction(decisions),
+        unresolved=tuple(wish.id for wish in wishes),
+        notes=(*_notes(facts, now), *(note for d in decisions for note in d.notes)),
+    )
+    if plan.changes or plan.unresolved:
+        _fit_to_change(plan, facts, now)
+    return plan, wishes
+
+
+def _decide(step: Step, view: View) -> Decision:
+    mismatch = step.when.mismatch(view.facts) if step.when else None
+    if mismatch is None:
+        return step.decide(view)
+    return Decision(
+        actions=(
+            action(step, view, kind=step.kind, verb=Verb.KEEP, target=step.name, reason=mismatch),
+        )
+    )
+
+
+def _settled(actions: list[Action], facts: Facts) -> tuple[Action, ...]:
+    """Ids in order; checks are dropped to *keep* where nothing changes and the ping is answered."""
+    changing = any(a.verb not in (Verb.KEEP, Verb.CHECK) for a in actions)
+    settled = []
+    for number, each in enumerate(actions, start=1):
+        values: dict[str, object] = {"id": f"s{number:02d}"}
+        if (
+            each.verb is Verb.CHECK
+            and not changing
+            and facts.daemon is not None
+            and not each.params.get("always")
+        ):
+            values |= {
+                "verb": Verb.KEEP,
+                "reason": f"daemon {facts.daemon.version} answers; 'verify' runs a container",
+            }
+        settled.append(each.model_copy(update=values))
+    return tuple(settled)
+
+
+def _transaction(decisions: list[Decision]) -> Transaction:
+    changes = tuple(change for d in decisions for change in d.packages)
+    needed = {change.origin for change in changes if change.origin}
+    repositories: list[Repository] = []
+    for decision in decisions:
+        repository = decision.repository
+        if repository is None:
+            continue
+        written = any(a.verb is not Verb.KEEP for a in decision.actions)
+        if written or repository.id in needed:
+            repositories.append(repository)
+    return Transaction(
+        changes=changes,
+        repositories=tuple(repositories),
+        held=tuple(name for d in decisions for name in d.held),
+        allow_downgrades=any(d.allow_downgrades for d in decisions),
+    )
+
+
+def _notes(facts: Facts, now: int | None) -> Iterable[str]:
+    release = distros.find(facts.distro, facts.codename)
+    if release is not None and now is not None:
+        life = release.life(datetime.fromtimestamp(now, tz=timezone.utc).date())
+        if life in (distros.Life.ENDED, distros.Life.EXTENDED):
+            yield f"{release} is past its regular support ({release.eol}): {life.value}"
+    if facts.os_id != facts.distro:
+        yield f"{facts.pretty_name} is served as {facts.distro} {facts.codename}, which it derives from"
+    if facts.gpus:
+        yield f"{len(facts.gpus)} NVIDIA GPU seen on the PCI bus; this playbook does not use it"
+
+
+def _fit_to_change(plan: HostPlan, facts: Facts, now: int | None) -> None:
+    """Refuse a host that must not be changed; the order is from the host's nature to its state."""
+    architectures = distros.DOCKER_ARCHITECTURES.get(facts.distro)
+    # A codename that the table does not know yet may well be there: the vendor's index is asked.
+    if architectures is None or not facts.codename:
+        raise _unsupported(facts)
+    if facts.architecture not in architectures:
+        raise RefusedError(
+            f"Docker builds no {facts.distro} packages for {facts.architecture}",
+            details=(("builds", ", ".join(architectures)), ("host", "nothing was changed")),
+            next_step="use a machine of one of these architectures",
+        )
+    if now is not None and abs(facts.clock - now) > _CLOCK_TOLERANCE:
+        raise RefusedError(
+            f"the clock of {facts.hostname} differs from this machine's by {abs(facts.clock - now)} s",
+            details=(("why", "signatures and certificates would be judged by a wrong date"),),
+            next_step="timedatectl set-ntp true",
+        )
+    if facts.snaps and plan.transaction.changes and any(s.name == "docker" for s in facts.snaps):
+        raise RefusedError(
+            "the snap 'docker' is installed: two daemons would fight for one socket",
+            next_step="take it out first, its data with it: snap remove docker",
+        )
+    if facts.dpkg_audit:
+        raise RepairError(
+            "dpkg was interrupted on this host, or a package is half installed",
+            details=(("dpkg", facts.dpkg_audit.splitlines()[0][:200]),),
+            next_step="dpkg --configure -a && apt-get -f install",
+        )
+    touched = {change.name for change in plan.transaction.changes}
+    if facts.kubernetes and touched & {"containerd", "containerd.io", "runc"}:
+        raise DestructiveError(
+            f"{facts.hostname} is a Kubernetes node ({facts.kubernetes[0]}); its containerd stays",
+            details=(
+                ("asked", ", ".join(sorted(touched & {"containerd", "containerd.io", "runc"}))),
+            ),
+            next_step="use a host without Kubernetes, or drain and clean this one first",
+        )
+
+
+def _unsupported(facts: Facts) -> RefusedError:
+    known = ", ".join(
+        f"{release.codename} ({release.distro} {release.version})" for release in distros.SUPPORTED
+    )
+    name = f"{facts.pretty_name} ({facts.codename or 'no codename'})"
+    return RefusedError(
+        f"{name} is not a release that Docker builds for",
+        details=(("known", known), ("host", "nothing was changed")),
+        next_step="upgrade the host to one of these releases",
+    )

@@ -1,0 +1,298 @@
+"""The console: finished lines that scroll, and below them, on a terminal, what runs now.
+
+On a pipe, in CI and on a dumb terminal it is one plain line an event.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import contextmanager
+from pathlib import PurePosixPath
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from dockwright import events
+from dockwright.events import Outcome
+from dockwright.report import errors, summary
+from dockwright.report.live import Frame, Running
+from dockwright.report.page import Page
+from dockwright.report.plan_view import count_line, plan_lines
+from dockwright.report.rows import Rows
+from dockwright.report.screen import Screen
+from dockwright.report.step_view import loaded, step_lines, true_percent
+from dockwright.report.tally import HostTally, fold
+from dockwright.report.text import duration, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from rich.console import Console
+
+    from dockwright.events import Event
+    from dockwright.plan import HostPlan
+
+_REMIND = 10.0  # seconds between two lines about one step, where there is no live region
+_APT = ("/var/lib/apt/", "/var/lib/dpkg/", "/var/cache/apt/")
+
+
+class ConsoleReporter:
+    """Events as people read them, for one host or many."""
+
+    def __init__(
+        self,
+        console: Console,
+        *,
+        hosts: Sequence[str] = (),
+        quiet: bool = False,
+        verbose: bool = False,
+        plans: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._page = Page(console)
+        self._rows = Rows(self._page, hosts)
+        self._expected = len(hosts)
+        self._quiet = quiet
+        self._verbose = verbose and not quiet
+        self._plans = plans and not quiet
+        self._clock = clock
+        self._tallies: dict[str, HostTally] = {}
+        self._reached: dict[str, events.HostReached] = {}
+        self._plan: dict[str, HostPlan] = {}
+        self._titles: dict[tuple[str, str], str] = {}
+        self._told: dict[str, tuple[float, str]] = {}
+        self._running: dict[str, Running] = {}
+        self._closed = False
+        # A kind of event that is not here would go unseen: a test holds the table complete.
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            events.RunStarted: self._run_started,
+            events.HostReached: self._host_reached,
+            events.PhaseFinished: self._phase_finished,
+            events.Planned: self._planned,
+            events.ProgramStarted: self._program_started,
+            events.StepStarted: self._step_started,
+            events.StepProgress: self._step_progress,
+            events.StepFinished: self._step_finished,
+            events.Waiting: self._waiting,
+            events.Note: self._noted,
+            events.CommitPoint: self._commit_point,
+            events.Failed: self._failed,
+            events.RunFinished: self._run_finished,
+        }
+        # Never taken by the thread that draws: it must not wait for one that prints.
+        self._lock = RLock()
+        frame = Frame(self._rows, self._running, clock, self._fleet_line)
+        live = console.is_interactive and not quiet
+        self._screen = Screen(self._page, frame, live=live)
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        with self._lock:
+            if event.host not in self._tallies:
+                self._rows.know(event.host)
+            self._tallies[event.host] = fold(self._tallies.get(event.host), event)
+            self._handlers[type(event)](event)
+            self._screen.draw()
+
+    def close(self) -> None:
+        """End the live region and say how the run ended."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._running.clear()
+            self._screen.release()
+            lines = summary.ending(self._page, list(self._tallies.values()))
+            apart = any(tally.failure is None for tally in self._tallies.values())
+            self._screen.put([Text(), *lines] if apart and not self._quiet else lines)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """While something is asked on the terminal: no live region, and lines are kept back."""
+        with self._lock:
+            self._screen.hold()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._screen.release()
+
+    # --- lines --------------------------------------------------------------------------------
+
+    def _run(self, host: str, step: str = "", text: str = "", **more: Any) -> None:
+        since = more.pop("since", self._clock())
+        self._running[host] = Running(host, step, text, since=since, **more)
+
+    def _fleet_line(self) -> str:
+        if not self._is_fleet:
+            return ""
+        tallies = list(self._tallies.values())
+        done = [one for one in tallies if one.finish is not None]
+        failed = sum(bool(one.code) for one in done)
+        running = list(self._running.values())
+        waiting = sum(one.waiting for one in running)
+        parts = [f"{len(done)} of {plural(max(self._expected, len(tallies)), 'host')} done"]
+        parts += [f"{len(running) - waiting} at work"]
+        parts += [f"{waiting} waiting"] if waiting else []
+        parts += [f"{failed} failed"] if failed else []
+        return ", ".join(parts)
+
+    # --- lines --------------------------------------------------------------------------------
+
+    @property
+    def _is_fleet(self) -> bool:
+        return max(self._expected, len(self._tallies)) > 1
+
+    @property
+    def _detailed(self) -> bool:
+        """Whether each step has its line: not on a terminal that shows a whole fleet."""
+        fleet_on_terminal = self._is_fleet and self._page.console.is_interactive
+        return not self._quiet and (self._verbose or not fleet_on_terminal)
+
+    def _note(self, host: str, step: str, text: str, *, styled: str = "") -> None:
+        sign = Text(self._page.signs.note, "cyan")
+        self._screen.put(self._rows.block(host, sign, step, self._page.text(text, styled)))
+
+    def _title(self, event: events.StepStarted | events.StepFinished) -> str:
+        key = (event.host, event.step)
+        self._titles[key] = event.title or self._titles.get(key) or event.step
+        return self._titles[key]
+
+    def _remind(self, event: Event, topic: str) -> bool:
+        """Whether it is time for a line about something that lasts, where nothing is live."""
+        at, last = self._told.get(event.host, (-math.inf, ""))
+        if not self._detailed or self._page.console.is_interactive:
+            return False
+        if topic == last and event.at - at < _REMIND:
+            return False
+        self._told[event.host] = (event.at, topic)
+        return True
+
+    # --- one method for each kind of event ----------------------------------------------------
+
+    def _run_started(self, event: events.RunStarted) -> None:
+        self._run(event.host, "connect")
+        if self._verbose:
+            by = f", by {event.operator}" if event.operator else ""
+            text = f"{event.command} {event.playbook}, dockwright {event.version}{by}"
+            self._note(event.host, "run", text, styled="dim")
+
+    def _host_reached(self, event: events.HostReached) -> None:
+        host = event.host
+        self._reached[host] = event
+        self._run(host, "plan")
+        if self._verbose:
+            text = f"{event.facts.pretty_name}, {event.how}"
+            body, spent = self._page.text(text), duration(event.seconds)
+            self._screen.put([self._rows.row(host, self._ok(), "reach", body, right=spent)])
+
+    def _phase_finished(self, event: events.PhaseFinished) -> None:
+        self._run(event.host)
+        # A plan tells it with the plan.
+        if self._detailed and (self._verbose or self._tallies[event.host].command != "plan"):
+            body, spent = self._page.text(event.text), duration(event.seconds)
+            row = self._rows.row(event.host, self._ok(), event.phase, body, right=spent)
+            self._screen.put([row])
+
+    def _planned(self, event: events.Planned) -> None:
+        plan, host = event.plan, event.host
+        self._plan[host] = plan
+        steps = [(action.id, action.step) for action in (*plan.changes, *plan.checks)]
+        self._titles.update({(host, name): step for name, step in steps})
+        if not self._is_fleet:
+            self._rows.expect(step for _, step in steps)
+        # Nothing runs until the plan is agreed upon, and a question needs a quiet terminal.
+        self._running.pop(host, None)
+        reached = self._reached.pop(host, None)
+        if not self._plans:
+            return
+        if self._is_fleet and not self._verbose:
+            self._note(host, "plan", count_line(plan))
+        elif plan.changes or self._verbose or self._tallies[host].command == "plan":
+            facts, how = (reached.facts, reached.how) if reached else (None, None)
+            lines = plan_lines(self._page, plan, facts, how, verbose=self._verbose)
+            self._screen.put([*lines, Text()] if plan.changes else lines)
+
+    def _program_started(self, event: events.ProgramStarted) -> None:
+        self._run(event.host)
+        if event.joined and not self._quiet:
+            self._note(event.host, "join", f"joined the run that is under way ({event.run_id})")
+        elif self._verbose:
+            self._note(
+                event.host, "start", f"run {event.run_id} in {event.directory}", styled="dim"
+            )
+
+    def _step_started(self, event: events.StepStarted) -> None:
+        self._told[event.host] = (event.at, event.step)
+        self._run(event.host, self._title(event))
+
+    def _step_progress(self, event: events.StepProgress) -> None:
+        before = self._running.get(event.host)
+        title = self._titles.get((event.host, event.step), event.step)
+        percent = true_percent(event)
+        text = loaded(event, title, self._plan.get(event.host))
+        since = before.since if before and before.step == title else self._clock()
+        self._run(event.host, title, text, percent=percent, since=since)
+        if self._remind(event, event.step):
+            body = self._page.text(f"{percent:.0f} %  {text}")
+            sign = Text(self._page.signs.dot, "dim")
+            self._screen.put([self._rows.row(event.host, sign, title, body)])
+
+    def _step_finished(self, event: events.StepFinished) -> None:
+        self._run(event.host)
+        title = self._title(event)
+        told = self._verbose or event.outcome not in (Outcome.SAME, Outcome.SKIPPED)
+        if event.outcome is Outcome.FAILED or (told and self._detailed):
+            self._screen.put(step_lines(self._rows, event, title, verbose=self._verbose))
+
+    def _waiting(self, event: events.Waiting) -> None:
+        lock = "apt lock" if event.lock.startswith(_APT) else PurePosixPath(event.lock).name
+        seconds = event.seconds if math.isfinite(event.seconds) else 0.0
+        text = f"waiting for {event.holder}"
+        self._run(event.host, lock, text, waiting=True, since=self._clock() - seconds)
+        if self._remind(event, text):
+            sign = Text(self._page.signs.wait, "yellow")
+            body = self._page.text(text)
+            self._screen.put(
+                [self._rows.row(event.host, sign, lock, body, right=duration(seconds))]
+            )
+
+    def _noted(self, event: events.Note) -> None:
+        if not self._quiet:
+            self._note(event.host, "note", event.text)
+
+    def _commit_point(self, event: events.CommitPoint) -> None:
+        if self._verbose:
+            self._note(event.host, "commit", "from here on the host changes", styled="dim")
+
+    def _failed(self, event: events.Failed) -> None:
+        self._running.pop(event.host, None)
+        step = self._titles.get((event.host, event.step or ""))
+        lines = errors.block(errors.Trouble.of_event(event, step), self._rows)
+        # What a step printed ends here; what other hosts do goes on below.
+        above = [Text()] if self._tallies[event.host].count(Outcome.FAILED) else []
+        below = [Text()] if self._is_fleet else []
+        self._screen.put(lines if self._quiet else [*above, *lines, *below])
+
+    def _run_finished(self, event: events.RunFinished) -> None:
+        host = event.host
+        self._running.pop(host, None)
+        self._plan.pop(host, None)
+        self._told.pop(host, None)
+        self._titles = {key: title for key, title in self._titles.items() if key[0] != host}
+        tally = self._tallies[host]
+        if not self._is_fleet or self._quiet or tally.failure is not None:
+            return
+        if event.exit:
+            sign = Text(self._page.signs.bad, "bold red")
+            body = Text(f"exit {event.exit.value} ({event.exit.word})")
+        elif tally.would and not tally.program:
+            return
+        else:
+            sign, body = self._ok(), Text(f"{event.changed} changed, {event.same} already so")
+        self._screen.put([self._rows.row(host, sign, "done", body, right=duration(event.seconds))])
+
+    def _ok(self) -> Text:
+        return Text(self._page.signs.ok, "green")

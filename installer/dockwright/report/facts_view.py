@@ -1,0 +1,152 @@
+"""What a host tells, for people: grouped, aligned, and nothing that it did not tell."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from dockwright.report.page import Page
+from dockwright.report.text import plural, size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from dockwright.models import Facts, FileFact, Package
+
+_VERSIONS = 4  # of a package that apt offers
+
+
+def render_facts(
+    facts: Facts, console: Console, *, host: str = "", how: str = "", verbose: bool = False
+) -> None:
+    """Print what is known of a host. ``verbose`` adds ids, checksums and contents."""
+    page = Page(console)
+    head = page.text(host or facts.hostname, "bold")
+    if how:
+        head.append("  ").append_text(page.text(how, "dim"))
+    lines = page.hang(Text(), head)
+    groups = [
+        ("system", _system(facts, verbose=verbose)),
+        ("docker", _docker(facts)),
+        ("packages", (_package(package) for package in facts.packages)),
+        ("offered by apt", ((name, _offer(found)) for name, found in facts.offered.items())),
+        ("apt", _apt(facts)),
+        ("sources", _files(facts.sources, verbose=verbose)),
+        ("keys", _files(facts.keys, verbose=verbose)),
+        ("files", _files(facts.files, verbose=verbose)),
+        ("containers", ((one.name, f"{one.image}  {one.id[:12]}") for one in facts.containers)),
+        ("units", ((one.name, f"{one.enabled}, {one.active}") for one in facts.units)),
+        ("snaps", ((one.name, one.version) for one in facts.snaps)),
+        ("disks", _disks(facts)),
+        ("people", _people(facts, verbose=verbose)),
+        ("hardware", (("gpu", gpu) for gpu in facts.gpus)),
+    ]
+    for title, pairs in groups:
+        lines += _group(page, title, [(label, text) for label, text in pairs if text])
+    page.put(lines)
+
+
+def _group(page: Page, title: str, pairs: list[tuple[str, str]]) -> list[Text]:
+    if not pairs:
+        return []
+    lines = [Text(), Text(title, "bold cyan")]
+    shown = [(page.say(label, 200), text) for label, text in pairs]
+    fitting = [len(label) for label, _ in shown if len(label) <= 40]
+    column = max([14, *fitting])
+    for label, text in shown:
+        line_lead = Text(f"  {label:<{column}}  ")
+        for number, line in enumerate(text.split("\n")):
+            lead = line_lead if not number else Text(" " * (column + 4))
+            lines += page.hang(lead, page.text(line, "" if not number else "dim"))
+    return lines
+
+
+def _system(facts: Facts, *, verbose: bool) -> Iterator[tuple[str, str]]:
+    yield "name", facts.hostname
+    yield "release", f"{facts.pretty_name} ({facts.codename})"
+    if facts.os_id != facts.distro:
+        yield "derives from", f"{facts.distro} {facts.codename}"
+    yield "architecture", facts.architecture
+    yield "kernel", facts.kernel
+    yield "init", facts.init
+    yield "virtualisation", facts.virtualisation if facts.virtualisation != "none" else ""
+    yield "clock", _clock(facts.clock)
+    if facts.kubernetes:
+        yield "kubernetes", ", ".join(facts.kubernetes)
+    if facts.apparmor_parser_missing:
+        yield "apparmor", "apparmor_parser is missing"
+    if not facts.ca_certificates:
+        yield "certificates", "ca-certificates is missing"
+    yield "ssh", "listening" if facts.ssh_listening else "not listening"
+    yield "last run", facts.last_run
+    if verbose:
+        yield "version", facts.version_id
+        yield "boot", facts.boot_id
+        yield "machine", facts.machine_id
+
+
+def _clock(seconds: int) -> str:
+    try:
+        return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
+    except (ValueError, OverflowError, OSError):
+        return str(seconds)
+
+
+def _docker(facts: Facts) -> Iterator[tuple[str, str]]:
+    daemon = facts.daemon
+    if daemon is not None:
+        yield "daemon", daemon.version
+        yield "data", daemon.data_root
+        yield "storage", daemon.driver
+        yield "live restore", "on" if daemon.live_restore else "off"
+        yield "swarm", daemon.swarm
+    yield "no answer" if daemon is None else "said", facts.daemon_error
+    if facts.docker_group is not None:
+        yield "group", ", ".join(facts.docker_group) or "has no members"
+
+
+def _package(package: Package) -> tuple[str, str]:
+    words = ["" if package.installed else package.status, package.version or ""]
+    words += ["held"] if package.held else []
+    return package.name, "  ".join(word for word in words if word)
+
+
+def _offer(versions: tuple[str, ...]) -> str:
+    more = len(versions) - _VERSIONS
+    return ", ".join(versions[:_VERSIONS]) + (f" and {more} more" if more > 0 else "")
+
+
+def _apt(facts: Facts) -> Iterator[tuple[str, str]]:
+    yield "version", facts.apt_version
+    yield "lists", "" if facts.apt_lists else "none: apt-get update never ran"
+    yield "dpkg", facts.dpkg_audit
+
+
+def _files(files: tuple[FileFact, ...], *, verbose: bool) -> Iterator[tuple[str, str]]:
+    for file in files:
+        text = f"{file.mode} {file.owner}"
+        if file.target is not None:
+            text += f", a link to {file.target}"
+        if verbose:
+            text += f"\nsha256 {file.sha256}"
+            if file.content is not None and "-----BEGIN" not in file.content:
+                text += "\n" + file.content.rstrip("\n")
+        yield file.path, text
+
+
+def _disks(facts: Facts) -> Iterator[tuple[str, str]]:
+    for disk in facts.disks:
+        text = f"{size(disk.free_kib * 1024)} free of {size(disk.total_kib * 1024)}"
+        if disk.free_inodes is not None:
+            text += f", {plural(disk.free_inodes, 'free inode')}"
+        yield disk.path, text
+
+
+def _people(facts: Facts, *, verbose: bool) -> Iterator[tuple[str, str]]:
+    yield "logged in as", facts.sudo_user or ("root" if facts.uid == 0 else str(facts.uid))
+    if verbose:
+        yield "users", ", ".join(facts.users)

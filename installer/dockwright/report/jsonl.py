@@ -1,0 +1,76 @@
+"""Events as JSON, one a line: ``--json`` and ``--log``. What people later ask reports from."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from typing import TYPE_CHECKING, Any, TextIO
+
+from dockwright.errors import InputError
+from dockwright.report.streams import mute
+from dockwright.report.text import clean, masked
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dockwright.events import Event
+
+
+class JsonlReporter:
+    """Writes each event as one line, at once. The stream is closed only if it was opened here."""
+
+    def __init__(self, stream: TextIO, *, owned: bool = False) -> None:
+        self._stream: TextIO | None = stream
+        self._owned = owned
+
+    @classmethod
+    def to_file(cls, path: Path) -> JsonlReporter:
+        """A log that only its owner can read; an older one of that name is written over."""
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):  # and never /dev/null's mode
+                os.fchmod(descriptor, 0o600)
+        except OSError as error:
+            raise InputError(
+                f"the log cannot be written: {error.strerror or error}",
+                details=(("file", clean(str(path))),),
+                next_step="name a file in a directory that exists and that you may write to",
+            ) from error
+        return cls(os.fdopen(descriptor, "w", encoding="utf-8"), owned=True)
+
+    def __call__(self, event: Event) -> None:
+        """Write one line."""
+        if self._stream is None:
+            return
+        try:
+            self._stream.write(line(event) + "\n")
+            self._stream.flush()
+        except BrokenPipeError:
+            # Whoever read along went away; the run on the host goes on.
+            mute(self._stream)
+            self._stream = None
+
+    def close(self) -> None:
+        """Close a file that was opened here."""
+        if self._stream is not None and self._owned:
+            self._stream.close()
+        self._stream = None
+
+
+def line(event: Event) -> str:
+    """One event as JSON, without credentials, in ASCII: safe on any terminal and in any locale."""
+    text = event.model_dump_json()
+    if text.isascii() and "@" not in text:
+        return text
+    return json.dumps(_masked(json.loads(text)), separators=(",", ":"))
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, list):
+        return [_masked(item) for item in value]
+    if isinstance(value, dict):
+        return {masked(key): _masked(item) for key, item in value.items()}
+    return value

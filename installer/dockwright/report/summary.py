@@ -1,0 +1,86 @@
+"""The last lines of a run: what the host is now, or how the fleet fared."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from dockwright.errors import Exit
+from dockwright.events import Outcome
+from dockwright.report.errors import exit_line
+from dockwright.report.tally import HostTally, exit_code
+from dockwright.report.text import apply_command, duration, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dockwright.report.page import Page
+
+# What a host is once a playbook that we ship was applied; no other playbook promises anything.
+_IS = {
+    "docker": "is a Docker host",
+    "gpu": "is a Docker host with GPUs",
+    "nvidia-docker2": "is a Docker host with GPUs",
+    "uninstall": "has no Docker packages",
+}
+_SHOWN = 20
+
+
+def ending(page: Page, tallies: Sequence[HostTally]) -> list[Text]:
+    """All of it: one host's line or the fleet's, and the exit code where it is not 0."""
+    if not tallies:
+        return []
+    lines = _host(page, tallies[0]) if len(tallies) == 1 else _fleet(page, tallies)
+    code = exit_code(tallies)
+    # Whoever stops before the end of the run knows better with what code.
+    if code is not Exit.OK and all(tally.finished for tally in tallies):
+        lines.append(exit_line(code))
+    return lines
+
+
+def _host(page: Page, tally: HostTally) -> list[Text]:
+    if tally.code is not Exit.OK or tally.finish is None:
+        return []
+    name = page.text(tally.host, "bold")
+    spent = duration(tally.finish.seconds)
+    if tally.would and not tally.program:
+        command = page.text(apply_command(tally.playbook, [tally.host]), "bold")
+        return page.hang(Text(), Text("Nothing was changed. Apply it with: ") + command)
+    if tally.command == "verify":
+        checks = plural(tally.count(Outcome.VERIFIED), "check")
+        return page.hang(Text(), name + Text(f" is well: {checks} passed, {spent}."))
+    becomes = _IS.get(tally.playbook, "")
+    if not tally.changed:
+        state = f" {becomes}, already so" if becomes else " already so"
+        return page.hang(Text(), name + Text(f"{state}: nothing to do ({spent})"))
+    body = name + Text(f" {becomes or 'is done'}. ")
+    body.append(f"{tally.changed} changed, {tally.same} already so, {spent}.")
+    if tally.finish.receipt:
+        body.append(" Receipt: ").append_text(page.text(tally.finish.receipt))
+    return page.hang(Text(), body)
+
+
+def _fleet(page: Page, tallies: Sequence[HostTally]) -> list[Text]:
+    words = Counter("cut short" if not one.finished else one.code.word for one in tallies)
+    counts = [f"{words.pop('ok', 0)} ok", *(f"{n} {word}" for word, n in words.most_common())]
+    waiting = [one for one in tallies if one.would and not one.program and one.code is Exit.OK]
+    changed, same = sum(one.changed for one in tallies), sum(one.same for one in tallies)
+    spent = max(one.ended for one in tallies) - min(one.began for one in tallies)
+    body = Text(f"{len(tallies)} hosts: {', '.join(counts)}. ", "bold")
+    if waiting and not any(one.program for one in tallies):
+        body.append(f"{plural(len(waiting), 'host')} would change; nothing was changed.", "default")
+    else:
+        body.append(f"{changed} changed, {same} already so, {duration(spent)}.", "default")
+    lines = page.hang(Text(), body)
+    failed = [one for one in tallies if one.finished and one.code is not Exit.OK]
+    width = min(24, max((len(page.say(one.host)) for one in failed), default=0))
+    for one in failed[:_SHOWN]:
+        lead = Text("  ") + page.pad(one.host, width)
+        lead.append(f"  {f'exit {one.code.value} ({one.code.word})':<20}  ", "red")
+        brief = page.text(one.failure.brief) if one.failure else Text()
+        lines.append(page.cut(lead + brief))
+    if len(failed) > _SHOWN:
+        lines.append(Text(f"  and {len(failed) - _SHOWN} more", "dim"))
+    return lines

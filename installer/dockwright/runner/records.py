@@ -1,0 +1,94 @@
+"""The records of a program: framed lines from the host, read as bytes come."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dockwright.channel import Channel
+from dockwright.errors import UnreachableError
+
+POLL = 0.25  # seconds between looks at the clock and the stop flags while nothing comes
+_LINE_LIMIT = 4 * 1024 * 1024  # bytes; a host may be hostile
+# Answers of the launcher and the follower: not part of the record file, so not of the offset.
+_NOT_IN_FILE = frozenset({"started", "joined", "busy", "refused", "gone", "unknown"})
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record of a program; ``uptime`` is the host's, in seconds."""
+
+    type: str
+    step: str
+    uptime: float
+    text: str
+
+    @property
+    def decoded(self) -> str:
+        """Free text, which travels as base64."""
+        try:
+            return base64.b64decode(self.text, validate=True).decode("utf-8", "replace")
+        except (binascii.Error, ValueError):
+            return ""
+
+
+def read_records(channel: Channel, run_id: str, *, timeout: float) -> Iterator[Record]:
+    """The records that a script prints, to its end; other output is dropped.
+
+    Raises UnreachableError when nothing came for ``timeout`` seconds.
+    """
+    lines = Lines(channel, {run_id})
+    quiet = time.monotonic()
+    while True:
+        try:
+            found = lines.next(POLL)
+        except TimeoutError:
+            if time.monotonic() - quiet > timeout:
+                raise UnreachableError(f"no answer for {timeout:.0f} s") from None
+            continue
+        if found is None:
+            return
+        quiet = time.monotonic()
+        yield from found
+
+
+class Lines:
+    """Bytes of a channel to records; counts what belongs to the record file."""
+
+    def __init__(self, channel: Channel, run_ids: set[str], offset: int = 0) -> None:
+        self._channel = channel
+        self._ids = run_ids
+        self._rest = b""
+        self.offset = offset
+
+    def next(self, timeout: float) -> list[Record] | None:
+        """The records that came, possibly none; ``None`` at the end of the stream."""
+        data = self._channel.read(timeout)
+        if not data:
+            return None
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > _LINE_LIMIT:
+            raise UnreachableError("the host printed a line without end")
+        return [record for line in lines if (record := self._record(line)) is not None]
+
+    def _record(self, line: bytes) -> Record | None:
+        words = line.decode("utf-8", "replace").split(" ", 5)
+        if len(words) < 4 or words[0] != "dw1" or words[1] not in self._ids:
+            return None
+        kind, step, uptime, text = (*words[2:], "", "")[:4]
+        if kind == "joined":
+            self._ids.add(text)
+        if kind not in _NOT_IN_FILE:
+            self.offset += len(line) + 1
+        return Record(kind, step, number(uptime), text)
+
+
+def number(text: str) -> float:
+    """A number that a host wrote; 0 where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,55 @@
+"""The step kinds. To add one: write its module, and name its class in ``STEPS``.
+
+Each kind is a frozen model of what people write, with ``decide(view)``: a pure function from facts
+to a Decision. How it is done on the host is in ``templates/steps/<action kind>.sh.j2``.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeAlias
+
+from dockwright.steps.apt_repository import AptRepository
+from dockwright.steps.base import Decision, Offer, RepositoryWish, StepBase, View, When
+from dockwright.steps.container_check import ContainerCheck
+from dockwright.steps.daemon_json import DaemonJson
+from dockwright.steps.group_member import GroupMember
+from dockwright.steps.packages import Packages
+from dockwright.steps.service import Service
+
+Step: TypeAlias = AptRepository | ContainerCheck | DaemonJson | GroupMember | Packages | Service
+
+
+class StepKind(Protocol):
+    """What the planner asks of a step."""
+
+    def decide(self, view: View) -> Decision:
+        """What this step intends on the host that the view shows."""
+        ...
+
+
+STEPS: dict[str, type[Step]] = {
+    "apt_repository": AptRepository,
+    "container_check": ContainerCheck,
+    "daemon_json": DaemonJson,
+    "group_member": GroupMember,
+    "packages": Packages,
+    "service": Service,
+}
+
+__all__ = [
+    "STEPS",
+    "AptRepository",
+    "ContainerCheck",
+    "DaemonJson",
+    "Decision",
+    "GroupMember",
+    "Offer",
+    "Packages",
+    "RepositoryWish",
+    "Service",
+    "Step",
+    "StepBase",
+    "StepKind",
+    "View",
+    "When",
+]

@@ -1,0 +1,160 @@
+"""Step kind ``apt_repository``: a vendor's repository with its pinned key, in deb822 form."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from dockwright.errors import RefusedError
+from dockwright.models import AbsolutePath, Fingerprint, Suite, Url, Word
+from dockwright.plan import Action, Repository, Verb
+from dockwright.steps import apt_sources
+from dockwright.steps.base import Decision, Offer, RepositoryWish, StepBase, View, action, assumed
+
+
+class AptRepository(StepBase):
+    """Key and source of one repository.
+
+    The key's primary fingerprint is pinned in full, and the source names path and fingerprint in
+    ``Signed-By``: a second key in the file is not trusted (sources.list(5)). The source file has
+    the vendor's own name and shape, so that a host set up by the manual merges.
+    """
+
+    kind: Literal["apt_repository"]
+    id: Word
+    url: Url
+    key_url: Url
+    fingerprint: Fingerprint
+    suite: Suite
+    components: tuple[Word, ...]
+    key_path: AbsolutePath
+    source_path: AbsolutePath
+
+    def source(self, architecture: str) -> str:
+        """The deb822 text, in the shape of Docker's manual."""
+        lines = [
+            "Types: deb",
+            f"URIs: {self.url}",
+            f"Suites: {self.suite}",
+            *([f"Components: {' '.join(self.components)}"] if self.components else []),
+            f"Architectures: {architecture}",
+            f"Signed-By: {self.key_path} {self.fingerprint}",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def decide(self, view: View) -> Decision:
+        """Key and source are kept where both are right already; else the vendor is consulted."""
+        facts = view.facts
+        source = self.source(facts.architecture)
+        others = self._others(view)
+        key_right = view.key_owners.get(self.key_path) == (self.fingerprint,)
+        present = facts.file(self.source_path)
+        source_right = present is not None and present.content == source
+        wish = RepositoryWish(
+            id=self.id,
+            url=self.url,
+            key_url=self.key_url,
+            fingerprint=self.fingerprint,
+            suite=self.suite,
+            components=self.components,
+        )
+        offer = view.offers.get(self.id)
+        settled = key_right and source_right and not others
+        if offer is None and not settled:
+            return Decision(wish=wish, consult=(self.id,))
+        repository = self._resolved(offer, source) if offer else None
+        return Decision(
+            actions=(
+                self._key(view, right=key_right, text=offer.key if offer else ""),
+                *(self._replaced(view, path) for path in others),
+                self._source(view, right=source_right, text=source, replaces=others),
+            ),
+            repository=repository,
+            wish=wish,
+            assumes={
+                path: assumed(facts, path) for path in (self.key_path, self.source_path, *others)
+            },
+        )
+
+    def _resolved(self, offer: Offer, source: str) -> Repository:
+        return Repository(
+            id=self.id,
+            url=self.url,
+            suite=self.suite,
+            components=self.components,
+            key=offer.key,
+            fingerprint=self.fingerprint,
+            key_path=self.key_path,
+            source_path=self.source_path,
+            source=source,
+        )
+
+    def _others(self, view: View) -> tuple[str, ...]:
+        """Other files that name the same repository; two Signed-By values would stop all of apt."""
+        found = []
+        for file in view.facts.sources:
+            if file.path == self.source_path:
+                continue
+            parsed = apt_sources.parse(file)
+            if not parsed.names(self.url):
+                continue
+            if not parsed.only(self.url) or file.path == "/etc/apt/sources.list":
+                raise RefusedError(
+                    f"{file.path} names this repository beside others",
+                    details=(
+                        ("why", "apt refuses two entries of one repository with different keys"),
+                    ),
+                    step=self.name,
+                    next_step=f"take the line with {self.url} out of {file.path}",
+                )
+            found.append(file.path)
+        return tuple(found)
+
+    def _key(self, view: View, *, right: bool, text: str) -> Action:
+        before = view.facts.file(self.key_path)
+        if right:
+            verb, reason = Verb.KEEP, "holds the pinned key and no other"
+        elif before is None:
+            verb, reason = Verb.ADD, "new"
+        else:
+            verb, reason = Verb.CHANGE, "holds something else than the pinned key alone"
+        return action(
+            self,
+            view,
+            kind="file",
+            verb=verb,
+            target=self.key_path,
+            reason=reason,
+            params={"path": self.key_path, "mode": "0644", "content": text, "absent": False},
+        )
+
+    def _source(self, view: View, *, right: bool, text: str, replaces: tuple[str, ...]) -> Action:
+        before = view.facts.file(self.source_path)
+        reason = "new" if before is None else "differs from what the repository is now"
+        if replaces:
+            reason += f", replaces {', '.join(path.rpartition('/')[2] for path in replaces)}"
+        verb = Verb.ADD if before is None else Verb.CHANGE
+        return action(
+            self,
+            view,
+            kind="file",
+            verb=Verb.KEEP if right else verb,
+            target=self.source_path,
+            reason="as planned" if right else reason,
+            before=before.content if before else None,
+            after=None if right else text,
+            params={"path": self.source_path, "mode": "0644", "content": text, "absent": False},
+        )
+
+    def _replaced(self, view: View, path: str) -> Action:
+        before = view.facts.file(path)
+        return action(
+            self,
+            view,
+            kind="file",
+            verb=Verb.REMOVE,
+            target=path,
+            reason=f"same origin as {self.source_path.rpartition('/')[2]}; a backup is kept",
+            before=before.content if before else None,
+            after="",
+            params={"path": path, "mode": "", "content": "", "absent": True},
+        )

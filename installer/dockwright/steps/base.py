@@ -1,0 +1,100 @@
+"""What every step kind has in common, and what it decides from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dockwright.models import Architecture, Facts, Fingerprint, Frozen, Line, Suite, Url, Word
+from dockwright.plan import Action, PackageChange, Repository
+
+
+class When(Frozen):
+    """Limits a step to some hosts; a step that does not apply is kept with the reason."""
+
+    distro: tuple[Word, ...] | None = None
+    codename: tuple[Word, ...] | None = None
+    architecture: tuple[Architecture, ...] | None = None
+
+    def mismatch(self, facts: Facts) -> str | None:
+        """Why the step does not apply to that host, ``None`` where it does."""
+        for name in ("distro", "codename", "architecture"):
+            wanted, actual = getattr(self, name), getattr(facts, name)
+            if wanted is not None and actual not in wanted:
+                return f"{name} is {actual}, the step wants {' or '.join(wanted)}"
+        return None
+
+
+class StepBase(Frozen):
+    """Fields of every step: its name in the playbook, and where it applies."""
+
+    name: Line
+    when: When | None = None
+
+
+class RepositoryWish(Frozen):
+    """An apt repository as a playbook asks for it, before its key and index were judged."""
+
+    id: Word
+    url: Url
+    key_url: Url
+    fingerprint: Fingerprint
+    suite: Suite
+    components: tuple[Word, ...]
+
+
+class Offer(Frozen):
+    """What a vendor's signed index offers for one host: the judged key, and versions newest first."""
+
+    id: str
+    key: str
+    fingerprint: str
+    versions: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class View:
+    """All that a step may look at when it decides. ``offers`` is empty until vendors were asked.
+
+    ``key_owners`` maps each key file on the host to the primary fingerprints in it; ``upgrade``
+    and ``allow_restart`` are what the user said.
+    """
+
+    facts: Facts
+    offers: Mapping[str, Offer] = field(default_factory=dict)
+    key_owners: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    upgrade: bool = False
+    component: str = ""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What one step intends.
+
+    ``wish`` with ``consult`` asks that the vendor be consulted; until then the decision is not
+    final. ``packages`` join the one transaction of the plan. ``assumes`` maps files to the sha256
+    that the decision rests on.
+    """
+
+    actions: tuple[Action, ...] = ()
+    packages: tuple[PackageChange, ...] = ()
+    repository: Repository | None = None
+    wish: RepositoryWish | None = None
+    consult: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    assumes: Mapping[str, str] = field(default_factory=dict)
+    allow_downgrades: bool = False
+
+
+def action(step: StepBase, view: View, **fields: Any) -> Action:
+    """An action of that step; the planner gives it its final id."""
+    values = {"id": "", "component": view.component, "step": step.name, **fields}
+    return Action(**values)
+
+
+def assumed(facts: Facts, path: str) -> str:
+    """The sha256 of a file as facts saw it, or ``absent``."""
+    found = facts.file(path)
+    return found.sha256 if found else "absent"

@@ -1,0 +1,45 @@
+"""Step kind ``container_check``: prove that containers run, rung by rung."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from dockwright.models import ImageName, Line
+from dockwright.plan import Verb
+from dockwright.steps.base import Decision, StepBase, View, action
+
+
+class ContainerCheck(StepBase):
+    """Client, daemon, API, pull, run: each rung with its own diagnosis.
+
+    ``image`` is run once; ``expect`` must occur in what it prints. An image that was pulled only
+    for this is removed again. Where nothing else in the plan changes and the daemon answers, the
+    ping that the facts brought is enough, unless ``always``.
+    """
+
+    kind: Literal["container_check"]
+    image: ImageName = "hello-world"
+    expect: Line = "Hello from Docker!"
+    always: bool = False
+
+    def decide(self, view: View) -> Decision:
+        """A check, which the planner drops where nothing changes and the daemon answers."""
+        answer = view.facts.daemon
+        return Decision(
+            actions=(
+                action(
+                    self,
+                    view,
+                    kind="container_check",
+                    verb=Verb.CHECK,
+                    target=self.image,
+                    reason="client, daemon, pull and run are told apart",
+                    params={
+                        "image": self.image,
+                        "expect": self.expect,
+                        "always": self.always,
+                        "answers": answer.version if answer else "",
+                    },
+                ),
+            )
+        )

@@ -1,0 +1,196 @@
+"""Step kind ``daemon_json``: merge keys into /etc/docker/daemon.json, never replace the file."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from dockwright.errors import DestructiveError, RefusedError
+from dockwright.models import AbsolutePath
+from dockwright.plan import Action, Verb
+from dockwright.steps.base import Decision, StepBase, View, action, assumed
+
+# dockerd(8), "Configuration reload behavior": a SIGHUP applies these, all else needs a restart.
+_RELOADABLE = frozenset(
+    [
+        "debug",
+        "labels",
+        "live-restore",
+        "max-concurrent-downloads",
+        "max-concurrent-uploads",
+        "max-download-attempts",
+        "default-runtime",
+        "runtimes",
+        "insecure-registries",
+        "registry-mirrors",
+        "shutdown-timeout",
+        "features",
+        "authorization-plugins",
+    ]
+)
+
+
+class DaemonJson(StepBase):
+    """``keys`` are merged by key, maps deeply; keys of others stay, in their order.
+
+    A key that has another value already is a clash and refused, unless ``override``. Where dockerd
+    runs, it is reloaded if that is enough and restarted otherwise.
+    """
+
+    kind: Literal["daemon_json"]
+    keys: dict[str, Any] = {}
+    path: AbsolutePath = "/etc/docker/daemon.json"
+    override: bool = False
+
+    def decide(self, view: View) -> Decision:
+        """The merged file, and the reload or restart that makes it effective."""
+        found = view.facts.file(self.path)
+        current = self._parse(found.content) if found else {}
+        if found and found.target is not None:
+            raise RefusedError(
+                f"{self.path} is a symlink to {found.target}",
+                step=self.name,
+                next_step="make it a plain file, or take 'docker_daemon' out",
+            )
+        merged, clashes = merge(current, self.keys)
+        if clashes and not self.override:
+            raise RefusedError(
+                f"{self.path} has other values already: {', '.join(key for key, _, _ in clashes)}",
+                details=tuple(
+                    (key, f"there {json.dumps(old)}, asked for {json.dumps(new)}")
+                    for key, old, new in clashes
+                ),
+                step=self.name,
+                next_step="settle which value is right, in the file or in docker_daemon",
+            )
+        text = json.dumps(merged, indent=2, ensure_ascii=False) + "\n"
+        if merged == current:
+            reason = "has all keys that were asked for" if self.keys else "nothing to merge"
+            return Decision(
+                actions=(
+                    action(
+                        self,
+                        view,
+                        kind="daemon_json",
+                        verb=Verb.KEEP,
+                        target=self.path,
+                        reason=reason,
+                    ),
+                )
+            )
+        changed = [key for key in merged if merged[key] != current.get(key)]
+        return Decision(
+            actions=(
+                action(
+                    self,
+                    view,
+                    kind="daemon_json",
+                    verb=Verb.CHANGE if found else Verb.ADD,
+                    target=self.path,
+                    reason=f"{', '.join(changed)} by us; {len(current)} keys of others stay"
+                    if found
+                    else f"new: {', '.join(changed)}",
+                    before=found.content if found else None,
+                    after=text,
+                    params={
+                        "path": self.path,
+                        "mode": found.mode if found else "0644",
+                        "content": text,
+                        "keys": changed,
+                    },
+                ),
+                *self._effective(view, changed),
+            ),
+            assumes={self.path: assumed(view.facts, self.path)},
+        )
+
+    def _effective(self, view: View, changed: list[str]) -> tuple[Action, ...]:
+        """Make a running daemon take the new keys; one that is not there yet starts with them."""
+        daemon = view.facts.daemon
+        if daemon is None:
+            return ()
+        if set(changed) <= _RELOADABLE:
+            return (
+                action(
+                    self,
+                    view,
+                    kind="reload",
+                    verb=Verb.CHANGE,
+                    target="docker.service",
+                    reason="reload is enough for these keys; containers go on",
+                    params={"unit": "docker.service", "how": "reload"},
+                ),
+            )
+        needs = ", ".join(key for key in changed if key not in _RELOADABLE)
+        if daemon.swarm == "active":
+            raise DestructiveError(
+                f"{view.facts.hostname} is a Swarm node; a restart of dockerd moves its tasks",
+                step=self.name,
+                next_step="drain the node first: docker node update --availability drain NODE",
+            )
+        stops = () if daemon.live_restore else tuple(c.name for c in view.facts.containers)
+        return (
+            action(
+                self,
+                view,
+                kind="reload",
+                verb=Verb.RESTART,
+                target="docker.service",
+                reason=f"{needs} needs a restart"
+                + ("; live-restore keeps containers" if daemon.live_restore else ""),
+                params={"unit": "docker.service", "how": "restart"},
+                stops=stops,
+            ),
+        )
+
+    def _parse(self, content: str | None) -> dict[str, Any]:
+        text = content or ""
+        try:
+            value = json.loads(text, object_pairs_hook=_no_twins)
+        except json.JSONDecodeError as error:
+            raise self._invalid(
+                f"{error.msg} at line {error.lineno} column {error.colno}"
+            ) from None
+        except ValueError as error:
+            raise self._invalid(str(error)) from None
+        if not isinstance(value, dict):
+            raise self._invalid("it is not an object")
+        return value
+
+    def _invalid(self, why: str) -> RefusedError:
+        return RefusedError(
+            f"{self.path} is not valid now",
+            details=(("why", why), ("host", "the file was not touched")),
+            step=self.name,
+            next_step=f"mend {self.path}; check it with: dockerd --validate",
+        )
+
+
+def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    twins = {key for key in keys if keys.count(key) > 1}
+    if twins:
+        raise ValueError(f"the key {sorted(twins)[0]!r} stands there twice")
+    return dict(pairs)
+
+
+def merge(
+    current: dict[str, Any], wanted: dict[str, Any], path: str = ""
+) -> tuple[dict[str, Any], list[tuple[str, Any, Any]]]:
+    """``current`` with ``wanted`` merged in, and the clashes as (key, there, wanted).
+
+    Maps are merged deeply; lists and scalars are values. Where they clash, the wanted value is in
+    the result.
+    """
+    merged, clashes = dict(current), []
+    for key, value in wanted.items():
+        name = f"{path}{key}"
+        there = current.get(key)
+        if key in current and isinstance(there, dict) and isinstance(value, dict):
+            merged[key], deeper = merge(there, value, f"{name}.")
+            clashes += deeper
+            continue
+        if key in current and there != value:
+            clashes.append((name, there, value))
+        merged[key] = value
+    return merged, clashes

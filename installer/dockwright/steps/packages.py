@@ -1,0 +1,351 @@
+"""Step kind ``packages``: what is installed, at which version, held or absent.
+
+All package steps of a plan end in one apt transaction, so that nothing is removed before what
+replaces it is downloaded, and a failure leaves no gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cmp_to_key
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from dockwright.errors import RefusedError
+from dockwright.models import Line, PackageName, VersionWish, Word
+from dockwright.plan import ANY_VERSION, Action, PackageChange, Verb
+from dockwright.steps.base import Decision, Offer, StepBase, View, action
+
+# Removing or replacing one of these ends the containers that it runs.
+_RUNTIMES = frozenset(
+    [
+        "docker.io",
+        "docker-ce",
+        "docker-engine",
+        "moby-engine",
+        "containerd",
+        "containerd.io",
+        "moby-containerd",
+        "runc",
+        "moby-runc",
+        "podman-docker",
+    ]
+)
+# With live-restore these can be upgraded below running containers; docs.docker.com, live-restore.
+_LIVE = frozenset({"docker-ce", "docker-ce-cli", "containerd.io"})
+
+
+class Packages(StepBase):
+    """``present`` are there, ``absent`` are not; only what is installed is removed, never purged.
+
+    ``repository`` names the apt_repository step that ``present`` must come from; without it the
+    host's own sources give them. ``version`` (``29``, ``29.7``, ``29.7.2`` or the full string)
+    applies to the packages in ``versioned``, which all get the same one. ``hold`` keeps apt from
+    changing them later (apt-mark(8)).
+    """
+
+    kind: Literal["packages"]
+    present: tuple[PackageName, ...] = ()
+    absent: tuple[PackageName, ...] = ()
+    repository: Word | None = None
+    version: VersionWish | Annotated[str, Field(max_length=0)] = ""
+    versioned: tuple[PackageName, ...] = ()
+    hold: bool = False
+    because: Line = "wanted"
+
+    @model_validator(mode="after")
+    def _one_or_the_other(self) -> Packages:
+        both = set(self.present) & set(self.absent)
+        if both:
+            raise ValueError(f"both present and absent: {', '.join(sorted(both))}")
+        if self.version and not self.repository:
+            raise ValueError("'version' needs 'repository': the one whose versions are meant")
+        return self
+
+    def decide(self, view: View) -> Decision:
+        """Which packages change, and to which exact version where the vendor was consulted."""
+        removal = self._removal(view)
+        wanted = self._wanted(view)
+        if isinstance(wanted, Decision):
+            return wanted
+        changes, notes = wanted
+        held = [change.name for change in changes if self._held_by_another(view, change.name)]
+        if held:
+            raise RefusedError(
+                f"held by apt-mark: {', '.join(held)}",
+                details=(("why", "somebody asked apt not to change them"),),
+                step=self.name,
+                next_step=f"if that is no longer wanted: apt-mark unhold {' '.join(held)}",
+            )
+        return Decision(
+            actions=(
+                *self._remove_action(view, removal),
+                *self._present_actions(view, changes),
+                *self._hold_action(view),
+            ),
+            packages=(*removal, *changes),
+            held=self.present if self.hold else (),
+            notes=tuple(notes),
+            allow_downgrades=any(
+                change.old
+                and change.new
+                and change.new != ANY_VERSION
+                and compare(change.new, change.old) < 0
+                for change in changes
+            ),
+        )
+
+    # --- what must go ---------------------------------------------------------------------
+
+    def _removal(self, view: View) -> tuple[PackageChange, ...]:
+        known = (view.facts.package(name) for name in self.absent)
+        return tuple(
+            PackageChange(name=package.name, old=package.version)
+            for package in known
+            if package is not None and package.installed
+        )
+
+    def _remove_action(self, view: View, removal: tuple[PackageChange, ...]) -> Iterator[Action]:
+        if not self.absent:
+            return
+        if not removal:
+            yield action(
+                self,
+                view,
+                kind="packages",
+                verb=Verb.KEEP,
+                target="old packages",
+                reason="none of them is installed",
+            )
+            return
+        names = [change.name for change in removal]
+        yield action(
+            self,
+            view,
+            kind="packages",
+            verb=Verb.REMOVE,
+            target=", ".join(f"{change.name} {short(change.old or '')}" for change in removal),
+            reason=f"{self.because}; removed after the download, data stays",
+            params={"packages": names},
+            stops=_stopped(view, names, live=False),
+        )
+
+    # --- what must be there ---------------------------------------------------------------
+
+    def _wanted(self, view: View) -> Decision | tuple[list[PackageChange], list[str]]:
+        facts = view.facts
+        installed = {
+            package.name: package.version or ""
+            for package in map(facts.package, self.present)
+            if package is not None and package.installed
+        }
+        missing = [name for name in self.present if name not in installed]
+        if self.repository is None:
+            return [PackageChange(name=name, new=ANY_VERSION) for name in missing], []
+        wrong = [
+            name
+            for name in self.versioned
+            if self.version and name in installed and not matches(installed[name], self.version)
+        ]
+        if not (missing or wrong or view.upgrade):
+            return [], self._newer(view, installed)
+        offer = view.offers.get(self.repository)
+        if offer is None:
+            return Decision(consult=(self.repository,))
+        target, notes = self._target(offer, installed, view)
+        changes = []
+        for name in self.present:
+            current = installed.get(name)
+            if current is not None and not view.upgrade and name not in wrong:
+                continue
+            new = self._pick(offer, name, target, view)
+            if current is None or compare(new, current) > 0 or (name in wrong and new != current):
+                changes.append(
+                    PackageChange(name=name, old=current, new=new, origin=self.repository)
+                )
+        return changes, notes
+
+    def _target(
+        self, offer: Offer, installed: dict[str, str], view: View
+    ) -> tuple[str | None, list[str]]:
+        """The one version of the packages that go together, and what is worth saying about it."""
+        lead = next((name for name in self.versioned if name in self.present), None)
+        if lead is None:
+            return None, []
+        versions = offer.versions.get(lead, ())
+        if not versions:
+            raise self._not_there(lead, view)
+        if self.version:
+            fitting = [v for v in versions if matches(v, self.version)]
+            if not fitting:
+                raise RefusedError(
+                    f"{lead} {self.version} is not in the repository for {view.facts.codename}",
+                    details=(
+                        ("there", ", ".join(upstream(v) for v in versions[:6])),
+                        ("host", "nothing was changed"),
+                    ),
+                    step=self.name,
+                    next_step="name one of the versions that are there",
+                )
+            return fitting[0], []
+        current = installed.get(lead)
+        if current is None:
+            return versions[0], []
+        if not view.upgrade:
+            return current, []
+        same_major = [v for v in versions if major(v) == major(current)]
+        best = same_major[0] if same_major else current
+        if major(versions[0]) != major(current):
+            return best, [
+                f"{lead} {upstream(versions[0])} is a new major version: "
+                f"it comes only when it is named (--docker-version {major(versions[0])})"
+            ]
+        return best, []
+
+    def _pick(self, offer: Offer, name: str, target: str | None, view: View) -> str:
+        versions = offer.versions.get(name, ())
+        if not versions:
+            raise self._not_there(name, view)
+        if name not in self.versioned or target is None:
+            return versions[0]
+        if target in versions:
+            return target
+        raise RefusedError(
+            f"{name} is not in the repository at {upstream(target)}",
+            details=(("there", ", ".join(upstream(v) for v in versions[:6])),),
+            step=self.name,
+            next_step="upgrade: the repository no longer has what is installed",
+        )
+
+    def _not_there(self, name: str, view: View) -> RefusedError:
+        facts = view.facts
+        return RefusedError(
+            f"the repository has no {name} for {facts.codename} on {facts.architecture}",
+            details=(("host", "nothing was changed"),),
+            step=self.name,
+            next_step="use a release that the vendor builds for",
+        )
+
+    def _newer(self, view: View, installed: dict[str, str]) -> list[str]:
+        """What the host's own lists offer that is newer: kept, and told."""
+        notes = []
+        for name in self.versioned or self.present:
+            offered = newest_first(view.facts.offered.get(name, ()))
+            current = installed.get(name)
+            if current and offered and compare(offered[0], current) > 0:
+                jump = major(offered[0]) != major(current)
+                how = f"--docker-version {major(offered[0])}" if jump else "--upgrade"
+                notes.append(
+                    f"{name} {upstream(current)} is kept; {upstream(offered[0])} is there: {how}"
+                )
+        return notes[:1]
+
+    def _present_actions(self, view: View, changes: list[PackageChange]) -> Iterator[Action]:
+        new = [change for change in changes if change.old is None]
+        other = [change for change in changes if change.old is not None]
+        same = [name for name in self.present if name not in {c.name for c in changes}]
+        live = bool(view.facts.daemon and view.facts.daemon.live_restore)
+        if new:
+            yield action(
+                self,
+                view,
+                kind="packages",
+                verb=Verb.ADD,
+                target=_listed(new),
+                reason=self.because,
+                params={"packages": [change.name for change in new]},
+            )
+        if other:
+            names = [change.name for change in other]
+            yield action(
+                self,
+                view,
+                kind="packages",
+                verb=Verb.CHANGE,
+                target=", ".join(
+                    f"{c.name} {upstream(c.old or '')} → {upstream(c.new or '')}" for c in other
+                ),
+                reason=f"version {self.version} was named" if self.version else "upgrade asked for",
+                params={"packages": names},
+                stops=_stopped(view, names, live=live),
+            )
+        if same:
+            yield action(
+                self,
+                view,
+                kind="packages",
+                verb=Verb.KEEP,
+                target=", ".join(same),
+                reason="installed",
+            )
+
+    def _hold_action(self, view: View) -> Iterator[Action]:
+        if not self.hold or not self.present:
+            return
+        loose = [
+            name
+            for name in self.present
+            if not ((package := view.facts.package(name)) and package.held)
+        ]
+        yield action(
+            self,
+            view,
+            kind="hold",
+            verb=Verb.CHANGE if loose else Verb.KEEP,
+            target=", ".join(loose or self.present),
+            reason="held: apt will not change them by itself" if loose else "held already",
+            params={"packages": loose},
+        )
+
+    def _held_by_another(self, view: View, name: str) -> bool:
+        package = view.facts.package(name)
+        return bool(package and package.installed and package.held and not self.hold)
+
+
+# --- versions -----------------------------------------------------------------------------
+
+
+def compare(one: str, other: str) -> int:
+    """Below, at or above 0 as ``one`` is older, the same or newer; Debian's order (deb-version(7))."""
+    from debian.debian_support import version_compare  # 40 ms, seldom needed
+
+    return int(version_compare(one, other))
+
+
+def newest_first(versions: tuple[str, ...]) -> list[str]:
+    """Versions in Debian's order, the newest first."""
+    return sorted(versions, key=cmp_to_key(compare), reverse=True)
+
+
+def upstream(version: str) -> str:
+    """``29.7.2`` of ``5:29.7.2-1~ubuntu.24.04~noble``; of ``5:20.10.24~3-0~ubuntu-jammy`` too."""
+    return version.rpartition(":")[2].split("-", 1)[0].split("~", 1)[0]
+
+
+def short(version: str) -> str:
+    """A version without the part that names the release it was built for."""
+    return version.split("~", 1)[0]
+
+
+def major(version: str) -> str:
+    """The first number of the upstream version."""
+    return upstream(version).split(".", 1)[0]
+
+
+def matches(version: str, wish: str) -> bool:
+    """Whether a full version fits a wish: the same, the upstream part, or a leading part of it."""
+    plain = upstream(version)
+    return version == wish or plain == wish or plain.startswith(f"{wish}.")
+
+
+def _listed(changes: list[PackageChange]) -> str:
+    return ", ".join(
+        change.name if change.new == ANY_VERSION else f"{change.name} {short(change.new or '')}"
+        for change in changes
+    )
+
+
+def _stopped(view: View, names: list[str], *, live: bool) -> tuple[str, ...]:
+    affected = _RUNTIMES.intersection(names) - (_LIVE if live else frozenset())
+    return tuple(container.name for container in view.facts.containers) if affected else ()

@@ -1,0 +1,92 @@
+"""Why there is no root shell, in words: from what sudo or the login shell said."""
+
+from __future__ import annotations
+
+import re
+
+from dockwright.errors import UnreachableError
+
+
+def printable(text: str, limit: int = 1000) -> str:
+    """The end of ``text`` without control characters: a host may not drive a terminal."""
+    clean = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", text.replace("\r", ""))
+    clean = "".join(
+        c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in clean
+    )
+    return clean.strip()[-limit:]
+
+
+class PasswordRefusedError(UnreachableError):
+    """The password was wrong; other refusals say nothing about it."""
+
+    @classmethod
+    def of(cls, who: str, said: str = "") -> PasswordRefusedError:
+        """``who`` gave it; ``said`` is what sudo said."""
+        return cls(
+            f"sudo: the password was refused for {who}",
+            details=_details(said),
+            next_step="run the same command again with the right password; it was tried once",
+        )
+
+
+def _details(text: str) -> tuple[tuple[str, str], ...]:
+    return (("the host says", text),) if text else ()
+
+
+# What sudo and sudo-rs say under LC_ALL=C, read only to word the message; nothing hangs on it.
+_SAYINGS = (
+    (
+        r"not in the sudoers|may not run sudo|afraid I can't do that",
+        "sudo: {who} is not allowed to use sudo",
+        "log in as root or as a user with sudo, or add the user to the group sudo",
+    ),
+    (
+        r"not allowed to (execute|run)",
+        "sudo: {who} may use sudo, but not to run sh as root",
+        "the sudoers rule has to allow /bin/sh (or ALL)",
+    ),
+    (
+        r"must have a tty|no tty present|requiretty",
+        "sudo: {who} may use sudo on a terminal only (requiretty)",
+        "take requiretty off for this user in sudoers: Defaults:USER !requiretty",
+    ),
+    (
+        r"expired|change your password|account.*(locked|validation)|locked",
+        "sudo: the account of {who} is expired or locked",
+        "log in by hand and renew the password, or unlock the account (faillock --reset)",
+    ),
+)
+
+
+def sudo_refused(said: str, who: str, *, ended: bool) -> UnreachableError:
+    """Sudo ended, or gave no verdict in time (``ended`` is false), after it had the password."""
+    for pattern, brief, advice in _SAYINGS:
+        if re.search(pattern, said, re.IGNORECASE):
+            return UnreachableError(brief.format(who=who), details=_details(said), next_step=advice)
+    if not ended:
+        return UnreachableError(
+            f"sudo: no verdict on the password for {who} within a minute",
+            details=_details(said),
+            next_step="see whether sudo works by hand on the host: ssh, then sudo -v",
+        )
+    return PasswordRefusedError.of(who, said)
+
+
+def no_shell(who: str, said: str, status: int | None, limit: float) -> UnreachableError:
+    """The login shell of ``who`` did not start ours: it ended with ``status`` or was too slow.
+
+    A ``limit`` of 0 says that it printed without end.
+    """
+    if not limit:
+        brief = f"{who}: the host printed without end and started no shell"
+    elif status is None:
+        brief = f"{who}: no shell within {limit:.0f} s"
+    elif "account is currently not available" in said or (status == 1 and not said):
+        brief = f"{who}: the account has no login shell (nologin or false)"
+    else:
+        brief = f"{who}: the login shell ended with status {status} and ran nothing of ours"
+    return UnreachableError(
+        brief,
+        details=_details(said),
+        next_step=f"see what a command over SSH does there: ssh {who} true",
+    )

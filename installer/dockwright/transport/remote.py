@@ -1,0 +1,40 @@
+"""A host behind SSH, as the stages see it."""
+
+from __future__ import annotations
+
+from dockwright.channel import Channel
+from dockwright.models import Host
+from dockwright.transport import sshconfig
+from dockwright.transport.options import Asker, ConnectOptions
+from dockwright.transport.password import SudoPassword
+from dockwright.transport.root import Handshake, become_root
+from dockwright.transport.ssh import SshConnection
+from dockwright.transport.wire import SshWire
+
+
+class SshTransport:
+    """A ``Transport`` that connects at its first shell, and again where the connection was lost."""
+
+    def __init__(self, host: Host, options: ConnectOptions, ask: Asker) -> None:
+        changed = {"user": host.user or options.user, "port": host.port or options.port}
+        self._password = SudoPassword(host, options, ask)
+        self._how = ""
+        self._connection = SshConnection(
+            host.model_copy(update=changed), options, ask, sshconfig.read(options.ssh_config)
+        )
+
+    @property
+    def description(self) -> str:
+        """``as ubuntu@10.0.0.11, sudo without password``; sudo is known after the first shell."""
+        return ", ".join(filter(None, (f"as {self._connection.who}", self._how)))
+
+    def root_shell(self, script: str) -> Channel:
+        """As ``Transport.root_shell``; one channel, no round trip more for a root login."""
+        handshake, who = Handshake(), self._connection.who
+        wire = self._connection.session(handshake.command(), lambda channel: SshWire(channel, who))
+        channel, self._how = become_root(wire, handshake, script, self._password, who)
+        return channel
+
+    def close(self) -> None:
+        """End the connection, and those to jump hosts."""
+        self._connection.close()

@@ -1,0 +1,313 @@
+"""SSH by Fabric and Paramiko: which of their calls are used, and why the others are not.
+
+Used:
+
+- ``fabric.Config`` and ``fabric.Connection(...)``: what ssh_config says about a host (alias,
+  HostName, User, Port, IdentityFile), with a lazy configuration so that ~/.fabric.yaml and its
+  kin have no say.
+- ``Connection.open``: it puts the socket, the gateway and the login into ``SSHClient.connect``,
+  through the hooks that both libraries have for it: ``open_gateway``, ``sock``,
+  ``transport_factory``, ``auth_strategy``, and the policy for host keys.
+- ``Transport.open_session``, ``Channel.exec_command``: one channel for each root shell.
+
+Not used:
+
+- ``Connection.run`` and ``sudo``: a script on standard input goes at one character each 10 ms
+  (4 KB: 44 s), output takes quadratic time, and sudo's password goes to whatever prints something
+  like its prompt.
+- ``Connection.put`` and SFTP: hardened servers have none; a script needs no file.
+- Fabric's own policy for host keys: it accepts any key. Ours sees every key, since the client's
+  own list stays empty.
+- ``get_gateway``: it goes through the hops of ProxyJump in the wrong order, does not know
+  ``none``, and accepts any key of a jump host.
+- ``connect_kwargs`` shared between connections: Fabric changes the dictionary.
+- ``forward_agent``: off, whatever ssh_config says; root on the host could use the agent.
+- ``paramiko.ProxyCommand``, ``SSHClient._auth``, ``set_keepalive``: see net.py and auth.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import paramiko
+from cryptography.exceptions import UnsupportedAlgorithm
+from fabric.config import Config
+from fabric.connection import Connection
+from paramiko.agent import AgentSSH
+from paramiko.ssh_exception import BadAuthenticationType, ConfigParseError
+
+from dockwright.errors import InputError, UnreachableError
+from dockwright.models import Host
+from dockwright.transport import hostkeys, sshconfig
+from dockwright.transport.auth import EncryptedKeyError, KeyUnusableError, Login, agent_socket
+from dockwright.transport.net import ProxyCommand, dial, failure
+from dockwright.transport.options import Asker, ConnectOptions, Secret
+from dockwright.transport.target import parse_target, require_safe
+
+AGENT_LIMIT = 1.0  # seconds for an agent to list its keys; a stale socket never answers
+HOPS = 8  # jump hosts in a row
+
+# Its thread logs tracebacks of what we raise anyway, to stderr if nobody listens.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+logging.getLogger("paramiko").propagate = False
+
+
+class SshConnection(Connection):
+    """A Fabric connection with our sockets, our host keys, our login and our jump hosts."""
+
+    # Fabric puts what no class declares into its configuration; its own names are typed here.
+    host: str
+    port: int
+    user: str
+    client: Any
+    transport: Any
+    gateway: Any
+    ssh_config: Any
+    connect_kwargs: dict[str, Any]
+    who = ""
+    _options: ConnectOptions
+    _ask: Asker
+    _known: hostkeys.KnownHosts
+    _label = ""
+    _proxy: ProxyCommand | None = None
+    _target: Host
+
+    def __init__(
+        self, target: Host, options: ConnectOptions, ask: Asker, rules: str, hops: int = 0
+    ) -> None:
+        """Prepare; nothing is contacted. ``rules`` is the text of ssh_config.
+
+        ``hops`` counts the jump hosts so far: the options ``user``, ``port`` and ``jump`` are for
+        the target only. Raises InputError for names or an ssh_config that cannot be used.
+        """
+        if hops > HOPS:
+            raise InputError(f"{target.name}: more than {HOPS} jump hosts, or a circle of them")
+        require_safe(target)
+        rules = sshconfig.given(target) + rules
+        self._set(_options=options, _ask=ask, _target=target, _proxy=None)
+        timeout = options.connect_timeout
+        try:
+            # invoke prints its settings into a debug message: a bound method would print us, too soon.
+            config = paramiko.SSHConfig.from_text(rules)
+            super().__init__(  # type: ignore[no-untyped-call]
+                target.address,
+                config=Config(  # type: ignore[no-untyped-call]
+                    ssh_config=config,
+                    lazy=True,
+                    overrides={"authentication": {"strategy_class": lambda **_: self._strategy()}},
+                ),
+                gateway=False,
+                forward_agent=False,
+                connect_timeout=max(1, round(timeout)),
+                connect_kwargs={
+                    "banner_timeout": timeout,
+                    "auth_timeout": max(30.0, timeout),  # PAM is slow; a FIDO key waits for touch
+                    "channel_timeout": timeout,
+                    "transport_factory": self._transport,
+                },
+            )
+        except (ConfigParseError, ValueError) as error:
+            raise InputError(f"ssh_config, for {target.name}: {error}") from error
+        self._set(who=f"{self.user}@{self.host}" + (f":{self.port}" if self.port != 22 else ""))
+        self._set(_known=hostkeys.KnownHosts(hostkeys.files(self.ssh_config, options.known_hosts)))
+        alias = self.ssh_config.get("hostkeyalias", "").lower()
+        self._set(_label=alias or hostkeys.name_of(self.host, self.port))
+        self.client.set_missing_host_key_policy(hostkeys.Policy(self._check))
+        self.gateway = self._way(rules, hops)
+
+    def session(self, command: str, prepare: Callable[[paramiko.Channel], Any]) -> Any:
+        """Run ``command`` on a channel of its own, and give what ``prepare`` made of the channel.
+
+        Connects at need, and again where the connection was lost. ``prepare`` sees the channel
+        before the command runs. Raises UnreachableError.
+        """
+        self.open()
+        # exec_command has no timeout of its own.
+        alarm = threading.Timer(2 * self._options.connect_timeout, self.transport.close)
+        alarm.daemon = True
+        alarm.start()
+        try:
+            channel = self.transport.open_session(timeout=self._options.connect_timeout)
+            prepared = prepare(channel)
+            channel.exec_command(command)
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            raise UnreachableError(
+                f"{self.who}: the server did not run a command: {error}",
+                next_step="does sshd let this user run commands (ForceCommand, MaxSessions)?",
+            ) from error
+        finally:
+            alarm.cancel()
+        return prepared
+
+    def open(self) -> None:
+        """Connect and log in. Raises UnreachableError."""
+        if self.is_connected:
+            return
+        self.close()
+        if not self.gateway:
+            timeout = self._options.connect_timeout
+            self.connect_kwargs["sock"] = dial(self.host, self.port, timeout)
+        try:
+            super().open()  # type: ignore[no-untyped-call]
+        except UnreachableError:
+            self.close()
+            raise
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            said = self._proxy.errors() if self._proxy else ""
+            self.close()
+            raise failure(self.who, error, said) from error
+        # Paramiko looks after its socket ten times a second; a fleet feels that. All else wakes it.
+        self.transport.sock.settimeout(2.0)
+
+    def open_gateway(self) -> Any:
+        """The socket through a jump host or a proxy command; see ``Connection.open``."""
+        if isinstance(self.gateway, str):
+            self._set(_proxy=ProxyCommand(self.gateway))
+            return self._proxy.socket  # type: ignore[union-attr]  # set above
+        self.gateway.open()
+        try:
+            return self.gateway.transport.open_channel(
+                "direct-tcpip",
+                (self.host, self.port),
+                ("", 0),
+                timeout=self._options.connect_timeout,
+            )
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            raise UnreachableError(
+                f"{self.who}: the jump host {self.gateway.who} does not get there: {error}",
+                next_step="is the name known there, the port open, and AllowTcpForwarding on?",
+            ) from error
+
+    def close(self) -> None:
+        """End the connection, its proxy command and its jump hosts."""
+        transport = self.client.get_transport()
+        if transport is not None:
+            # Else its thread notices the end only when its look at the socket times out.
+            with contextlib.suppress(OSError, EOFError):
+                transport.sock.shutdown(socket.SHUT_RDWR)
+            transport.sock.close()
+        self.client.close()
+        if self._proxy is not None:
+            self._proxy.close()
+            self._set(_proxy=None)
+        if isinstance(self.gateway, SshConnection):
+            self.gateway.close()
+
+    def _way(self, rules: str, hops: int) -> Any:
+        """The last jump host, or a proxy command, or ``False``; ssh_config(5) ProxyJump."""
+        said = (self._options.jump if hops == 0 else None) or self.ssh_config.get("proxyjump")
+        if said is None or said.lower() == "none":
+            command = None if said else self.ssh_config.get("proxycommand")
+            return command or False
+        # a,b means: to a, from there to b, from there to the target. So b's jump is a.
+        before, _, last = said.rpartition(",")
+        jump = parse_target(last.strip().removeprefix("ssh://"))
+        if before:
+            rules = sshconfig.given(jump, ProxyJump=before) + rules
+        return SshConnection(jump, self._options, self._ask, rules, hops + 1)
+
+    def _transport(self, sock: Any, **options: Any) -> paramiko.Transport:
+        transport = paramiko.Transport(sock, **options)
+        security = transport.get_security_options()
+        known = self._known.algorithms(self._label)
+        security.key_types = sorted(security.key_types, key=lambda name: name not in known)
+        return transport
+
+    def _check(self, key: paramiko.PKey) -> None:
+        offered = hostkeys.Key(key.get_name(), key.asbytes())
+        mode, ask = self._options.host_keys, self._ask.host_key
+        hostkeys.require_known(self._known, self._label, offered, mode, ask)
+
+    def _strategy(self) -> _Strategy:
+        config = self.ssh_config
+        login = Login(
+            self.who,
+            self._options.identity,
+            [Path(path) for path in config.get("identityfile", ())],
+            only_files=config.get("identitiesonly", "no").lower() == "yes",
+            passphrase=self._ask.passphrase,
+            password=lambda: self._ask.password(self._target),
+        )
+        return _Strategy(login, self.user, config.get("identityagent", "SSH_AUTH_SOCK"))
+
+
+class _Strategy:
+    """A login, as ``SSHClient.connect(auth_strategy=...)`` calls it; the ``Door`` of auth.py."""
+
+    def __init__(self, login: Login, user: str, agent: str) -> None:
+        self._login = login
+        self._user = user
+        self._agent = agent
+        self._transport: paramiko.Transport
+
+    def authenticate(self, transport: paramiko.Transport) -> None:
+        """Log in over ``transport``, whose host key is trusted. Raises UnreachableError."""
+        self._transport = transport
+        self._login.enter(self)
+
+    def key(self, key: Any) -> set[str] | None:
+        """See ``Door``."""
+        return self._try(lambda: self._transport.auth_publickey(self._user, key))
+
+    def password(self, secret: Secret) -> set[str] | None:
+        """See ``Door``; Paramiko falls back to one keyboard-interactive prompt by itself."""
+        return self._try(lambda: self._transport.auth_password(self._user, secret.reveal()))
+
+    def methods(self) -> set[str]:
+        """See ``Door``."""
+        try:
+            self._transport.auth_none(self._user)
+        except BadAuthenticationType as error:
+            return set(error.allowed_types)
+        except (paramiko.SSHException, OSError, EOFError):
+            pass
+        return set()
+
+    def load(self, path: Path, passphrase: Secret | None) -> Any:
+        """See ``Door``."""
+        try:
+            word: Any = passphrase.reveal().encode() if passphrase else None
+            return paramiko.PKey.from_path(path, word)  # typed as text, but takes bytes only
+        except TypeError:  # of cryptography: encrypted, and no passphrase
+            raise EncryptedKeyError from None
+        except FileNotFoundError:
+            raise
+        except (paramiko.SSHException, OSError, ValueError, UnsupportedAlgorithm) as error:
+            raise KeyUnusableError(type(error).__name__) from None
+
+    def agent_keys(self) -> dict[bytes, Any]:
+        """See ``Door``. An agent that does not list its keys within a second is left out."""
+        if (path := agent_socket(self._agent)) is None:
+            return {}
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(AGENT_LIMIT)
+        try:
+            sock.connect(path)
+            keys = _Agent(sock).get_keys()
+        except (paramiko.SSHException, OSError):
+            sock.close()
+            return {}
+        sock.settimeout(None)  # to sign may need a touch; the login's own timeout holds
+        return {key.asbytes(): key for key in keys}
+
+    def _try(self, attempt: Callable[[], list[str]]) -> set[str] | None:
+        try:
+            return set(attempt())
+        except paramiko.AuthenticationException:
+            if not self._transport.is_active():
+                raise
+            return None
+
+
+class _Agent(AgentSSH):
+    """Paramiko's agent client over our socket: its own waits for ever, and for one path only."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__()
+        self._connect(sock)  # type: ignore[attr-defined]  # not in the types

@@ -1,0 +1,120 @@
+# What this host is, in one read-only round trip. $1: a nonce that frames the answer.
+# One fact a line: a key, then words; free text and file contents are base64 (of one line).
+# Values are printed as data and are never evaluated here; nothing is written anywhere.
+facts() {
+  LC_ALL=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+  export LC_ALL PATH
+  unset DOCKER_HOST DOCKER_CONTEXT DOCKER_CONFIG
+  nonce=$1
+  say() { printf '%s\n' "$*"; }
+  b64() { base64 | tr -d '\n'; }
+  have() { command -v "$1" >/dev/null 2>&1; }
+  first() { { IFS= read -r line <"$1"; } 2>/dev/null && printf '%s' "$line"; }
+
+  # dockerd answers beside the rest; each answer is one short line, which a pipe keeps whole.
+  docker_facts() {
+    if ! answer=$(timeout 10 docker info --format \
+        '{{.ServerVersion}} {{.LiveRestoreEnabled}} {{.Swarm.LocalNodeState}} {{.Driver}} {{.DockerRootDir}}' 2>&1); then
+      say "daemon_error $(printf '%s' "$answer" | head -c 500 | b64)"
+      return
+    fi
+    running=$(timeout 10 docker ps --no-trunc --format 'container {{.ID}} {{.Names}} {{.Image}}' 2>/dev/null)
+    printf '%s\n' "daemon $answer" "${running:-container}"
+  }
+
+  # sha256, mode, owner, path and (for small files) the content of regular files and symlinks.
+  file_fact() {
+    [ -f "$2" ] || [ -L "$2" ] || return 0
+    sum=$(sha256sum <"$2" 2>/dev/null) || sum=unreadable
+    target=-
+    [ ! -L "$2" ] || target=$(readlink "$2" | b64)
+    body=-
+    [ "$(stat -Lc %s "$2" 2>/dev/null || echo 999999)" -gt 65536 ] || body=$(b64 <"$2" 2>/dev/null)
+    say "$1 ${sum%% *} $(stat -Lc '%04a %U:%G' "$2" 2>/dev/null || echo '0000 ?:?') $(printf %s "$2" | b64) ${body:--} $target"
+  }
+
+  say "dw1 $nonce begin"
+  if have docker; then docker_facts & fi
+  [ ! -r /etc/os-release ] || say "os_release $(b64 </etc/os-release)"
+  say "hostname $(uname -n)"
+  say "kernel $(uname -r)"
+  say "clock $(date +%s)"
+  say "boot_id $(first /proc/sys/kernel/random/boot_id)"
+  say "machine_id $(first /etc/machine-id)"
+  say "uid $(id -u) ${SUDO_USER:--}"
+  have dpkg && say "architecture $(dpkg --print-architecture)"
+  if [ -d /run/systemd/system ]; then say "init systemd"; else say "init $(first /proc/1/comm)"; fi
+  have systemd-detect-virt && say "virtualisation $(systemd-detect-virt 2>/dev/null)"
+  for path in / /var /var/lib/docker /var/lib/containerd /run; do
+    [ -d "$path" ] || continue
+    say "disk $path $(df -Pk "$path" 2>/dev/null | awk 'NR==2 {print $4, $2}') $(df -Pi "$path" 2>/dev/null | awk 'NR==2 {print $4}')"
+  done
+
+  # The Docker family of every origin, and what stands beside it. The globs are dpkg's.
+  family="docker docker-ce docker-ce-cli docker-ce-rootless-extras docker-buildx-plugin docker-compose-plugin
+    docker-model-plugin docker-engine docker.io docker-cli docker-buildx docker-compose docker-compose-v2
+    docker-doc podman-docker containerd.io containerd runc rootlesskit moby-engine moby-cli moby-buildx
+    moby-compose moby-containerd moby-runc nvidia-docker nvidia-docker2 nvidia-container-runtime
+    nvidia-container-runtime-hook nvidia-container-toolkit nvidia-container-toolkit-base
+    libnvidia-container-tools libnvidia-container1 ca-certificates openssh-server apparmor iptables nftables apt"
+  # shellcheck disable=SC2086  # a list of words on purpose
+  if have dpkg-query; then
+    dpkg-query -W -f='package ${Package} ${db:Status-Status} ${db:Status-Want} ${Version}\n' $family 2>/dev/null
+    say "dpkg_audit $(dpkg --audit 2>&1 | head -c 2000 | b64)"
+  fi
+  # What the host's own lists offer of the vendor's packages. Read as files: apt-cache would write
+  # its cache, and rebuild it for a second or two where it is stale.
+  lists=0
+  for path in /var/lib/apt/lists/*_Packages*; do
+    [ -e "$path" ] || continue
+    lists=1
+    case $path in
+      *download.docker.com*|*docker-ce*|*libnvidia-container*)
+        /usr/lib/apt/apt-helper cat-file "$path" 2>/dev/null | awk '
+          $1 == "Package:" { name = $2 }
+          $1 == "Version:" && name ~ /^(docker-ce|docker-ce-cli|containerd\.io|docker-(buildx|compose|model)-plugin|docker-ce-rootless-extras|nvidia-container-toolkit)$/ {
+            print "offered", name, $2 }' ;;
+    esac
+  done
+  say "apt_lists $lists"
+
+  # Apt sources that name a vendor, in both formats, and the keys beside them.
+  for path in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+    if [ -f "$path" ] && grep -qiE 'docker|nvidia' "$path" 2>/dev/null; then file_fact source "$path"; fi
+  done
+  for path in /etc/apt/keyrings/* /usr/share/keyrings/*docker* /usr/share/keyrings/*nvidia* /etc/apt/trusted.gpg.d/*docker*; do
+    file_fact key "$path"
+  done
+  for path in /etc/docker/daemon.json /etc/default/docker /etc/systemd/system/docker.service.d/*.conf; do
+    file_fact file "$path"
+  done
+
+  if [ -d /run/systemd/system ]; then
+    systemctl show -p Id,LoadState,UnitFileState,ActiveState docker.service docker.socket containerd.service \
+      ssh.service sshd.service ssh.socket 2>/dev/null | awk -F= '
+        $1 == "Id" { id = $2 } $1 == "LoadState" { load = $2 }
+        $1 == "UnitFileState" { file = $2 } $1 == "ActiveState" { active = $2 }
+        /^$/ { flush() } END { flush() }
+        function flush() { if (id != "" && load == "loaded") print "unit", id, (file == "" ? "-" : file), active; id = "" }'
+  fi
+  for snap in docker microk8s; do
+    for path in /snap/$snap/current; do [ ! -e "$path" ] || say "snap $snap $(basename "$(readlink "$path")")"; done
+  done
+  if group=$(getent group docker 2>/dev/null); then say "docker_group ${group##*:}"; fi
+  have getent && say "users $(getent passwd | awk -F: '$3 == 0 || ($3 >= 1000 && $3 < 65534) { print $1 }' | tr '\n' ' ')"
+  for path in /sys/bus/pci/devices/*; do
+    [ "$(first "$path/vendor")" != 0x10de ] || case $(first "$path/class") in
+      0x0300*|0x0302*|0x0380*) say "gpu ${path##*/} $(first "$path/device")" ;;
+    esac
+  done
+  for path in /etc/kubernetes/kubelet.conf /var/lib/kubelet/config.yaml /var/lib/rancher/k3s /var/lib/rancher/rke2 /var/lib/k0s; do
+    [ ! -e "$path" ] || say "kubernetes $path"
+  done
+  if [ "$(first /sys/module/apparmor/parameters/enabled)" = Y ] && ! have apparmor_parser; then say "apparmor_parser_missing 1"; fi
+  # Port 22 in LISTEN (0A), of any address: columns of proc_net_tcp.
+  ! cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '$4 == "0A" && $2 ~ /:0016$/ { f = 1 } END { exit !f }' || say "ssh_listening 1"
+  [ ! -r /var/lib/dockwright/last ] || say "last_run $(first /var/lib/dockwright/last)"
+  wait
+  say "dw1 $nonce end"
+}
+facts "$@" </dev/null

@@ -1,0 +1,93 @@
+# --- apt in private: lists, archives, sources and keys of our own below $private ----------------
+# $private is 0755 with a 0711 way to it: apt drops to the user _apt to fetch, and must get there.
+
+# private_apt ARGUMENT...: apt-get that sees the host's installed packages, our copies of its
+# sources, and ours. All of Dir::State::lists, Dir::Cache and Dir::Log are named: else caches of
+# apt land in /var. The last options undo what a host's apt.conf may have loosened.
+private_apt() {
+  apt-get -q -o Dir::Etc::sourcelist="$private/sources.list" -o Dir::Etc::sourceparts="$private/${parts:-sources.d}" \
+    -o Dir::State::lists="$private/lists" -o Dir::Cache="$private/cache" \
+    -o Dir::Cache::archives="$private/cache/archives" -o Dir::Log="$private/log" \
+    -o APT::Update::Error-Mode=any -o Acquire::Retries=3 -o Acquire::Languages=none \
+    -o APT::Get::AllowUnauthenticated=false -o Acquire::AllowInsecureRepositories=false \
+    -o Acquire::AllowWeakRepositories=false -o Acquire::AllowDowngradeToInsecureRepositories=false \
+    -o APT::Get::Assume-Yes=true -o APT::Install-Recommends=false -o APT::Install-Suggests=false \
+    -o APT::Get::Always-Include-Phased-Updates=true \
+    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 "$@"
+}
+
+# prepare_private: copies of the host's sources, without the files that ours replace ($replaced).
+prepare_private() {
+  umask 022
+  private=$(mktemp -d "$private_root/apt.XXXXXX") || return
+  chmod 0755 "$private"
+  for dir in lists/partial cache/archives/partial sources.d trial.d keys log; do mkdir -p "$private/$dir" || return; done
+  chown _apt "$private/lists/partial" "$private/cache/archives/partial" 2>/dev/null || :
+  : >"$private/sources.list"
+  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+    [ -f "$file" ] || continue
+    case " $replaced " in *" $file "*) continue ;; esac
+    cp -- "$file" "$private/sources.d/host-${file##*/}" || return
+  done
+}
+
+# add_repository ID KEY-PATH KEY SOURCE: ours, signed by the private copy of its key.
+add_repository() {
+  printf '%s' "$3" >"$private/keys/$1.asc" &&
+    printf '%s' "$4" | sed "s|^Signed-By: $2|Signed-By: $private/keys/$1.asc|" >"$private/trial.d/$1.sources" &&
+    cp -- "$private/trial.d/$1.sources" "$private/sources.d/zz-$1.sources"
+}
+
+# private_update STEP: our repositories must verify; the host's own lists are taken as they are.
+# A broken foreign source is thus no failure of ours. Lists of ours are never taken over: an old
+# signed index on the host must not pass for today's.
+private_update() {
+  for file in /var/lib/apt/lists/*; do
+    case ${file##*/} in lock|partial|auxfiles) continue ;; esac
+    [ -f "$file" ] || continue
+    ours=
+    for site in $sites; do
+      case ${file##*/} in "$site"*) ours=1 ;; esac
+    done
+    [ -n "$ours" ] || ln -s -- "$file" "$private/lists/${file##*/}"
+  done
+  if ! parts=trial.d private_apt -o APT::Get::List-Cleanup=0 update >"$out" 2>&1; then
+    update_failed "$1"
+  fi
+  for file in /var/lib/apt/lists/*_Packages*; do [ ! -e "$file" ] || return 0; done
+  # A fresh cloud image has no lists at all: dependencies need them.
+  parts=sources.d private_apt -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=persistent-failure update >>"$out" 2>&1 ||
+    record_text note "$1" "some of the host's own sources could not be updated"
+}
+
+update_failed() { # STEP: what apt said, as one of ours
+  said_by_apt=$(cat "$out")
+  case $said_by_apt in
+    *NO_PUBKEY*|*"not signed"*|*BADSIG*|*EXPKEYSIG*|*REVKEYSIG*|*"Missing key"*|*"ignature"*|*"certificate"*|*"not valid yet"*|*"expired"*|*"Hash Sum mismatch"*)
+      stop 4 "$1" "apt on the host does not trust the repository" ;;
+    *"does not have a Release file"*|*" 404 "*) stop 3 "$1" "the repository has no such suite" ;;
+    *) stop 5 "$1" "the host cannot fetch the repository's index" ;;
+  esac
+}
+
+# simulate: prints apt's Inst and Remv lines and what apt says of room.
+simulate() {
+  # shellcheck disable=SC2086  # words on purpose: NAME=VERSION and NAME- have no blanks
+  private_apt -s $apt_flags install $wanted
+}
+
+plan_of() { # the simulation as sorted lines: I NAME VERSION, R NAME
+  awk '$1 == "Inst" { name = $2; sub(/:.*/, "", name); v = $0; sub(/^[^(]*\(/, "", v); sub(/ .*/, "", v); print "I", name, v }
+    $1 == "Remv" { name = $2; sub(/:.*/, "", name); print "R", name }' | sort
+}
+
+progress_of() { # STEP: apt's status lines (apt-get(8), APT::Status-Fd) as records
+  while IFS=: read -r kind what percent text; do
+    case $kind in
+      dlstatus|pmstatus)
+        case $percent in *[!0-9.]*|'') percent=${text%%:*} text=${text#*:} ;; esac
+        [ "${percent%%.*}" = "${shown-}" ] || record progress "$1" "$percent $what $text"
+        shown=${percent%%.*} ;;
+    esac
+  done
+}

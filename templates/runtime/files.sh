@@ -1,0 +1,36 @@
+# --- files: old or new, never half; what stood there before is kept -----------------------------
+
+sum_of() { # PATH: sha256 of a file, or "absent"
+  if [ -e "$1" ] || [ -L "$1" ]; then
+    hash=$(sha256sum <"$1" 2>/dev/null) || hash=unreadable
+    printf '%s' "${hash%% *}"
+  else
+    printf absent
+  fi
+}
+
+receipt() { printf '%s\n' "$*" >>"$run/receipt"; } # what undo needs: one line a change
+
+keep() { # PATH: keep a copy of what stands there, once a run
+  [ -e "$1" ] || { receipt "file $1 absent -"; return 0; }
+  name=$(printf '%s' "$1" | tr / %)
+  [ ! -e "$run/backup/$name" ] || return 0
+  mkdir -p "$run/backup" && cp -p -- "$1" "$run/backup/$name" && receipt "file $1 $(sum_of "$1") $run/backup/$name"
+}
+
+put() { # PATH MODE CONTENT: by a temporary file beside it, made durable, then renamed
+  keep "$1" || return
+  dir=${1%/*}
+  if [ ! -d "$dir" ]; then mkdir -p "$dir" && receipt "directory $dir" || return; fi
+  temporary=$dir/.dockwright-$run_id
+  rm -f -- "$temporary"
+  (umask 077 && set -C && printf '%s' "$3" >"$temporary") &&
+    chown root:root "$temporary" && chmod "$2" "$temporary" && sync "$temporary" &&
+    mv -f -- "$temporary" "$1" && sync "$dir"
+}
+
+holds() { # PATH MODE CONTENT: the file is there, with that content and mode
+  [ -f "$1" ] && [ ! -L "$1" ] && [ "$(stat -c %04a "$1")" = "$2" ] || return
+  want=$(printf '%s' "$3" | sha256sum)
+  [ "$(sum_of "$1")" = "${want%% *}" ]
+}

@@ -1,0 +1,72 @@
+# --- journal: framed records that the controller follows, and that stay as the host's own log ---
+# A record is one line: dw1 RUN TYPE STEP UPTIME TEXT. Free text is base64. Only this program writes
+# to descriptor 3; what commands print goes to the log, so that no output can pass for a record.
+
+now() { read -r uptime _ </proc/uptime; }
+
+record() { # TYPE STEP [TEXT]: one record, at once
+  now
+  printf 'dw1 %s %s %s %s %s\n' "$run_id" "$1" "$2" "$uptime" "${3-}" >&3
+  [ -z "${human-}" ] || [ "$1" = progress ] || printf '%s %s %s\n' "$1" "$2" "${4-${3-}}"
+}
+
+record_text() { # TYPE STEP TEXT: a record with free text
+  record "$1" "$2" "$(printf '%s' "$3" | base64 | tr -d '\n')" "$3"
+}
+
+settle() { [ -z "${events-}" ] || sync -d "$events" 2>/dev/null || sync; } # the journal is on disk
+
+finish() { # CODE: the last record; what is private goes
+  trap - EXIT HUP INT TERM
+  rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"}
+  record end - "$1"
+  settle
+  if [ -n "${events-}" ]; then
+    tell "run $run_id ended with $1"
+    rm -f -- "$state/live"
+  fi
+  exit "$1"
+}
+
+# stop CODE STEP BRIEF [CAUSE]: give up. Before the commit point nothing outside $state has changed.
+stop() {
+  record_text stop "$2" "$1 $committed $3"
+  [ -z "${4-}" ] || record_text cause "$2" "$4"
+  tail -n 40 "$out" 2>/dev/null | head -c 4000 >"$out.tail"
+  record_text output "$2" "$(cat "$out.tail")"
+  finish "$1"
+}
+
+tell() { # who changed what here: journalctl -t dockwright
+  if command -v systemd-cat >/dev/null 2>&1 && [ -d /run/systemd/system ]; then
+    printf '%s\n' "$1" | systemd-cat -t dockwright 2>/dev/null || :
+  fi
+}
+
+asked_to_stop() { [ ! -e "$run/stop" ] || stop 130 "$1" "stopped after a step, as asked"; }
+
+# step ID TITLE: check; if not so yet, apply and check again. The one rule for every kind.
+step() {
+  asked_to_stop "$1"
+  record begin "$1" "$2"
+  : >"$out"
+  if "check_$1" >"$out" 2>&1; then
+    record same "$1" "$(said)"
+    return
+  fi
+  settle
+  : >"$out"
+  if "apply_$1" >"$out" 2>&1; then rc=0; else rc=$?; fi
+  cat "$out" >&4
+  [ "$rc" = 0 ] || stop "${exit_code:-6}" "$1" "$2: failed with $rc" "${cause-}"
+  text=$(said)
+  "check_$1" >"$out" 2>&1 || stop 6 "$1" "$2: applied, yet the check still fails"
+  record changed "$1" "$text"
+}
+
+# A check or an apply leaves one line for people in $run/said.
+say() { printf '%s\n' "$1" >"$run/said"; }
+said() {
+  if [ -s "$run/said" ]; then head -n 1 "$run/said"; fi
+  : >"$run/said"
+}

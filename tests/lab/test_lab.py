@@ -1,0 +1,332 @@
+"""The lab keeps what it promises: hosts that are real, vendors that are signed, an end without remains."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab import deb
+from tests.lab.dress import DRESSES
+from tests.lab.fixtures import HostFactory
+from tests.lab.host import Host
+from tests.lab.keeper import work_dir
+from tests.lab.lab import Lab
+from tests.lab.machine import ROOT, LabError, cgroup_root, ns_pids
+
+pytestmark = pytest.mark.lab
+
+# Docker's manual for Debian and Ubuntu, as a person pastes it.
+MANUAL = """\
+set -e
+export DEBIAN_FRONTEND=noninteractive
+. /etc/os-release
+apt-get -qq update
+apt-get -qq -y install ca-certificates curl >/dev/null
+install -m 0755 -d /etc/apt/keyrings
+curl -fsSL "https://download.docker.com/linux/$ID/gpg" -o /etc/apt/keyrings/docker.asc
+chmod a+r /etc/apt/keyrings/docker.asc
+cat > /etc/apt/sources.list.d/docker.sources <<END
+Types: deb
+URIs: https://download.docker.com/linux/$ID
+Suites: $VERSION_CODENAME
+Components: stable
+Signed-By: /etc/apt/keyrings/docker.asc
+END
+apt-get -qq update
+"""
+
+
+@pytest.fixture(scope="module", params=sorted(DRESSES))
+def host(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Host]:
+    made = lab.host(f"d-{request.param[:2]}", request.param)
+    yield made
+    made.remove()
+
+
+def inside(pid: int) -> list[int]:
+    """All processes that live in the pid namespace of a lab or below it."""
+    namespaces = {name for name in _pids() if _in_lab(name, pid)}
+    return sorted(namespaces)
+
+
+def _pids() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _in_lab(pid: int, init: int) -> bool:
+    try:
+        ours = Path(f"/proc/{init}/ns/net").readlink()
+        return len(ns_pids(pid)) > 1 and Path(f"/proc/{pid}/ns/net").readlink() == ours
+    except OSError:
+        return False
+
+
+def gone(lab_dir: Path, cgroup: Path, pids: list[int]) -> bool:
+    def alive(pid: int) -> bool:
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        except OSError:
+            return False
+
+    return not (lab_dir.exists() or cgroup.exists() or any(alive(pid) for pid in pids))
+
+
+def wait_for_end(lab: Lab, pids: list[int]) -> None:
+    end = time.monotonic() + 10
+    while not gone(lab.dir, cgroup_root() / lab.name, pids):
+        assert time.monotonic() < end, "something of the lab is left"
+        time.sleep(0.02)
+    assert str(lab.dir) not in Path("/proc/self/mounts").read_text()
+    assert not Path("/sys/class/net/lab0").exists()
+
+
+class TestHost:
+    def test_dress(self, host: Host) -> None:
+        dress = DRESSES[host.dress]
+        release = host.exec(". /etc/os-release; echo $ID $VERSION_ID $VERSION_CODENAME").stdout
+        assert release.split() == [dress.distro, dress.version, dress.codename]
+        assert host.exec("systemctl is-system-running --wait", check=False).stdout == "running\n"
+        assert host.exec("command -v python3 curl gpg docker", check=False).stdout == ""
+
+    @pytest.mark.parametrize(("user", "code"), [("root", 0), ("ops", 0), ("pat", 1), ("plain", 1)])
+    def test_login_and_sudo(self, lab: Lab, host: Host, user: str, code: int) -> None:
+        done = lab.ssh(f"{user}@{host.name}", "id -un; sudo -n id -u")
+        assert (done.returncode, done.stdout.split()[0]) == (code, user), done.stderr
+
+    def test_sudo_with_password(self, lab: Lab, host: Host) -> None:
+        done = lab.ssh(f"pat@{host.name}", "sudo -S -p '' id -un", input=f"{lab.password}\n")
+        assert done.stdout == "root\n", done.stderr
+
+    def test_update_is_silent(self, host: Host) -> None:
+        done = host.exec("apt-get -q=2 update")
+        assert (done.stdout, done.stderr) == ("", "")
+
+    def test_controller_has_a_terminal(self, lab: Lab, host: Host) -> None:
+        ask = "import getpass; print(getpass.getpass('word: ')[::-1])"
+        done = lab.run([sys.executable, "-c", ask], tty=True, input=[("word: ", "abc\n")])
+        assert "cba" in done.stdout
+
+    def test_unknown_host_key(self, lab: Lab, host_factory: HostFactory) -> None:
+        stranger = host_factory(known=False)
+        done = lab.ssh(f"root@{stranger.name}", "true")
+        assert done.returncode == 255
+        assert "Host key verification failed" in done.stderr
+
+
+class TestChanges:
+    def test_idle_host_changes_nothing(self, lab: Lab, host_factory: HostFactory) -> None:
+        host = host_factory()
+        lab.ssh(f"ops@{host.name}", "sudo -n id", check=True)
+        lab.ssh(f"ops@{host.name}", "cat /etc/os-release; ls /", check=True)
+        assert not host.changes()
+
+    def test_kinds(self, host_factory: HostFactory) -> None:
+        host = host_factory()
+        host.put("/etc/new/file", "x", 0o600)
+        host.exec("chmod 700 /etc/apt; rm /etc/issue; echo >> /etc/fstab; touch -a /etc/passwd")
+        host.exec("rm -r /etc/skel && mkdir /etc/skel; : >> /etc/group")
+        changes = host.changes()
+        assert changes.added == ("/etc/new", "/etc/new/file")
+        assert changes.modified == ("/etc/apt", "/etc/fstab")
+        assert "/etc/issue" in changes.deleted
+        assert "/etc/skel/.bashrc" in changes.deleted
+        host.mark()
+        assert host.changed() == []
+        host.exec("rm -r /etc/new; touch /etc/fstab")
+        assert host.changes().deleted == ("/etc/new", "/etc/new/file")
+        assert host.changes().modified == ("/etc/fstab",)
+
+
+class TestPower:
+    def test_stop_kill_and_boot(self, lab: Lab, host_factory: HostFactory) -> None:
+        host = host_factory()
+        host.put("/root/kept", "1")
+        host.stop()
+        assert host.leader() is None
+        host.boot()
+        assert not host.changes()
+        host.kill()
+        assert host.leader() is None
+        with pytest.raises(LabError, match="is off"):
+            host.exec("true")
+        host.boot()
+        assert lab.ssh(f"root@{host.name}", "cat kept", check=True).stdout == "1"
+
+    def test_reboot_from_inside(self, lab: Lab, host_factory: HostFactory) -> None:
+        host = host_factory()
+        before = host.exec("cat /proc/sys/kernel/random/boot_id; stat -c %Y /run").stdout
+        host.exec("systemctl reboot", check=False)
+        host.await_reboot()
+        assert host.exec("cat /proc/sys/kernel/random/boot_id; stat -c %Y /run").stdout != before
+        assert lab.ssh(f"ops@{host.name}", "id -un", check=True).stdout == "ops\n"
+
+    def test_cable(self, lab: Lab, host_factory: HostFactory) -> None:
+        host = host_factory()
+        short = ["-o", "ConnectTimeout=1"]
+        host.link(down=True)
+        assert lab.run(["ssh", *short, f"root@{host.name}", "true"]).returncode == 255
+        host.link(down=False)
+        assert lab.run(["ssh", *short, f"root@{host.name}", "true"]).returncode == 0
+
+
+class TestDocker:
+    def test_distribution_package(self, lab: Lab, host_factory: HostFactory) -> None:
+        host = host_factory()
+        host.exec("apt-get -qq update && apt-get -qq -y install docker.io docker-cli")
+        done = host.exec(
+            "docker run hello-world; docker image inspect -f '{{.RepoDigests}}' hello-world"
+        )
+        assert "Hello from Docker!" in done.stdout
+        assert lab.hello_digest in done.stdout
+        host.exec("docker run -d --restart=always --name=app ubuntu sleep 1000")
+        layer = host.freeze()
+        twins = [host_factory(base=layer), host_factory(base=layer)]
+        for twin in twins:
+            state = (
+                "for i in 1 2 3 4 5 6 7 8 9; do docker exec app echo up && exit; sleep 0.3; done"
+            )
+            assert twin.exec(state).stdout == "up\n"
+            assert lab.ssh(f"root@{twin.name}", "docker ps -q", check=True).stdout
+
+    def test_vendor_manual(self, lab: Lab, host: Host) -> None:
+        done = lab.ssh(f"root@{host.name}", "sh -s", input=MANUAL)
+        assert done.returncode == 0, done.stderr
+        shown = host.exec("apt-cache madison docker-ce").stdout.splitlines()
+        versions = [line.split("|")[1].strip().split("-")[0] for line in shown]
+        assert versions == ["5:29.7.2", "5:29.7.1", "5:28.5.2"]
+        packages = (
+            "docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin"
+        )
+        lab.ssh(f"root@{host.name}", f"apt-get -qq -y install {packages}", check=True)
+        done = lab.ssh(f"root@{host.name}", "docker run --rm hello-world", check=True)
+        assert "Hello from Docker!" in done.stdout
+        for check in (
+            "docker compose version",
+            "docker buildx version",
+            "docker run --init ubuntu id",
+        ):
+            assert host.exec(check).returncode == 0
+        assert host.exec("dpkg --audit").stdout == ""
+
+
+class TestVendor:
+    @pytest.fixture(scope="class")
+    def ready(self, lab: Lab) -> Iterator[Host]:
+        host = lab.host("vendor")
+        lab.ssh("root@vendor", "sh -s", input=MANUAL, check=True)
+        yield host
+        lab.vendor.serve("good")
+        host.remove()
+
+    def update(self, host: Host) -> int:
+        return host.exec(
+            "rm -rf /var/lib/apt/lists/*; apt-get -qq update -o APT::Update::Error-Mode=any",
+            check=False,
+        ).returncode
+
+    @pytest.mark.parametrize(
+        "state",
+        ["wrong-key", "wrong-signer", "unsigned", "tampered", "expired", "bad-index", "gone"],
+    )
+    def test_apt_refuses(self, lab: Lab, ready: Host, state: str) -> None:
+        lab.vendor.serve(state)
+        assert self.update(ready) == 100
+        lab.vendor.serve("good")
+        assert self.update(ready) == 0
+
+    def test_every_state_is_known(self, lab: Lab) -> None:
+        assert {"good", "wrong-key", "wrong-key-file", "no-pool", "empty"} < set(lab.vendor.states)
+
+    def test_packages_of_ones_own(self, lab: Lab, ready: Host, tmp_path: Path) -> None:
+        top = lab.vendor.copy("own")
+        control = {"Package": "docker-ce", "Version": "5:99.0.0-1~debian.13~trixie"}
+        broken = deb.small(
+            tmp_path / "docker-ce_99_all.deb", control, {"DEBIAN/postinst": "#!/bin/sh\nexit 7\n"}
+        )
+        lab.vendor.add(top, "debian", "trixie", [broken])
+        lab.vendor.serve(lab.vendor.sign(top))
+        assert self.update(ready) == 0
+        done = ready.exec("apt-get -qq -y install docker-ce=5:99*", check=False)
+        assert done.returncode == 100
+        assert "exit status 7" in done.stdout + done.stderr
+
+    def test_log(self, lab: Lab, ready: Host) -> None:
+        before = len(lab.requests())
+        lab.run(["curl", "-fsS", "https://download.docker.com/linux/debian/gpg"], check=True)
+        assert "/linux/debian/gpg" in lab.requests()[before]
+
+    def test_python_trusts_the_lab(self, lab: Lab) -> None:
+        get = "import urllib.request as u; print(u.urlopen('https://download.docker.com/linux/debian/gpg').status)"
+        assert lab.run([sys.executable, "-c", get], check=True).stdout == "200\n"
+
+
+class TestEnd:
+    def test_two_labs_side_by_side(self, lab: Lab) -> None:
+        with Lab.start() as other:
+            first, second = lab.host("same"), other.host("same")
+            assert lab.password != other.password
+            first.put("/root/who", "first")
+            second.put("/root/who", "second")
+            assert lab.ssh("root@same", "cat who", check=True).stdout == "first"
+            assert other.ssh("root@same", "cat who", check=True).stdout == "second"
+            pids = inside(other.init)
+            assert len(pids) > 3
+        wait_for_end(other, pids)
+        assert lab.ssh("root@same", "cat who", check=True).stdout == "first"
+        first.remove()
+
+    @pytest.mark.parametrize("victim", ["init", "keeper"])
+    def test_killed(self, victim: str) -> None:
+        lab = Lab.start()
+        host = lab.host("web1")
+        pids = [*inside(lab.init), host.leader() or 0]
+        os.kill(lab.spec[victim], signal.SIGKILL)
+        if victim == "keeper":  # its files wait for the next start
+            Lab.start().stop()
+        lab.stop()
+        wait_for_end(lab, pids)
+
+    def test_starter_killed(self) -> None:
+        name = f"t{os.getpid()}"
+        script = (
+            f"import time; from tests.lab.lab import Lab; lab = Lab.start({name!r});"
+            "lab.host('web1'); print('up', flush=True); time.sleep(100)"
+        )
+        with subprocess.Popen(
+            [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        ) as starter:
+            assert starter.stdout is not None
+            assert starter.stdout.readline() == "up\n"
+            lab = Lab.attach(name)
+            pids = inside(lab.init)
+            starter.kill()
+        wait_for_end(lab, pids)
+
+    def test_command_line(self) -> None:
+        name = f"cli{os.getpid()}"
+
+        def script(*args: str) -> str:
+            argv = [str(ROOT / "script/lab"), "--name", name, *args]
+            env = {**os.environ, "PYTHON": sys.executable}
+            done = subprocess.run(argv, capture_output=True, text=True, env=env, check=False)
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        script("up", "--detach")
+        lab = Lab.attach(name)
+        try:
+            assert "10.99.0.11" in script("host", "web1", "--dress", "ubuntu-24.04")
+            assert "ubuntu-24.04" in script("status")
+            assert script("run", "ssh", "ops@web1", "id -un") == "ops\n"
+            pids = inside(lab.init)
+        finally:
+            script("down")
+        wait_for_end(lab, pids)
+        assert not (work_dir() / f"{name}.lock").exists()
