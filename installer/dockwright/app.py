@@ -200,7 +200,7 @@ def _probe(transport: Transport, plan: HostPlan, known: Facts) -> HostPlan:
         code, _, brief = (*told["stop"].split(" ", 2), "", "")[:3]
         kind = BY_EXIT.get(Exit(int(code)), FailedError) if code.isdigit() else FailedError
         details = [("output", told["output"].strip())] if told.get("output", "").strip() else []
-        raise kind(brief, details=(*details, ("host", "nothing was changed")), step="preflight")
+        raise kind(brief, details=tuple(details), step="preflight")
     if ended != "0":
         raise UnreachableError(
             "the host broke off while it was asked what apt would do",
@@ -245,7 +245,6 @@ def carry_out(prepared: Prepared, request: Request, stop: Stop) -> Iterator[Even
     if plan.stops and not request.allow_restart:
         raise DestructiveError(
             f"containers would stop: {', '.join(plan.stops)}",
-            details=(("host", "nothing was changed"),),
             next_step="when they may stop: the same command with --allow-restart",
         )
     titles, ended = renderer.titles(plan), None

@@ -98,7 +98,7 @@ def _removals(planned: dict[str, PackageChange], simulation: Simulation) -> None
     if users:
         raise DestructiveError(
             f"apt would also remove {', '.join(users)}, which run on containerd",
-            details=(("apt", "Remv " + ", ".join(extra)), ("host", "nothing was changed")),
+            details=(("apt", "Remv " + ", ".join(extra)),),
             next_step="use a host without them, or take them out yourself first",
         )
     if extra:
@@ -129,7 +129,7 @@ def _origin(change: PackageChange, simulation: Simulation, transaction: Transact
         return
     raise RefusedError(
         f"{change.name} would come from another source than {repository.url}",
-        details=(("from", uri or "unknown"), ("host", "nothing was changed")),
+        details=(("from", uri or "unknown"),),
         next_step="take that source, or its pin, out of the host's apt configuration",
     )
 
@@ -137,7 +137,7 @@ def _origin(change: PackageChange, simulation: Simulation, transaction: Transact
 def _not_planned(brief: str) -> RefusedError:
     return RefusedError(
         brief,
-        details=(("why", "that is not in the plan"), ("host", "nothing was changed")),
+        details=(("why", "that is not in the plan"),),
         next_step="settle on the host what stands in the way: apt-get -s install shows it",
     )
 
@@ -152,7 +152,6 @@ def _room(simulation: Simulation, facts: Facts) -> None:
                 details=(
                     ("need", f"{needed // 1024} MiB"),
                     ("have", f"{disk.free_kib // 1024} MiB"),
-                    ("host", "nothing was changed"),
                 ),
                 next_step="make room: apt-get clean; journalctl --vacuum-size=100M",
             )

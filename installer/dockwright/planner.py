@@ -144,7 +144,7 @@ def _fit_to_change(plan: HostPlan, facts: Facts, now: int | None) -> None:
     if facts.architecture not in architectures:
         raise RefusedError(
             f"Docker builds no {facts.distro} packages for {facts.architecture}",
-            details=(("builds", ", ".join(architectures)), ("host", "nothing was changed")),
+            details=(("builds", ", ".join(architectures)),),
             next_step="use a machine of one of these architectures",
         )
     if now is not None and abs(facts.clock - now) > _CLOCK_TOLERANCE:
@@ -182,6 +182,6 @@ def _unsupported(facts: Facts) -> RefusedError:
     name = f"{facts.pretty_name} ({facts.codename or 'no codename'})"
     return RefusedError(
         f"{name} is not a release that Docker builds for",
-        details=(("known", known), ("host", "nothing was changed")),
+        details=(("known", known),),
         next_step="upgrade the host to one of these releases",
     )

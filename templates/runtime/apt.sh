@@ -8,7 +8,7 @@ private_apt() {
   apt-get -q -o Dir::Etc::sourcelist="$private/sources.list" -o Dir::Etc::sourceparts="$private/${parts:-sources.d}" \
     -o Dir::State::lists="$private/lists" -o Dir::Cache="$private/cache" \
     -o Dir::Cache::archives="$private/cache/archives" -o Dir::Log="$private/log" \
-    -o APT::Update::Error-Mode=any -o Acquire::Retries=3 -o Acquire::Languages=none \
+    -o Acquire::Retries=3 -o Acquire::Languages=none \
     -o APT::Get::AllowUnauthenticated=false -o Acquire::AllowInsecureRepositories=false \
     -o Acquire::AllowWeakRepositories=false -o Acquire::AllowDowngradeToInsecureRepositories=false \
     -o APT::Get::Assume-Yes=true -o APT::Install-Recommends=false -o APT::Install-Suggests=false \
@@ -39,7 +39,8 @@ add_repository() {
 }
 
 # private_update STEP: our repositories must verify; the host's own lists are taken as they are.
-# A broken foreign source is thus no failure of ours. Lists of ours are never taken over: an old
+# A broken foreign source is thus no failure of ours. Without Error-Mode=any apt-get update ends
+# with 0 although a signature is wrong, and goes on with the old lists. Lists of ours are never taken over: an old
 # signed index on the host must not pass for today's.
 private_update() {
   for file in /var/lib/apt/lists/*; do
@@ -51,12 +52,12 @@ private_update() {
     done
     [ -n "$ours" ] || ln -s -- "$file" "$private/lists/${file##*/}"
   done
-  if ! parts=trial.d private_apt -o APT::Get::List-Cleanup=0 update >"$out" 2>&1; then
+  if ! parts=trial.d private_apt -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any update >"$out" 2>&1; then
     update_failed "$1"
   fi
   for file in /var/lib/apt/lists/*_Packages*; do [ ! -e "$file" ] || return 0; done
   # A fresh cloud image has no lists at all: dependencies need them.
-  parts=sources.d private_apt -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=persistent-failure update >>"$out" 2>&1 ||
+  parts=sources.d private_apt -o APT::Get::List-Cleanup=0 update >>"$out" 2>&1 ||
     record_text note "$1" "some of the host's own sources could not be updated"
 }
 

@@ -17,7 +17,7 @@ record_text() { # TYPE STEP TEXT: a record with free text
 settle() { [ -z "${events-}" ] || sync -d "$events" 2>/dev/null || sync; } # the journal is on disk
 
 finish() { # CODE: the last record; what is private goes
-  trap - EXIT HUP INT TERM
+  trap '' HUP INT TERM PIPE
   rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"}
   record end - "$1"
   settle

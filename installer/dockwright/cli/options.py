@@ -1,18 +1,23 @@
-"""The options of the command line, each once; commands put together what they take."""
+"""The options of the command line: each once, in the group of those that go together.
+
+A command takes whole groups as parameters; ``grouped`` shows their fields to typer as options and
+gives the command the filled groups.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias, TypeVar, get_type_hints
 
 import typer
 
-_CONNECTION = "Connection"
-_CHOICE = "What is installed"
-_OUTPUT = "Output"
-_SAFETY = "Asking"
+_T = TypeVar("_T")
 
 
 class HostKeys(str, Enum):
@@ -31,21 +36,15 @@ class Color(str, Enum):
     NEVER = "never"
 
 
-def _connection(text: str, *names: str) -> typer.models.OptionInfo:
-    return typer.Option(*names, help=text, rich_help_panel=_CONNECTION)  # type: ignore[no-any-return]
+def _panel(title: str) -> Callable[..., Any]:
+    def option(text: str, *names: str) -> Any:
+        return typer.Option(*names, help=text, rich_help_panel=title, show_default=False)
+
+    return option
 
 
-def _choice(text: str, *names: str) -> typer.models.OptionInfo:
-    return typer.Option(*names, help=text, rich_help_panel=_CHOICE)  # type: ignore[no-any-return]
-
-
-def _output(text: str, *names: str) -> typer.models.OptionInfo:
-    return typer.Option(*names, help=text, rich_help_panel=_OUTPUT)  # type: ignore[no-any-return]
-
-
-def _safety(text: str, *names: str) -> typer.models.OptionInfo:
-    return typer.Option(*names, help=text, rich_help_panel=_SAFETY)  # type: ignore[no-any-return]
-
+_connection, _choice = _panel("Connection"), _panel("What is installed")
+_asking, _output = _panel("Asking"), _panel("Output")
 
 Hosts: TypeAlias = Annotated[
     list[str] | None,
@@ -55,97 +54,142 @@ Hosts: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
-User: TypeAlias = Annotated[str | None, _connection("Log in as this user.", "-u", "--user")]
-Jump: TypeAlias = Annotated[
-    str | None, _connection("Connect through this host, as ssh -J does.", "-J", "--jump")
-]
-Identity: TypeAlias = Annotated[
-    list[Path] | None, _connection("Private key to try first; may be repeated.", "--identity")
-]
-KnownHosts: TypeAlias = Annotated[
-    Path | None, _connection("Use this known_hosts file.", "--known-hosts")
-]
-HostKeyPolicy: TypeAlias = Annotated[
-    HostKeys | None,
-    _connection(
-        "Unknown host keys: ask (default on a terminal), strict, accept-new.", "--host-keys"
-    ),
-]
-AskSudoPassword: TypeAlias = Annotated[
-    bool, _connection("Ask for the sudo password at the start.", "-K", "--ask-sudo-password")
-]
-SudoPasswordFile: TypeAlias = Annotated[
-    str | None,
-    _connection("Read the sudo password from this file, or - for stdin.", "--sudo-password-file"),
-]
-ConnectTimeout: TypeAlias = Annotated[
-    float, _connection("Seconds for each stage of connecting.", "--connect-timeout")
-]
-LockTimeout: TypeAlias = Annotated[
-    int, _connection("Seconds to wait for apt's locks.", "--lock-timeout")
-]
-Forks: TypeAlias = Annotated[int, _connection("Hosts at a time.", "--forks")]
-DockerVersion: TypeAlias = Annotated[
-    str | None, _choice("29, 29.7, 29.7.2 or the full string.", "--docker-version")
-]
-Channel: TypeAlias = Annotated[str | None, _choice("stable or test.", "--channel")]
-AddUser: TypeAlias = Annotated[
-    list[str] | None,
-    _choice("Let this user talk to the daemon; the same as root there.", "--add-user"),
-]
-Upgrade: TypeAlias = Annotated[
-    bool, _choice("Upgrade what is installed, within its major version.", "--upgrade")
-]
-Sets: TypeAlias = Annotated[
-    list[str] | None, _choice("NAME=VALUE: set a variable of the playbook.", "--set")
-]
-Vars: TypeAlias = Annotated[
-    list[Path] | None, _choice("YAML file with variables of the playbook.", "--vars")
-]
-Proxy: TypeAlias = Annotated[
-    str | None, _choice("HTTP proxy for the vendor's key and index.", "--proxy")
-]
-Yes: TypeAlias = Annotated[bool, _safety("Do not ask; needed without a terminal.", "-y", "--yes")]
-NoInput: TypeAlias = Annotated[bool, _safety("Never ask anything.", "--no-input")]
-AllowRestart: TypeAlias = Annotated[
-    bool, _safety("Running containers may be stopped.", "--allow-restart")
-]
-DryRun: TypeAlias = Annotated[bool, _safety("Only show the plan.", "-n", "--dry-run")]
-Json: TypeAlias = Annotated[bool, _output("Events on stdout, one JSON a line.", "--json")]
-Log: TypeAlias = Annotated[Path | None, _output("Write the events to this file, too.", "--log")]
-Detailed: TypeAlias = Annotated[
-    bool, _output("Exit 20 where something changed or would change.", "--detailed-exitcode")
-]
-Quiet: TypeAlias = Annotated[bool, _output("Errors and the last line only.", "-q", "--quiet")]
-Verbose: TypeAlias = Annotated[bool, _output("Steps that are already so, too.", "-v", "--verbose")]
-ColorWhen: TypeAlias = Annotated[
-    Color, _output("auto, always or never; NO_COLOR is obeyed.", "--color")
+PlaybookName: TypeAlias = Annotated[
+    str, typer.Argument(metavar="PLAYBOOK", help="A shipped playbook's name, or a path.")
 ]
 
 
 @dataclass(frozen=True)
 class Reach:
-    """Connection options, as typed."""
+    """How hosts are reached."""
 
-    user: str | None = None
-    jump: str | None = None
-    identity: tuple[Path, ...] = ()
-    known_hosts: Path | None = None
-    host_keys: HostKeys | None = None
-    ask_sudo_password: bool = False
-    sudo_password_file: str | None = None
-    connect_timeout: float = 10.0
-    no_input: bool = False
-    forks: int = 32
+    user: Annotated[str | None, _connection("Log in as this user.", "-u", "--user")] = None
+    jump: Annotated[
+        str | None, _connection("Connect through this host, as ssh -J does.", "-J", "--jump")
+    ] = None
+    identity: Annotated[
+        list[Path] | None, _connection("Private key to try first; may be repeated.", "--identity")
+    ] = None
+    known_hosts: Annotated[
+        Path | None, _connection("Use this known_hosts file.", "--known-hosts")
+    ] = None
+    host_keys: Annotated[
+        HostKeys | None,
+        _connection("Unknown host keys: ask on a terminal, strict without one.", "--host-keys"),
+    ] = None
+    ask_sudo_password: Annotated[
+        bool, _connection("Ask for the sudo password at the start.", "-K", "--ask-sudo-password")
+    ] = False
+    sudo_password_file: Annotated[
+        str | None,
+        _connection("Read the sudo password from it, or from - (stdin).", "--sudo-password-file"),
+    ] = None
+    connect_timeout: Annotated[
+        float, _connection("Seconds for each stage of connecting (10).", "--connect-timeout")
+    ] = 10.0
+    forks: Annotated[int, _connection("Hosts at a time (32).", "--forks")] = 32
+    no_input: Annotated[bool, _asking("Never ask anything.", "--no-input")] = False
+
+
+@dataclass(frozen=True)
+class Values:
+    """Values of a playbook's variables."""
+
+    sets: Annotated[
+        list[str] | None, _choice("NAME=VALUE: set a variable of the playbook.", "--set")
+    ] = None
+    variables: Annotated[
+        list[Path] | None, _choice("YAML file with variables of the playbook.", "--vars")
+    ] = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is installed, in words of its own."""
+
+    docker_version: Annotated[
+        str | None, _choice("29, 29.7, 29.7.2 or the full string.", "--docker-version")
+    ] = None
+    channel: Annotated[str | None, _choice("stable or test.", "--channel")] = None
+    add_user: Annotated[
+        list[str] | None,
+        _choice("Let this user talk to the daemon; the same as root there.", "--add-user"),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """What may be fetched anew."""
+
+    upgrade: Annotated[
+        bool, _choice("Upgrade what is installed, within its major version.", "--upgrade")
+    ] = False
+    proxy: Annotated[
+        str | None, _choice("HTTP proxy for the vendor's key and index.", "--proxy")
+    ] = None
+
+
+@dataclass(frozen=True)
+class Consent:
+    """What the user agrees to."""
+
+    yes: Annotated[bool, _asking("Do not ask; needed without a terminal.", "-y", "--yes")] = False
+    allow_restart: Annotated[
+        bool, _asking("Running containers may be stopped.", "--allow-restart")
+    ] = False
+    dry_run: Annotated[bool, _asking("Only show the plan.", "-n", "--dry-run")] = False
+    lock_timeout: Annotated[
+        int, _connection("Seconds to wait for apt's locks (600).", "--lock-timeout")
+    ] = 600
 
 
 @dataclass(frozen=True)
 class Show:
-    """Output options, as typed."""
+    """What is told, and how."""
 
-    json: bool = False
-    log: Path | None = None
-    detailed: bool = False
-    quiet: bool = False
-    verbose: bool = False
-    color: Color = Color.AUTO
+    as_json: Annotated[bool, _output("Events on stdout, one JSON a line.", "--json")] = False
+    log: Annotated[Path | None, _output("Write the events to this file, too.", "--log")] = None
+    detailed: Annotated[
+        bool, _output("Exit 20 where something changed or would change.", "--detailed-exitcode")
+    ] = False
+    quiet: Annotated[bool, _output("Errors and the last line only.", "-q", "--quiet")] = False
+    verbose: Annotated[bool, _output("Steps that are already so, too.", "-v", "--verbose")] = False
+    color: Annotated[Color, _output("auto, always or never; NO_COLOR is obeyed.", "--color")] = (
+        Color.AUTO
+    )
+
+
+def grouped(function: Callable[..., _T]) -> Callable[..., _T]:
+    """Give ``function`` a signature where each group parameter is replaced by its fields."""
+    hints = get_type_hints(function, include_extras=True)
+    parameters: list[inspect.Parameter] = []
+    groups: dict[str, type[Any]] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        kind = hints[name]
+        if not dataclasses.is_dataclass(kind):
+            parameters.append(parameter.replace(annotation=kind))
+            continue
+        groups[name] = kind  # type: ignore[assignment]
+        fields = get_type_hints(kind, include_extras=True)
+        parameters += [
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=field.default,
+                annotation=fields[field.name],
+            )
+            for field in dataclasses.fields(kind)
+        ]
+
+    @wraps(function)
+    def flat(**values: Any) -> _T:
+        filled = {
+            name: kind(**{field.name: values.pop(field.name) for field in dataclasses.fields(kind)})
+            for name, kind in groups.items()
+        }
+        return function(**values, **filled)
+
+    order = sorted(parameters, key=lambda p: (p.kind, p.default is not inspect.Parameter.empty))
+    flat.__signature__ = inspect.Signature(order)  # type: ignore[attr-defined]
+    flat.__annotations__ = {parameter.name: parameter.annotation for parameter in order}
+    return flat

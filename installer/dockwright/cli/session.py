@@ -10,9 +10,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from typing import TextIO
+
+from typing_extensions import Self
 
 from dockwright import app
 from dockwright.app import Prepared, Request
+from dockwright.channel import Transport
 from dockwright.cli.options import HostKeys, Reach, Show
 from dockwright.cli.terminal import Terminal, interactive, password_source
 from dockwright.errors import Exit, InputError
@@ -29,7 +33,10 @@ from dockwright.transport.target import parse_target
 class Session:
     """Hosts, how they are reached, and where events go. Use as a context manager."""
 
-    def __init__(self, targets: Sequence[str], reach: Reach, show: Show) -> None:
+    def __init__(
+        self, targets: Sequence[str], reach: Reach, show: Show, *, stream: TextIO | None = None
+    ) -> None:
+        self._stream = stream or sys.stdout
         self.implied = not targets
         self.hosts = _unique([parse_target(target) for target in targets or ["local"]])
         self._show = show
@@ -42,7 +49,7 @@ class Session:
         self.terminal = Terminal(self._paused) if asks else None
         self._options = ConnectOptions(
             user=reach.user,
-            identity=reach.identity,
+            identity=tuple(reach.identity or ()),
             jump=reach.jump,
             known_hosts=reach.known_hosts,
             host_keys=(reach.host_keys or (HostKeys.ASK if asks else HostKeys.STRICT)).value,
@@ -52,15 +59,15 @@ class Session:
             ),
         )
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Self:
         output = Output(
-            stream=sys.stdout,
+            stream=self._stream,
             hosts=tuple(host.name for host in self.hosts),
             color=self._show.color.value,
             quiet=self._show.quiet,
             verbose=self._show.verbose,
         )
-        self._reporters = [REPORTERS["jsonl" if self._show.json else "console"](output)]
+        self._reporters = [REPORTERS["jsonl" if self._show.as_json else "console"](output)]
         if self._show.log is not None:
             self._reporters.append(JsonlReporter.to_file(self._show.log))
         return self
@@ -116,7 +123,7 @@ class Session:
 
     # --- inner ----------------------------------------------------------------------------
 
-    def _connect(self, host: Host) -> app.Transport:
+    def _connect(self, host: Host) -> Transport:
         asker: Asker = self.terminal or Silent()
         return open_transport(host, self._options, asker)
 
@@ -130,7 +137,7 @@ class Session:
         pause = (
             getattr(self._reporters[0], "paused", nullcontext) if self._reporters else nullcontext
         )
-        return pause()  # type: ignore[no-any-return]
+        return pause()
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:

@@ -18,7 +18,7 @@ from dockwright import events
 from dockwright.events import Outcome
 from dockwright.report import errors, summary
 from dockwright.report.live import Frame, Running
-from dockwright.report.page import Page
+from dockwright.report.page import Page, styled
 from dockwright.report.plan_view import count_line, plan_lines
 from dockwright.report.rows import Rows
 from dockwright.report.screen import Screen
@@ -151,9 +151,9 @@ class ConsoleReporter:
         fleet_on_terminal = self._is_fleet and self._page.console.is_interactive
         return not self._quiet and (self._verbose or not fleet_on_terminal)
 
-    def _note(self, host: str, step: str, text: str, *, styled: str = "") -> None:
-        sign = Text(self._page.signs.note, "cyan")
-        self._screen.put(self._rows.block(host, sign, step, self._page.text(text, styled)))
+    def _note(self, host: str, step: str, text: str, *, style: str = "") -> None:
+        sign = styled(self._page.signs.note, "cyan")
+        self._screen.put(self._rows.block(host, sign, step, self._page.text(text, style)))
 
     def _title(self, event: events.StepStarted | events.StepFinished) -> str:
         key = (event.host, event.step)
@@ -177,7 +177,7 @@ class ConsoleReporter:
         if self._verbose:
             by = f", by {event.operator}" if event.operator else ""
             text = f"{event.command} {event.playbook}, dockwright {event.version}{by}"
-            self._note(event.host, "run", text, styled="dim")
+            self._note(event.host, "run", text, style="dim")
 
     def _host_reached(self, event: events.HostReached) -> None:
         host = event.host
@@ -220,9 +220,7 @@ class ConsoleReporter:
         if event.joined and not self._quiet:
             self._note(event.host, "join", f"joined the run that is under way ({event.run_id})")
         elif self._verbose:
-            self._note(
-                event.host, "start", f"run {event.run_id} in {event.directory}", styled="dim"
-            )
+            self._note(event.host, "start", f"run {event.run_id} in {event.directory}", style="dim")
 
     def _step_started(self, event: events.StepStarted) -> None:
         self._told[event.host] = (event.at, event.step)
@@ -237,7 +235,7 @@ class ConsoleReporter:
         self._run(event.host, title, text, percent=percent, since=since)
         if self._remind(event, event.step):
             body = self._page.text(f"{percent:.0f} %  {text}")
-            sign = Text(self._page.signs.dot, "dim")
+            sign = styled(self._page.signs.dot, "dim")
             self._screen.put([self._rows.row(event.host, sign, title, body)])
 
     def _step_finished(self, event: events.StepFinished) -> None:
@@ -253,7 +251,7 @@ class ConsoleReporter:
         text = f"waiting for {event.holder}"
         self._run(event.host, lock, text, waiting=True, since=self._clock() - seconds)
         if self._remind(event, text):
-            sign = Text(self._page.signs.wait, "yellow")
+            sign = styled(self._page.signs.wait, "yellow")
             body = self._page.text(text)
             self._screen.put(
                 [self._rows.row(event.host, sign, lock, body, right=duration(seconds))]
@@ -265,7 +263,7 @@ class ConsoleReporter:
 
     def _commit_point(self, event: events.CommitPoint) -> None:
         if self._verbose:
-            self._note(event.host, "commit", "from here on the host changes", styled="dim")
+            self._note(event.host, "commit", "from here on the host changes", style="dim")
 
     def _failed(self, event: events.Failed) -> None:
         self._running.pop(event.host, None)
@@ -286,13 +284,13 @@ class ConsoleReporter:
         if not self._is_fleet or self._quiet or tally.failure is not None:
             return
         if event.exit:
-            sign = Text(self._page.signs.bad, "bold red")
-            body = Text(f"exit {event.exit.value} ({event.exit.word})")
+            sign = styled(self._page.signs.bad, "bold red")
+            body = styled(f"exit {event.exit.value} ({event.exit.word})")
         elif tally.would and not tally.program:
             return
         else:
-            sign, body = self._ok(), Text(f"{event.changed} changed, {event.same} already so")
+            sign, body = self._ok(), styled(f"{event.changed} changed, {event.same} already so")
         self._screen.put([self._rows.row(host, sign, "done", body, right=duration(event.seconds))])
 
     def _ok(self) -> Text:
-        return Text(self._page.signs.ok, "green")
+        return styled(self._page.signs.ok, "green")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from dockwright.errors import DockwrightError, Exit
-from dockwright.report.page import Page
+from dockwright.report.page import Page, styled
 from dockwright.report.rows import Rows
 
 if TYPE_CHECKING:
@@ -83,16 +83,16 @@ class Trouble:
 def block(trouble: Trouble, rows: Rows) -> list[Text]:
     """The lines of an error, without its exit code."""
     page = rows.page
-    bad = Text(page.signs.bad, "bold red")
+    bad = styled(page.signs.bad, "bold red")
     places = [pair for pair in trouble.details if _PLACE.search(pair[0])]
     rest = [pair for pair in trouble.details if not _PLACE.search(pair[0])]
     lines = [
-        page.text(f"{where}:", "bold") + Text(" ") + page.text(why, limit=_DETAIL)
+        page.text(f"{where}:", "bold") + styled(" ") + page.text(why, limit=_DETAIL)
         for where, why in places
     ]
     lines = [line for lead in lines for line in page.hang(Text(), lead)]
     if trouble.host is None:
-        lead = bad + Text(" ")
+        lead = bad + styled(" ")
         lines += page.hang(lead, page.text(trouble.brief, "bold", _DETAIL))
     else:
         label = trouble.step or trouble.exit.word
@@ -104,7 +104,7 @@ def block(trouble: Trouble, rows: Rows) -> list[Text]:
     if pairs and not (trouble.host is None and len(pairs) == 1):
         lines.append(Text())
     for label, text in pairs:
-        lead = Text(f"  {label:<{column}} ", "dim")
+        lead = styled(f"  {label:<{column}} ", "dim")
         style = "bold" if label == "next" else ""
         lines += _several(page, lead, text, style)
     return lines
@@ -114,14 +114,14 @@ def _several(page: Page, lead: Text, text: str, style: str) -> list[Text]:
     """A detail of several lines, such as commands to be typed one after the other."""
     lines: list[Text] = []
     for number, line in enumerate(text.strip("\n").split("\n")[:_DETAILS]):
-        before = lead if not number else Text(" " * lead.cell_len)
+        before = lead if not number else styled(" " * lead.cell_len)
         lines += page.hang(before, page.text(line, style, _DETAIL))
     return lines
 
 
 def exit_line(code: Exit) -> Text:
     """``exit 4 (trust)``."""
-    return Text(f"exit {code.value} ({code.word})", "bold red")
+    return styled(f"exit {code.value} ({code.word})", "bold red")
 
 
 def render_error(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from dockwright.report.page import Page
+from dockwright.report.page import Page, styled
 from dockwright.report.text import plural, size
 
 if TYPE_CHECKING:
@@ -53,14 +53,14 @@ def render_facts(
 def _group(page: Page, title: str, pairs: list[tuple[str, str]]) -> list[Text]:
     if not pairs:
         return []
-    lines = [Text(), Text(title, "bold cyan")]
+    lines = [Text(), styled(title, "bold cyan")]
     shown = [(page.say(label, 200), text) for label, text in pairs]
     fitting = [len(label) for label, _ in shown if len(label) <= 40]
     column = max([14, *fitting])
     for label, text in shown:
-        line_lead = Text(f"  {label:<{column}}  ")
+        line_lead = styled(f"  {label:<{column}}  ")
         for number, line in enumerate(text.split("\n")):
-            lead = line_lead if not number else Text(" " * (column + 4))
+            lead = line_lead if not number else styled(" " * (column + 4))
             lines += page.hang(lead, page.text(line, "" if not number else "dim"))
     return lines
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from dockwright.report.page import styled
 from dockwright.report.text import duration, plural
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def bar(page: Page, percent: float, text: str) -> Text:
     """``███████████████░░░░░  74 %  108/146 MB``; shorter where there is little room."""
     width = _BAR if (page.width or 0) >= _WIDE else _BAR // 2
     full = round(width * percent / 100)
-    line = Text(page.signs.full * full, "green").append(
+    line = styled(page.signs.full * full, "green").append(
         page.signs.empty * (width - full), style="dim"
     )
     return line.append(f" {percent:3.0f} %  ", "default").append_text(page.text(text, "dim"))
@@ -89,17 +90,17 @@ class Frame:
             hidden = len(hosts) - len(shown)
             more = f", {plural(hidden, 'more host')} at work" if hidden else ""
             page = self._rows.page
-            yield page.cut(Text(fleet + more, "dim"), (page.width or 0) - _MARGIN)
+            yield page.cut(styled(fleet + more, "dim"), (page.width or 0) - _MARGIN)
 
     def _line(self, one: Running, now: float) -> Text:
         page = self._rows.page
         spent = max(0.0, now - one.since)
         right = duration(spent) if spent >= 1 or one.waiting else ""
         picture = page.signs.spinner[int(now / _TURN) % len(page.signs.spinner)]
-        sign = Text(picture, "cyan")
+        sign = styled(picture, "cyan")
         body = page.text(one.text, "dim")
         if one.waiting:
-            sign, body = Text(page.signs.wait, "yellow"), page.text(one.text, "yellow")
+            sign, body = styled(page.signs.wait, "yellow"), page.text(one.text, "yellow")
         elif one.percent is not None:
             body = bar(page, one.percent, one.text)
             right = right if (page.width or 0) >= _WIDE else ""

@@ -101,6 +101,11 @@ def open_console(stream: TextIO, color: Color = "auto") -> Console:
     )
 
 
+def styled(text: str, style: str = "") -> Text:
+    """Our own words, or clean ones; whatever is put behind them keeps its own style."""
+    return Text().append(text, style)
+
+
 class Page:
     """Lines on a console. On a pipe lines are not wrapped and not cut."""
 
@@ -129,7 +134,7 @@ class Page:
 
     def text(self, text: str, style: str = "", limit: int = LIMIT) -> Text:
         """Text that is safe on this console, to be put on the page."""
-        return Text(self.say(text, limit), style=style)
+        return styled(self.say(text, limit), style)
 
     def put(self, lines: Iterable[Text]) -> None:
         """Print lines, at once: a live region is drawn anew once for all of them."""

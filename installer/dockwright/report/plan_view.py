@@ -10,7 +10,7 @@ from rich.text import Text
 
 from dockwright.plan import Action, HostPlan, Verb
 from dockwright.report.diff import file_diff
-from dockwright.report.page import Page
+from dockwright.report.page import Page, styled
 from dockwright.report.plan_entries import Entry, entries
 from dockwright.report.text import apply_command, clean, plural, size
 
@@ -55,7 +55,7 @@ def render_plan(
     lines = plan_lines(page, plan, facts, how, verbose=verbose)
     if footer and plan.changes:
         command = page.text(apply_command(plan.playbook, [plan.host]), "bold")
-        lines += page.hang(Text(), Text("Nothing was changed. Apply it with: ") + command)
+        lines += page.hang(Text(), styled("Nothing was changed. Apply it with: ") + command)
     page.put(lines)
 
 
@@ -73,15 +73,15 @@ def plan_lines(
     """The lines of a plan, without what comes next."""
     lines = [*_head(page, plan, facts, how), Text()]
     if verbose and plan.summary:
-        lines[1:1] = page.hang(Text("  "), page.text(plan.summary, "dim"))
+        lines[1:1] = page.hang(styled("  "), page.text(plan.summary, "dim"))
     listed = list(entries(page, plan))
     kinds = max([5, *(cell_len(page.say(entry.kind, 16)) for entry in listed)])
-    lead = Text(f"  {'trust':<{kinds + 2}}  ", "dim")
+    lead = styled(f"  {'trust':<{kinds + 2}}  ", "dim")
     for number, text in enumerate(plan.trust):
-        lines += page.hang(lead if not number else Text(" " * lead.cell_len), page.text(text))
+        lines += page.hang(lead if not number else styled(" " * lead.cell_len), page.text(text))
     for name in plan.unresolved:
         text = f"key and index of {name} are still to be fetched and judged"
-        lines += page.hang(Text(f"  ? {'trust':<{kinds}}  ", "yellow"), page.text(text))
+        lines += page.hang(styled(f"  ? {'trust':<{kinds}}  ", "yellow"), page.text(text))
     single = [cell_len(page.say(entry.cells[0])) for entry in listed if len(entry.cells) == 1]
     column = max([12, *(width for width in single if width <= _TARGET)])
     for entry in listed:
@@ -90,7 +90,7 @@ def plan_lines(
     if lines[-1].plain:
         lines.append(Text())
     title = page.text(f"Plan for {plan.host}:", "bold").append(" ")
-    return [*lines, *page.hang(Text(), title + Text(count_line(plan) + "."))]
+    return [*lines, *page.hang(Text(), title + styled(count_line(plan) + "."))]
 
 
 def _head(page: Page, plan: HostPlan, facts: Facts | None, how: str | None) -> list[Text]:
@@ -110,7 +110,7 @@ def _head(page: Page, plan: HostPlan, facts: Facts | None, how: str | None) -> l
 def _entry(page: Page, entry: Entry, kinds: int, column: int, *, verbose: bool) -> list[Text]:
     style = _STYLES[entry.verb]
     dim = "dim" if entry.verb is Verb.KEEP else ""
-    lead = Text(f"  {entry.verb.sign} ", style).append_text(
+    lead = styled(f"  {entry.verb.sign} ", style).append_text(
         page.pad(entry.kind, kinds, dim or style)
     )
     lead.append("  ")
@@ -122,21 +122,21 @@ def _entry(page: Page, entry: Entry, kinds: int, column: int, *, verbose: bool) 
     width = cell_len(target)
     room = None if page.width is None else page.width - indent - max(width, column) - 2
     if reason.plain and width <= column and (room is None or room >= _REASON):
-        beside = lead + page.pad(target, column, dim) + Text("  ")
+        beside = lead + page.pad(target, column, dim) + styled("  ")
         lines = page.hang(beside, reason)
     elif reason.plain and room is None:
-        lines = [lead + page.text(target, dim, 10_000) + Text("  ") + reason]
+        lines = [lead + page.text(target, dim, 10_000) + styled("  ") + reason]
     else:
         lines = [
-            (lead if not number else Text(" " * indent)) + Text(line, dim)
+            (lead if not number else styled(" " * indent)) + styled(line, dim)
             for number, line in enumerate(_fill(page, entry.cells, indent))
         ]
         if reason.plain:
-            lines += page.hang(Text(" " * (indent + 2)), reason)
+            lines += page.hang(styled(" " * (indent + 2)), reason)
     if entry.stops:
         text = f"{plural(len(entry.stops), 'container')} {'stops' if len(entry.stops) == 1 else 'stop'}: "
         stops = page.text(text + ", ".join(entry.stops), "bold red", 2_000)
-        lines += page.hang(Text(" " * indent), stops)
+        lines += page.hang(styled(" " * indent), stops)
     if entry.action is not None:
         lines += _diff(page, entry.action, indent, verbose=verbose)
     return lines
@@ -152,27 +152,28 @@ def _fill(page: Page, cells: list[str], indent: int) -> list[str]:
             lines[-1] = joined
         else:
             lines.append(cell)
-    return [page.cut(Text(line), room).plain for line in lines]
+    return [page.cut(styled(line), room).plain for line in lines]
 
 
 def _diff(page: Page, action: Action, indent: int, *, verbose: bool) -> list[Text]:
-    margin = Text(" " * indent)
+    margin = styled(" " * indent)
     after = action.after or ""
     if action.before is None and not verbose:
         return []  # all of a new file would be new
     if after.startswith(_KEY):
         return [
-            margin + Text(f"an OpenPGP certificate, {plural(after.count(chr(10)), 'line')}", "dim")
+            margin
+            + styled(f"an OpenPGP certificate, {plural(after.count(chr(10)), 'line')}", "dim")
         ]
     diff = file_diff(action.before or "", after)
     if diff is None:
-        return [margin + Text("too long to be compared here", "dim")]
+        return [margin + styled("too long to be compared here", "dim")]
     most = len(diff) if verbose else _DIFF
     styles = {"+": "green", "-": "red", " ": "", "@": "dim"}
     lines = []
     for sign, text in diff[:most]:
         shown = page.signs.cut if sign == "@" else f"{sign} {_line(page, text)}"
-        lines.append(page.cut(margin + Text(shown, styles[sign])))
+        lines.append(page.cut(margin + styled(shown, styles[sign])))
     if len(diff) > most:
         lines.append(margin + page.text(f"… {len(diff) - most} more lines; -v shows them", "dim"))
     return lines
@@ -192,5 +193,5 @@ def _notes(page: Page, plan: HostPlan) -> list[Text]:
         notes.append("older versions than the installed ones are put in")
     lines = [Text()] if notes else []
     for note in notes:
-        lines += page.hang(Text(f"  {page.signs.note} ", "cyan"), page.text(note, limit=2_000))
+        lines += page.hang(styled(f"  {page.signs.note} ", "cyan"), page.text(note, limit=2_000))
     return lines

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from dockwright.events import Outcome, StepFinished, StepProgress
+from dockwright.report.page import styled
 from dockwright.report.text import clean_lines, duration, size
 
 if TYPE_CHECKING:
@@ -32,19 +33,19 @@ def step_lines(rows: Rows, event: StepFinished, title: str, *, verbose: bool) ->
     }[event.outcome]
     dim = "dim" if style == "dim" else ""
     body = page.text(event.text or word, dim)
-    mark, spent = Text(sign, style), duration(event.seconds)
+    mark, spent = styled(sign, style), duration(event.seconds)
     lines = [rows.row(event.host, mark, title, body, right=spent, style=dim)]
     if failed and event.cause and event.text:
-        lines += page.hang(Text("  cause    ", "dim"), page.text(event.cause))
+        lines += page.hang(styled("  cause    ", "dim"), page.text(event.cause))
     if event.output and (failed or verbose):
         lines += _output(page, event.output, _TAIL_VERBOSE if verbose else _TAIL)
     return lines
 
 
 def _output(page: Page, output: str, most: int) -> list[Text]:
-    edge = Text(f"  {page.signs.edge} ", "dim")
+    edge = styled(f"  {page.signs.edge} ", "dim")
     tail = clean_lines(output, most, tail=True)
-    return [page.cut(edge + Text(page.fit(line), "dim")) for line in tail]
+    return [page.cut(edge + styled(page.fit(line), "dim")) for line in tail]
 
 
 def true_percent(event: StepProgress) -> float:

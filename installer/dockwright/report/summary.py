@@ -10,6 +10,7 @@ from rich.text import Text
 from dockwright.errors import Exit
 from dockwright.events import Outcome
 from dockwright.report.errors import exit_line
+from dockwright.report.page import styled
 from dockwright.report.tally import HostTally, exit_code
 from dockwright.report.text import apply_command, duration, plural
 
@@ -47,15 +48,15 @@ def _host(page: Page, tally: HostTally) -> list[Text]:
     spent = duration(tally.finish.seconds)
     if tally.would and not tally.program:
         command = page.text(apply_command(tally.playbook, [tally.host]), "bold")
-        return page.hang(Text(), Text("Nothing was changed. Apply it with: ") + command)
+        return page.hang(Text(), styled("Nothing was changed. Apply it with: ") + command)
     if tally.command == "verify":
         checks = plural(tally.count(Outcome.VERIFIED), "check")
-        return page.hang(Text(), name + Text(f" is well: {checks} passed, {spent}."))
+        return page.hang(Text(), name + styled(f" is well: {checks} passed, {spent}."))
     becomes = _IS.get(tally.playbook, "")
     if not tally.changed:
         state = f" {becomes}, already so" if becomes else " already so"
-        return page.hang(Text(), name + Text(f"{state}: nothing to do ({spent})"))
-    body = name + Text(f" {becomes or 'is done'}. ")
+        return page.hang(Text(), name + styled(f"{state}: nothing to do ({spent})"))
+    body = name + styled(f" {becomes or 'is done'}. ")
     body.append(f"{tally.changed} changed, {tally.same} already so, {spent}.")
     if tally.finish.receipt:
         body.append(" Receipt: ").append_text(page.text(tally.finish.receipt))
@@ -68,7 +69,7 @@ def _fleet(page: Page, tallies: Sequence[HostTally]) -> list[Text]:
     waiting = [one for one in tallies if one.would and not one.program and one.code is Exit.OK]
     changed, same = sum(one.changed for one in tallies), sum(one.same for one in tallies)
     spent = max(one.ended for one in tallies) - min(one.began for one in tallies)
-    body = Text(f"{len(tallies)} hosts: {', '.join(counts)}. ", "bold")
+    body = styled(f"{len(tallies)} hosts: {', '.join(counts)}. ", "bold")
     if waiting and not any(one.program for one in tallies):
         body.append(f"{plural(len(waiting), 'host')} would change; nothing was changed.", "default")
     else:
@@ -77,10 +78,10 @@ def _fleet(page: Page, tallies: Sequence[HostTally]) -> list[Text]:
     failed = [one for one in tallies if one.finished and one.code is not Exit.OK]
     width = min(24, max((len(page.say(one.host)) for one in failed), default=0))
     for one in failed[:_SHOWN]:
-        lead = Text("  ") + page.pad(one.host, width)
+        lead = styled("  ") + page.pad(one.host, width)
         lead.append(f"  {f'exit {one.code.value} ({one.code.word})':<20}  ", "red")
         brief = page.text(one.failure.brief) if one.failure else Text()
         lines.append(page.cut(lead + brief))
     if len(failed) > _SHOWN:
-        lines.append(Text(f"  and {len(failed) - _SHOWN} more", "dim"))
+        lines.append(styled(f"  and {len(failed) - _SHOWN} more", "dim"))
     return lines

@@ -93,7 +93,7 @@ class Teller:
             case "refused":
                 raise RefusedError(
                     f"the program could not be started on {host}",
-                    details=(("why", record.decoded), ("host", "nothing was changed")),
+                    details=(("why", record.decoded),),
                     next_step="see what the host says above",
                 )
             case "gone":
@@ -150,8 +150,6 @@ class Teller:
                 details.append(("cause", self._cause))
             if self._output:
                 details.append(("output", self._output))
-            if not committed:
-                details.append(("host", "nothing was changed"))
             yield events.Failed(
                 host=self._plan.host, at=time.time(), exit=stopped, brief=brief,
                 details=tuple(details), step=title, next_step=_NEXT.get(stopped),

@@ -181,10 +181,7 @@ class Packages(StepBase):
             if not fitting:
                 raise RefusedError(
                     f"{lead} {self.version} is not in the repository for {view.facts.codename}",
-                    details=(
-                        ("there", ", ".join(upstream(v) for v in versions[:6])),
-                        ("host", "nothing was changed"),
-                    ),
+                    details=(("there", ", ".join(upstream(v) for v in versions[:6])),),
                     step=self.name,
                     next_step="name one of the versions that are there",
                 )
@@ -222,7 +219,6 @@ class Packages(StepBase):
         facts = view.facts
         return RefusedError(
             f"the repository has no {name} for {facts.codename} on {facts.architecture}",
-            details=(("host", "nothing was changed"),),
             step=self.name,
             next_step="use a release that the vendor builds for",
         )

@@ -60,6 +60,7 @@ _SAYINGS = (
 
 def sudo_refused(said: str, who: str, *, ended: bool) -> UnreachableError:
     """Sudo ended, or gave no verdict in time (``ended`` is false), after it had the password."""
+    said = re.sub(r"(execute|run) '?/.*(?= as )", r"\1 sh", said, flags=re.DOTALL)  # it is long
     for pattern, brief, advice in _SAYINGS:
         if re.search(pattern, said, re.IGNORECASE):
             return UnreachableError(brief.format(who=who), details=_details(said), next_step=advice)

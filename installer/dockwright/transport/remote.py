@@ -20,7 +20,11 @@ class SshTransport:
         self._password = SudoPassword(host, options, ask)
         self._how = ""
         self._connection = SshConnection(
-            host.model_copy(update=changed), options, ask, sshconfig.read(options.ssh_config)
+            host.model_copy(update=changed),
+            options,
+            ask,
+            sshconfig.read(options.ssh_config),
+            options.jump,
         )
 
     @property

@@ -190,6 +190,7 @@ class RootChannel:
     def __init__(self, wire: Wire, rest: bytes) -> None:
         self._wire = wire
         self._rest = rest
+        self._before = wire.errors()  # rc files, sudo's prompt
 
     def read(self, timeout: float) -> bytes:
         """Bytes of standard output; ``b""`` at its end. Raises TimeoutError, UnreachableError."""
@@ -203,8 +204,8 @@ class RootChannel:
         return self._wire.status()
 
     def errors(self) -> str:
-        """The tail of standard error."""
-        return self._wire.errors()
+        """The tail of the script's standard error."""
+        return self._wire.errors().removeprefix(self._before)
 
     def close(self) -> None:
         """End the script's standard input and let go of it."""
@@ -224,11 +225,12 @@ def become_root(
         state = _wait(wire, handshake, START_LIMIT, who)
         if state is Handshake.State.PASSWORD:
             _give_password(wire, handshake, password(), who)
+        channel = RootChannel(wire, handshake.rest)
         wire.write(handshake.answer(script))
     except BaseException:
         wire.close()
         raise
-    return RootChannel(wire, handshake.rest), handshake.how
+    return channel, handshake.how
 
 
 def _give_password(wire: Wire, handshake: Handshake, secret: Secret, who: str) -> None:

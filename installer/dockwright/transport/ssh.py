@@ -2,9 +2,9 @@
 
 Used:
 
-- ``fabric.Config`` and ``fabric.Connection(...)``: what ssh_config says about a host (alias,
-  HostName, User, Port, IdentityFile), with a lazy configuration so that ~/.fabric.yaml and its
-  kin have no say.
+- ``fabric.Config`` and ``fabric.Connection(...)``: what ssh_config says about a host. The
+  configuration is lazy, so that ~/.fabric.yaml has no say; ``connect_kwargs`` are fresh for
+  each connection, since Fabric changes the dictionary.
 - ``Connection.open``: it puts the socket, the gateway and the login into ``SSHClient.connect``,
   through the hooks that both libraries have for it: ``open_gateway``, ``sock``,
   ``transport_factory``, ``auth_strategy``, and the policy for host keys.
@@ -20,7 +20,6 @@ Not used:
   own list stays empty.
 - ``get_gateway``: it goes through the hops of ProxyJump in the wrong order, does not know
   ``none``, and accepts any key of a jump host.
-- ``connect_kwargs`` shared between connections: Fabric changes the dictionary.
 - ``forward_agent``: off, whatever ssh_config says; root on the host could use the agent.
 - ``paramiko.ProxyCommand``, ``SSHClient._auth``, ``set_keepalive``: see net.py and auth.py.
 """
@@ -51,6 +50,7 @@ from dockwright.transport.options import Asker, ConnectOptions, Secret
 from dockwright.transport.target import parse_target, require_safe
 
 AGENT_LIMIT = 1.0  # seconds for an agent to list its keys; a stale socket never answers
+AUTH_LIMIT = 30.0  # seconds for each key: PAM is slow, and a FIDO key waits for a touch
 HOPS = 8  # jump hosts in a row
 
 # Its thread logs tracebacks of what we raise anyway, to stderr if nobody listens.
@@ -70,56 +70,60 @@ class SshConnection(Connection):
     gateway: Any
     ssh_config: Any
     connect_kwargs: dict[str, Any]
-    who = ""
+    who: str
     _options: ConnectOptions
     _ask: Asker
     _known: hostkeys.KnownHosts
-    _label = ""
-    _proxy: ProxyCommand | None = None
+    _label: str
+    _proxy: ProxyCommand | None
     _target: Host
 
     def __init__(
-        self, target: Host, options: ConnectOptions, ask: Asker, rules: str, hops: int = 0
+        self,
+        target: Host,
+        options: ConnectOptions,
+        ask: Asker,
+        rules: str,
+        jump: str | None = None,
+        hops: int = 0,
     ) -> None:
         """Prepare; nothing is contacted. ``rules`` is the text of ssh_config.
 
-        ``hops`` counts the jump hosts so far: the options ``user``, ``port`` and ``jump`` are for
-        the target only. Raises InputError for names or an ssh_config that cannot be used.
+        ``jump`` wins over its ProxyJump; ``hops`` counts the jump hosts so far. Raises InputError
+        for names or an ssh_config that cannot be used.
         """
-        if hops > HOPS:
-            raise InputError(f"{target.name}: more than {HOPS} jump hosts, or a circle of them")
         require_safe(target)
-        rules = sshconfig.given(target) + rules
         self._set(_options=options, _ask=ask, _target=target, _proxy=None)
-        timeout = options.connect_timeout
         try:
-            # invoke prints its settings into a debug message: a bound method would print us, too soon.
-            config = paramiko.SSHConfig.from_text(rules)
+            config = paramiko.SSHConfig.from_text(sshconfig.given(target) + rules)
             super().__init__(  # type: ignore[no-untyped-call]
                 target.address,
                 config=Config(  # type: ignore[no-untyped-call]
                     ssh_config=config,
                     lazy=True,
+                    # A function: a bound method would print us, unfinished, in a debug message.
                     overrides={"authentication": {"strategy_class": lambda **_: self._strategy()}},
                 ),
                 gateway=False,
                 forward_agent=False,
-                connect_timeout=max(1, round(timeout)),
+                connect_timeout=max(1, round(options.connect_timeout)),
                 connect_kwargs={
-                    "banner_timeout": timeout,
-                    "auth_timeout": max(30.0, timeout),  # PAM is slow; a FIDO key waits for touch
-                    "channel_timeout": timeout,
+                    "banner_timeout": options.connect_timeout,
+                    "auth_timeout": AUTH_LIMIT,
+                    "channel_timeout": options.connect_timeout,
                     "transport_factory": self._transport,
                 },
             )
         except (ConfigParseError, ValueError) as error:
             raise InputError(f"ssh_config, for {target.name}: {error}") from error
-        self._set(who=f"{self.user}@{self.host}" + (f":{self.port}" if self.port != 22 else ""))
-        self._set(_known=hostkeys.KnownHosts(hostkeys.files(self.ssh_config, options.known_hosts)))
         alias = self.ssh_config.get("hostkeyalias", "").lower()
-        self._set(_label=alias or hostkeys.name_of(self.host, self.port))
+        self._set(
+            who=f"{self.user}@{self.host}" + (f":{self.port}" if self.port != 22 else ""),
+            _known=hostkeys.KnownHosts(hostkeys.files(self.ssh_config, options.known_hosts)),
+            _label=alias or hostkeys.name_of(self.host, self.port),
+        )
         self.client.set_missing_host_key_policy(hostkeys.Policy(self._check))
-        self.gateway = self._way(rules, hops)
+        self.gateway = self._way(rules, jump or self.ssh_config.get("proxyjump"), hops)
 
     def session(self, command: str, prepare: Callable[[paramiko.Channel], Any]) -> Any:
         """Run ``command`` on a channel of its own, and give what ``prepare`` made of the channel.
@@ -151,8 +155,7 @@ class SshConnection(Connection):
             return
         self.close()
         if not self.gateway:
-            timeout = self._options.connect_timeout
-            self.connect_kwargs["sock"] = dial(self.host, self.port, timeout)
+            self.connect_kwargs["sock"] = dial(self.host, self.port, self._options.connect_timeout)
         try:
             super().open()  # type: ignore[no-untyped-call]
         except UnreachableError:
@@ -199,18 +202,20 @@ class SshConnection(Connection):
         if isinstance(self.gateway, SshConnection):
             self.gateway.close()
 
-    def _way(self, rules: str, hops: int) -> Any:
+    def _way(self, rules: str, jump: str | None, hops: int) -> Any:
         """The last jump host, or a proxy command, or ``False``; ssh_config(5) ProxyJump."""
-        said = (self._options.jump if hops == 0 else None) or self.ssh_config.get("proxyjump")
-        if said is None or said.lower() == "none":
-            command = None if said else self.ssh_config.get("proxycommand")
-            return command or False
-        # a,b means: to a, from there to b, from there to the target. So b's jump is a.
-        before, _, last = said.rpartition(",")
-        jump = parse_target(last.strip().removeprefix("ssh://"))
-        if before:
-            rules = sshconfig.given(jump, ProxyJump=before) + rules
-        return SshConnection(jump, self._options, self._ask, rules, hops + 1)
+        if jump is None:
+            return self.ssh_config.get("proxycommand") or False
+        # a,b means: to a, from there to b, from there to the target. So b's own jump is a.
+        before, _, last = jump.rpartition(",")
+        host = parse_target(last.strip().removeprefix("ssh://"))
+        if host.address in {None, self._target.address} and not before and hops:
+            return False  # "Host *" sends the jump host through itself
+        if jump.lower() == "none":
+            return False
+        if hops == HOPS:
+            raise InputError(f"{self._target.name}: more than {HOPS} jump hosts, or a circle")
+        return SshConnection(host, self._options, self._ask, rules, before or None, hops + 1)
 
     def _transport(self, sock: Any, **options: Any) -> paramiko.Transport:
         transport = paramiko.Transport(sock, **options)

@@ -11,6 +11,7 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timezone
 from typing import TYPE_CHECKING
 
 from dockwright.errors import RefusedError, TrustError
@@ -163,20 +164,18 @@ def _release(text: str, signer: str, what: str) -> Release:
 
 def _time(fields: Deb822, name: str, what: str) -> int | None:
     """A field such as ``Sat, 10 Oct 2026 08:00:00 UTC`` in seconds since the epoch."""
-    from email.utils import mktime_tz, parsedate_tz
+    from email.utils import parsedate_to_datetime
 
     text = fields.get(name)
     if text is None:
         return None
-    moment = parsedate_tz(text)
     try:
-        if moment is not None:
-            # A time without a zone is in UTC, as for apt.
-            return int(mktime_tz((*moment[:9], moment[9] or 0)))
+        moment = parsedate_to_datetime(text)
+        # A time without a zone is in UTC, as for apt.
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp())
     except (ValueError, OverflowError):
-        pass
-    details = (("what", what), ("got", clean(text)))
-    raise TrustError(f"{what}: {name} of the signed index is no time", details=details)
+        details = (("what", what), ("expected", "a time"), ("got", clean(text) or "nothing"))
+        raise TrustError(f"{what}: {name} of the signed index is no time", details=details) from None
 
 
 def _missing(what: str, kind: str, missing: Sequence[str], there: Sequence[str]) -> RefusedError:

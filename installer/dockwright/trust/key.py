@@ -82,10 +82,12 @@ def judge_key(data: bytes, pin: str, *, now: int, what: str = "the vendor's key"
             "the pinned fingerprint is only a subkey's" if only else "not the key that was pinned",
             grouped(found[0]),
         )
+    # Before OpenPGP's own rules, which refuse a weak key with fewer words.
+    _strong(keys_of(packets, None)[:1], refuse)
     user_ids, expires = _certificate(binary, now, refuse)
     keys = keys_of(packets, expires)
-    able = [key for key in keys if key.able(now)]
-    _strong([keys[0], *able], refuse)
+    able = tuple(key for key in keys if key.able(now))
+    _strong(able, refuse)
     if not able:
         raise refuse("no key in it may sign now", f"{len(keys)} keys, none that may sign")
     return VendorKey(
@@ -165,7 +167,7 @@ def _certificate(binary: bytes, now: int, refuse: _Refuse) -> tuple[tuple[str, .
     return user_ids, expires
 
 
-def _strong(keys: list[Key], refuse: _Refuse) -> None:
+def _strong(keys: tuple[Key, ...], refuse: _Refuse) -> None:
     """Refuse a primary key, or one that may sign, which can be forged today."""
     for key in keys:
         if key.algorithm not in _ALGORITHMS:
@@ -174,7 +176,7 @@ def _strong(keys: list[Key], refuse: _Refuse) -> None:
             raise refuse("it is too short", f"RSA with {key.bits} bits")
 
 
-def _notes(keys: tuple[Key, ...], able: list[Key], now: int) -> Iterator[str]:
+def _notes(keys: tuple[Key, ...], able: tuple[Key, ...], now: int) -> Iterator[str]:
     """What is worth knowing about a good key."""
     for key in keys[1:]:
         if key.expires is not None and key.over(now):
