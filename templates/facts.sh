@@ -95,7 +95,7 @@ facts() {
         $1 == "Id" { id = $2 } $1 == "LoadState" { load = $2 }
         $1 == "UnitFileState" { file = $2 } $1 == "ActiveState" { active = $2 }
         /^$/ { flush() } END { flush() }
-        function flush() { if (id != "" && load == "loaded") print "unit", id, (file == "" ? "-" : file), active; id = "" }'
+        function flush() { if (id != "" && load == "loaded" && !seen[id]++) print "unit", id, (file == "" ? "-" : file), active; id = "" }'
   fi
   for snap in docker microk8s; do
     for path in /snap/$snap/current; do [ ! -e "$path" ] || say "snap $snap $(basename "$(readlink "$path")")"; done

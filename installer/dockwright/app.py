@@ -138,6 +138,7 @@ def _planner(
         known,
         key_owners=_key_owners(known),
         upgrade=request.upgrade,
+        verify=request.command == "verify",
         now=int(time.time()),
     )
 

@@ -31,11 +31,12 @@ def make_plan(
     offers: Mapping[str, Offer] | None = None,
     key_owners: Mapping[str, tuple[str, ...]] | None = None,
     upgrade: bool = False,
+    verify: bool = False,
     now: int | None = None,
 ) -> tuple[HostPlan, tuple[RepositoryWish, ...]]:
     """The plan for one host, and the repositories that were not consulted yet but must be.
 
-    ``now`` is the controller's clock in seconds since the epoch, for comparison with the host's.
+    ``verify`` asks that checks are made although nothing changes. ``now`` is the controller's clock in seconds since the epoch, for comparison with the host's.
     Raises RefusedError, DestructiveError or RepairError where the host must not be changed.
     """
     decisions: list[Decision] = []
@@ -50,7 +51,9 @@ def make_plan(
         decisions += [_decide(step, view) for step in steps]
     asked = {name for decision in decisions for name in decision.consult}
     wishes = tuple(d.wish for d in decisions if d.wish is not None and d.wish.id in asked)
-    actions = _settled([a for decision in decisions for a in decision.actions], facts)
+    actions = _settled(
+        [a for decision in decisions for a in decision.actions], facts, verify=verify
+    )
     plan = HostPlan(
         host=host,
         playbook=playbook,
@@ -84,7 +87,7 @@ def _decide(step: Step, view: View) -> Decision:
     )
 
 
-def _settled(actions: list[Action], facts: Facts) -> tuple[Action, ...]:
+def _settled(actions: list[Action], facts: Facts, *, verify: bool) -> tuple[Action, ...]:
     """Ids in order; checks are dropped to *keep* where nothing changes and the ping is answered."""
     changing = any(a.verb not in (Verb.KEEP, Verb.CHECK) for a in actions)
     settled = []
@@ -92,9 +95,8 @@ def _settled(actions: list[Action], facts: Facts) -> tuple[Action, ...]:
         values: dict[str, object] = {"id": f"s{number:02d}"}
         if (
             each.verb is Verb.CHECK
-            and not changing
+            and not (changing or verify or each.params.get("always"))
             and facts.daemon is not None
-            and not each.params.get("always")
         ):
             values |= {
                 "verb": Verb.KEEP,

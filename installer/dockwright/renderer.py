@@ -93,7 +93,12 @@ def titles(plan: HostPlan) -> dict[str, str]:
         "download": "download",
         "refresh": "update the lists of the repository",
     }
-    return {**fixed, **{action.id: action.step for action in plan.actions}}
+    kinds = {"file": "file {}", "hold": "hold packages", "reload": "reload {}"}
+    names = {
+        action.id: kinds.get(action.kind, action.step).format(action.target)
+        for action in plan.actions
+    }
+    return {**fixed, **names}
 
 
 def _program(name: str, plan: HostPlan, **values: Any) -> Program:
@@ -102,8 +107,8 @@ def _program(name: str, plan: HostPlan, **values: Any) -> Program:
     flags = ["--allow-downgrades"] if transaction.allow_downgrades else []
     if any(change.name in transaction.held for change in transaction.changes):
         flags.append("--allow-change-held-packages")
-    want = [f"I {change.name} {change.new}" for change in installs]
-    want += [f"R {change.name}" for change in removals]
+    lines = [f"I {change.name} {change.new}" for change in installs]
+    lines += [f"R {change.name}" for change in removals]
     text = (
         _environment()
         .get_template(name)
@@ -116,7 +121,7 @@ def _program(name: str, plan: HostPlan, **values: Any) -> Program:
             replaced=" ".join(_replaced(plan)),
             sites=" ".join(_list_prefix(r.url, r.suite) for r in transaction.repositories),
             source_paths=" ".join(r.source_path for r in transaction.repositories),
-            want="".join(f"{line}\n" for line in want),
+            transaction="".join(f"{line}\n" for line in lines),
             **values,
         )
     )
@@ -164,7 +169,7 @@ def _steps(plan: HostPlan) -> list[_Step]:
                 "installs": [f"{c.name}={c.new}" for c in plan.transaction.installs],
                 "removals": [c.name for c in plan.transaction.removals],
             }
-        steps.append(_step(action, params))
+        steps.append(_step(plan, action, params))
     return _with_refresh(steps, of_packages, active) if plan.transaction.repositories else steps
 
 
@@ -174,11 +179,11 @@ def _with_refresh(steps: list[_Step], of_packages: list[str], active: list[Actio
     return [replace(step, refresh=step.id in last) for step in steps]
 
 
-def _step(action: Action, params: dict[str, Any]) -> _Step:
+def _step(plan: HostPlan, action: Action, params: dict[str, Any]) -> _Step:
     module = _environment().get_template(f"steps/{action.kind}.sh.j2").module
     return _Step(
         id=action.id,
-        title=action.step,
+        title=titles(plan)[action.id],
         how=Raw("verify" if action.verb is Verb.CHECK else "step"),
         check=Raw(str(module.check(params)).strip()),  # type: ignore[attr-defined]
         apply=Raw(str(module.apply(params)).strip()),  # type: ignore[attr-defined]

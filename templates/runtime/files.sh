@@ -31,6 +31,6 @@ put() { # PATH MODE CONTENT: by a temporary file beside it, made durable, then r
 
 holds() { # PATH MODE CONTENT: the file is there, with that content and mode
   [ -f "$1" ] && [ ! -L "$1" ] && [ "$(stat -c %04a "$1")" = "$2" ] || return
-  want=$(printf '%s' "$3" | sha256sum)
-  [ "$(sum_of "$1")" = "${want%% *}" ]
+  hash=$(printf '%s' "$3" | sha256sum)
+  [ "$(sum_of "$1")" = "${hash%% *}" ]
 }

@@ -11,7 +11,7 @@ preflight() {
     stop 3 "$1" "apt cannot make this plan"
   fi
   plan_of <"$private/simulated" >"$private/got"
-  printf '%s' "$want" | sort >"$private/want"
+  printf '%s' "$transaction" | sort >"$private/want"
   if ! cmp -s "$private/got" "$private/want"; then
     diff "$private/want" "$private/got" >"$out" 2>&1 || :
     stop 3 "$1" "apt would not do what was planned; the host or the repository changed since: plan again"
@@ -46,6 +46,13 @@ with_progress() {
   [ "$(cat "$run/status")" = 0 ]
 }
 
+version_of() { # PACKAGE: the installed version, or "absent"
+  case $(dpkg-query -W -f='${db:Status-Status} ${Version}' "$1" 2>/dev/null) in
+    "installed "*) dpkg-query -W -f='${Version}' "$1" ;;
+    *) printf absent ;;
+  esac
+}
+
 write_guard() {
   cat >"$private/guard" <<'GUARD'
 #!/bin/sh
@@ -64,12 +71,8 @@ GUARD
 transact() {
   write_guard || return
   wait_for_locks "$step_id"
-  for package in $removals; do
-    receipt "package $package $(dpkg-query -W -f='${Version}' "$package" 2>/dev/null) absent"
-  done
-  printf '%s' "$want" | while read -r kind package version; do
-    [ "$kind" = I ] || continue
-    receipt "package $package $(dpkg-query -W -f='${Version}' "$package" 2>/dev/null || echo absent) $version"
+  printf '%s' "$transaction" | while read -r _ package version; do
+    receipt "package $package $(version_of "$package") ${version:-absent}"
   done
   # shellcheck disable=SC2086
   if with_progress "$step_id" private_apt $apt_flags --no-download \

@@ -111,9 +111,11 @@ class Leaf:
         if len(self.pieces) == 1 and isinstance(self.pieces[0], Expression):
             return self.pieces[0].value(lookup)
         parts: list[str] = []
+        length = 0
         for piece in self.pieces:
             parts.append(piece if isinstance(piece, str) else _inside_text(piece, lookup))
-            if sum(map(len, parts)) > SIZE_CAP:
+            length += len(parts[-1])
+            if length > SIZE_CAP:
                 raise LeafError(f"becomes longer than {SIZE_CAP // 1024} KiB")
         return "".join(parts)
 

@@ -15,7 +15,6 @@ from dockwright.load.locate import Locator
 from dockwright.load.problems import Problems
 from dockwright.load.sources import Component
 from dockwright.load.values import Declaration, Failed, Given, HostValues, Located, Scope
-from dockwright.load.yaml_marks import Document
 from dockwright.models import Origin
 from dockwright.steps import STEPS, Step
 
@@ -89,12 +88,10 @@ class Playbook:
 
     def values(self, host: HostValues, problems: Problems) -> dict[str, Any]:
         """The variables on one host as far as they are right; what is wrong is noted."""
-        scope = self._scope(host)
-        asked: dict[str, Any] = {name: f"{{{{ {name} }}}}" for name in self.given}
         failed: Failed = {}
-        values = scope.render(asked, Given(asked, Document(self.where)), failed=failed)
+        values = self._scope(host).lookup_all(failed)
         _note(failed, problems)
-        return {name: values[name] for name in self.given if (name,) not in failed}
+        return values
 
     def _scope(self, host: HostValues) -> Scope:
         return Scope(self.declared, self.given, host.model_dump())

@@ -22,7 +22,7 @@ _WORDS: dict[TypeName, str] = {
     "list": "a list",
     "map": "a map",
 }
-_BUDGET = 1024 * 1024
+_BUDGET = 256 * 1024
 _CHAIN_CAP = 16
 
 
@@ -124,6 +124,16 @@ class Scope:
             _check(name, self.declared[name], given, value)
             self._known[name] = value
         return self._known[name]
+
+    def lookup_all(self, failed: Failed) -> dict[str, Any]:
+        """All values that can be worked out; the others are put into ``failed``."""
+        values = {}
+        for name in self.given:
+            try:
+                values[name] = self.lookup(name)
+            except (Located, Noted) as error:  # noqa: PERF203 (one bad value hides no other)
+                failed[(name,)] = error
+        return values
 
     def render(
         self, value: Any, given: Given, path: KeyPath = (), *, failed: Failed | None = None

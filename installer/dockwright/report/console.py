@@ -106,7 +106,7 @@ class ConsoleReporter:
             self._screen.release()
             lines = summary.ending(self._page, list(self._tallies.values()))
             apart = any(tally.failure is None for tally in self._tallies.values())
-            self._screen.put([Text(), *lines] if apart and not self._quiet else lines)
+            self._screen.put([Text(), *lines] if lines and apart and not self._quiet else lines)
 
     @contextmanager
     def paused(self) -> Iterator[None]:

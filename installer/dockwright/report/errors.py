@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _LABEL = 8  # the narrowest column of labels
 _DETAIL = 2_000  # characters of one detail: commands must come whole
-_DETAILS = 60
+_DETAILS = 40
 # site.yaml:14 or site.yaml:14:9, as editors and terminals know how to open it.
 _PLACE = re.compile(r":[0-9]+(:[0-9]+)?\Z")
 
@@ -66,10 +66,8 @@ class Trouble:
 
     @property
     def fate(self) -> str:
-        """What became of the host, or of the hosts where none was reached."""
-        if self.host is None:
-            return "none was contacted" if self.exit is Exit.INPUT else ""
-        if self.changed is None:
+        """What became of the host, where there is one and it is known."""
+        if self.host is None or self.changed is None:
             return ""
         if not self.changed:
             return "nothing was changed"
@@ -101,12 +99,13 @@ def block(trouble: Trouble, rows: Rows) -> list[Text]:
     pairs = [*rest[:_DETAILS], ("host", trouble.fate), ("next", trouble.next_step or "")]
     pairs = [(page.say(label, 24), text) for label, text in pairs if text]
     column = max([_LABEL, *(len(label) for label, _ in pairs)])
-    if pairs and not (trouble.host is None and len(pairs) == 1):
-        lines.append(Text())
+    lines += [Text()] if pairs else []
     for label, text in pairs:
         lead = styled(f"  {label:<{column}} ", "dim")
         style = "bold" if label == "next" else ""
         lines += _several(page, lead, text, style)
+    if trouble.host is None and trouble.exit is Exit.INPUT:
+        lines.append(styled("No host was contacted."))
     return lines
 
 

@@ -138,7 +138,7 @@ class Page:
 
     def put(self, lines: Iterable[Text]) -> None:
         """Print lines, at once: a live region is drawn anew once for all of them."""
-        block = list(lines)
+        block = [self.cut(line) for line in lines]  # those that nobody wrapped
         if block:
             self.console.print(Text("\n").join(block), soft_wrap=True)
 
@@ -162,7 +162,8 @@ class Page:
             indent = min(4, indent)
             room = self.width - indent
             wrapped = list(body.wrap(self.console, room)) if body.plain else []
-            return [self.cut(lead), *(_pad(indent) + line for line in wrapped)]
+            head = [self.cut(lead)] if lead.plain.strip() else []
+            return [*head, *(_pad(indent) + line for line in wrapped)]
         lines = list(body.wrap(self.console, self.width - indent)) or [Text()]
         for line in lines:
             line.rstrip()

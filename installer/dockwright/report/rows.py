@@ -17,6 +17,7 @@ _STEP = 12  # the narrowest column of steps
 _STEP_FLEET = 20
 _STEP_WIDEST = 28
 _TIME = 9
+_NARROW = 40  # where there is no room for times
 
 
 class Rows:
@@ -73,6 +74,7 @@ class Rows:
             line.rstrip()
             return line
         edge = page.width - margin
+        right = right if edge >= _NARROW else ""
         room = edge - (max(_TIME, cell_len(right) + 1) if right else 0)
         line = page.cut(line.append_text(body), room)
         if right:

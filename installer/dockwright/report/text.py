@@ -23,7 +23,7 @@ _ESCAPE = re.compile(
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)?"  # OSC, DCS
     r"|\x1b[ -/]*[0-~]?"
 )
-_TOKEN = re.compile(r'(?:\\.|[^\s"])+')  # JSON in JSON has \" where a quote is part of it
+_TOKEN = re.compile(r'(?:[^\s"\\]+|\\.)+')  # JSON in JSON has \" where a quote is part of it
 _SCHEME = re.compile(r":(?:\\?/){2}")
 _PORT = re.compile(r":[0-9]{1,5}\Z")
 

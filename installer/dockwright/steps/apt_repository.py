@@ -140,7 +140,7 @@ class AptRepository(StepBase):
             verb=Verb.KEEP if right else verb,
             target=self.source_path,
             reason="as planned" if right else reason,
-            before=before.content if before else None,
+            before=before.content if before and not right else None,
             after=None if right else text,
             params={"path": self.source_path, "mode": "0644", "content": text, "absent": False},
         )

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from dockwright.errors import UnreachableError
-from dockwright.transport.options import Secret
+from dockwright.models import Host
+from dockwright.transport.options import Asker, ConnectOptions, Secret
 
 DEFAULTS = ("id_ed25519", "id_ecdsa", "id_rsa")
 _BY_PERSON = {"password", "keyboard-interactive"}
@@ -31,15 +32,22 @@ class KeyUnusableError(Exception):
     """The key file cannot be used; the text says why."""
 
 
+class HungUpError(Exception):
+    """The server ended the connection in the middle of the login."""
+
+
 class Door(Protocol):
     """What a login can try on one server."""
 
     def key(self, key: Any) -> set[str] | None:
-        """Try a key: ``None`` if refused, else the methods that are still wanted (none: in)."""
+        """Try a key: ``None`` if refused, else the methods that are still wanted (none: in).
+
+        Raises HungUpError.
+        """
         ...
 
     def password(self, secret: Secret) -> set[str] | None:
-        """Try the password, as ``password`` or at a single keyboard-interactive prompt."""
+        """Try the password, as ``password`` or at one keyboard-interactive prompt; as ``key``."""
         ...
 
     def methods(self) -> set[str]:
@@ -50,8 +58,8 @@ class Door(Protocol):
         """The key in a file. Raises EncryptedKeyError, KeyUnusableError, FileNotFoundError."""
         ...
 
-    def agent_keys(self) -> dict[bytes, Any]:
-        """The agent's keys by public blob; empty without an agent that answers."""
+    def agent_keys(self, path: str) -> dict[bytes, Any]:
+        """The keys of the agent at a socket, by public blob; empty where it does not answer."""
         ...
 
 
@@ -61,26 +69,38 @@ class Login:
     def __init__(
         self,
         who: str,
-        named: Sequence[Path],
-        configured: Sequence[Path],
-        *,
-        only_files: bool,
-        passphrase: Callable[[Path], Secret | None],
-        password: Callable[[], Secret | None],
+        target: Host,
+        options: ConnectOptions,
+        ask: Asker,
+        config: Mapping[str, Any],
     ) -> None:
+        """``config`` is what ssh_config says about the host, by keywords in lower case."""
         home = Path("~/.ssh").expanduser()
         self._who = who
-        self._named = [path.expanduser() for path in named]
-        # As ssh: the default files stand in where neither names any.
-        files = [*self._named, *(path.expanduser() for path in configured)]
-        self._files = list(dict.fromkeys(files or [home / name for name in DEFAULTS]))
-        self._only_files = only_files
-        self._passphrase = passphrase
-        self._password = password
+        self._target = target
+        self._ask = ask
+        self._named = [path.expanduser() for path in options.identity]
+        configured = [Path(path).expanduser() for path in config.get("identityfile", ())]
+        # As ssh: the default files stand in where nobody names any.
+        files = [*self._named, *configured] or [home / name for name in DEFAULTS]
+        self._files = list(dict.fromkeys(files))
+        self._only_files = config.get("identitiesonly", "no").lower() == "yes"
+        self._agent = agent_socket(config.get("identityagent", "SSH_AUTH_SOCK"))
         self.seen: list[str] = []
 
     def enter(self, door: Door) -> None:
         """Log in. Raises UnreachableError with what was tried and what the server takes."""
+        try:
+            self._enter(door)
+        except HungUpError:
+            raise UnreachableError(
+                f"{self._who}: the server hung up during the login",
+                details=(("tried", "; ".join(self.seen)),),
+                next_step="too many keys (MaxAuthTries)? name the right one: --identity FILE, with"
+                " IdentitiesOnly yes in ssh_config",
+            ) from None
+
+    def _enter(self, door: Door) -> None:
         wanted: set[str] | None = None
         for name, key in self._keys(door):
             self.seen.append(name)
@@ -91,7 +111,7 @@ class Login:
             return
         methods = door.methods() if wanted is None else wanted
         if (wanted or methods) & _BY_PERSON:
-            secret = self._password()
+            secret = self._ask.password(self._target)
             if secret is not None:
                 self.seen.append("password")
                 if door.password(secret) == set():
@@ -100,7 +120,7 @@ class Login:
 
     def _keys(self, door: Door) -> Iterator[tuple[str, Any]]:
         """Names and keys, in the order of trying; later files are loaded only when needed."""
-        agent = door.agent_keys()
+        agent = door.agent_keys(self._agent) if self._agent else {}
         encrypted: list[Path] = []
         for path in self._files:
             public = _public(path)
@@ -123,7 +143,7 @@ class Login:
             for key in agent.values():
                 yield f"agent: {getattr(key, 'comment', '') or 'a key'}", key
         for path in encrypted:
-            passphrase = self._passphrase(path)
+            passphrase = self._ask.passphrase(path)
             if passphrase is None:
                 self.seen.append(f"{path} (not tried: it needs a passphrase)")
                 continue

@@ -145,7 +145,7 @@ class AskHostKey(Protocol):
         ...
 
 
-def require_known(known: KnownHosts, name: str, key: Key, mode: str, ask: AskHostKey) -> None:
+def require_known(known: KnownHosts, name: str, mode: str, ask: AskHostKey, key: Key) -> None:
     """Return if ``key`` of ``name`` may be trusted under ``mode``: ask, strict or accept-new.
 
     A key that is new and trusted is stored. Raises UnreachableError for a key that is unknown,
@@ -189,7 +189,7 @@ def require_known(known: KnownHosts, name: str, key: Key, mode: str, ask: AskHos
 class Policy(paramiko.MissingHostKeyPolicy):
     """Hands every host key to ``check``, since the client it is set on has no keys of its own."""
 
-    def __init__(self, check: Callable[[paramiko.PKey], None]) -> None:
+    def __init__(self, check: Callable[[Key], None]) -> None:
         self._check = check
 
     def missing_host_key(
@@ -199,7 +199,7 @@ class Policy(paramiko.MissingHostKeyPolicy):
         key: paramiko.PKey,
     ) -> None:
         """Called by Paramiko before any of the login is sent."""
-        self._check(key)
+        self._check(Key(key.get_name(), key.asbytes()))
 
 
 def files(config: Mapping[str, str], named: Path | None) -> list[Path]:

@@ -23,8 +23,8 @@ class SshTransport:
             host.model_copy(update=changed),
             options,
             ask,
-            sshconfig.read(options.ssh_config),
-            options.jump,
+            rules=sshconfig.read(options.ssh_config),
+            jump=options.jump,
         )
 
     @property

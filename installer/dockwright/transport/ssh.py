@@ -31,6 +31,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,12 @@ from paramiko.ssh_exception import BadAuthenticationType, ConfigParseError
 from dockwright.errors import InputError, UnreachableError
 from dockwright.models import Host
 from dockwright.transport import hostkeys, sshconfig
-from dockwright.transport.auth import EncryptedKeyError, KeyUnusableError, Login, agent_socket
+from dockwright.transport.auth import (
+    EncryptedKeyError,
+    HungUpError,
+    KeyUnusableError,
+    Login,
+)
 from dockwright.transport.net import ProxyCommand, dial, failure
 from dockwright.transport.options import Asker, ConnectOptions, Secret
 from dockwright.transport.target import parse_target, require_safe
@@ -53,23 +59,17 @@ AGENT_LIMIT = 1.0  # seconds for an agent to list its keys; a stale socket never
 AUTH_LIMIT = 30.0  # seconds for each key: PAM is slow, and a FIDO key waits for a touch
 HOPS = 8  # jump hosts in a row
 
+_Untyped: Any = Connection
+
 # Its thread logs tracebacks of what we raise anyway, to stderr if nobody listens.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 logging.getLogger("paramiko").propagate = False
 
 
-class SshConnection(Connection):
+class SshConnection(_Untyped):  # type: ignore[misc]
     """A Fabric connection with our sockets, our host keys, our login and our jump hosts."""
 
-    # Fabric puts what no class declares into its configuration; its own names are typed here.
-    host: str
-    port: int
-    user: str
-    client: Any
-    transport: Any
-    gateway: Any
-    ssh_config: Any
-    connect_kwargs: dict[str, Any]
+    # Set by Fabric's `_set`: a plain assignment would go into its configuration.
     who: str
     _options: ConnectOptions
     _ask: Asker
@@ -83,6 +83,7 @@ class SshConnection(Connection):
         target: Host,
         options: ConnectOptions,
         ask: Asker,
+        *,
         rules: str,
         jump: str | None = None,
         hops: int = 0,
@@ -96,7 +97,7 @@ class SshConnection(Connection):
         self._set(_options=options, _ask=ask, _target=target, _proxy=None)
         try:
             config = paramiko.SSHConfig.from_text(sshconfig.given(target) + rules)
-            super().__init__(  # type: ignore[no-untyped-call]
+            super().__init__(
                 target.address,
                 config=Config(  # type: ignore[no-untyped-call]
                     ssh_config=config,
@@ -122,7 +123,10 @@ class SshConnection(Connection):
             _known=hostkeys.KnownHosts(hostkeys.files(self.ssh_config, options.known_hosts)),
             _label=alias or hostkeys.name_of(self.host, self.port),
         )
-        self.client.set_missing_host_key_policy(hostkeys.Policy(self._check))
+        check = partial(
+            hostkeys.require_known, self._known, self._label, options.host_keys, ask.host_key
+        )
+        self.client.set_missing_host_key_policy(hostkeys.Policy(check))
         self.gateway = self._way(rules, jump or self.ssh_config.get("proxyjump"), hops)
 
     def session(self, command: str, prepare: Callable[[paramiko.Channel], Any]) -> Any:
@@ -157,7 +161,7 @@ class SshConnection(Connection):
         if not self.gateway:
             self.connect_kwargs["sock"] = dial(self.host, self.port, self._options.connect_timeout)
         try:
-            super().open()  # type: ignore[no-untyped-call]
+            super().open()
         except UnreachableError:
             self.close()
             raise
@@ -204,68 +208,55 @@ class SshConnection(Connection):
 
     def _way(self, rules: str, jump: str | None, hops: int) -> Any:
         """The last jump host, or a proxy command, or ``False``; ssh_config(5) ProxyJump."""
-        if jump is None:
-            return self.ssh_config.get("proxycommand") or False
+        if jump is None or jump.lower() == "none":
+            return (None if jump else self.ssh_config.get("proxycommand")) or False
         # a,b means: to a, from there to b, from there to the target. So b's own jump is a.
         before, _, last = jump.rpartition(",")
         host = parse_target(last.strip().removeprefix("ssh://"))
-        if host.address in {None, self._target.address} and not before and hops:
+        if host.address == self._target.address and host.port in {None, self.port}:
             return False  # "Host *" sends the jump host through itself
-        if jump.lower() == "none":
-            return False
         if hops == HOPS:
             raise InputError(f"{self._target.name}: more than {HOPS} jump hosts, or a circle")
-        return SshConnection(host, self._options, self._ask, rules, before or None, hops + 1)
+        return SshConnection(
+            host, self._options, self._ask, rules=rules, jump=before or None, hops=hops + 1
+        )
 
     def _transport(self, sock: Any, **options: Any) -> paramiko.Transport:
         transport = paramiko.Transport(sock, **options)
-        security = transport.get_security_options()
-        known = self._known.algorithms(self._label)
+        known, security = self._known.algorithms(self._label), transport.get_security_options()
         security.key_types = sorted(security.key_types, key=lambda name: name not in known)
         return transport
 
-    def _check(self, key: paramiko.PKey) -> None:
-        offered = hostkeys.Key(key.get_name(), key.asbytes())
-        mode, ask = self._options.host_keys, self._ask.host_key
-        hostkeys.require_known(self._known, self._label, offered, mode, ask)
-
     def _strategy(self) -> _Strategy:
-        config = self.ssh_config
-        login = Login(
-            self.who,
-            self._options.identity,
-            [Path(path) for path in config.get("identityfile", ())],
-            only_files=config.get("identitiesonly", "no").lower() == "yes",
-            passphrase=self._ask.passphrase,
-            password=lambda: self._ask.password(self._target),
-        )
-        return _Strategy(login, self.user, config.get("identityagent", "SSH_AUTH_SOCK"))
+        login = Login(self.who, self._target, self._options, self._ask, self.ssh_config)
+        return _Strategy(login, self.user)
 
 
 class _Strategy:
     """A login, as ``SSHClient.connect(auth_strategy=...)`` calls it; the ``Door`` of auth.py."""
 
-    def __init__(self, login: Login, user: str, agent: str) -> None:
+    def __init__(self, login: Login, user: str) -> None:
         self._login = login
         self._user = user
-        self._agent = agent
         self._transport: paramiko.Transport
+        self._socket: socket.socket | None = None
 
     def authenticate(self, transport: paramiko.Transport) -> None:
-        """Log in over ``transport``, whose host key is trusted. Raises UnreachableError."""
         self._transport = transport
-        self._login.enter(self)
+        try:
+            self._login.enter(self)
+        finally:
+            if self._socket is not None:
+                self._socket.close()
 
     def key(self, key: Any) -> set[str] | None:
-        """See ``Door``."""
         return self._try(lambda: self._transport.auth_publickey(self._user, key))
 
     def password(self, secret: Secret) -> set[str] | None:
-        """See ``Door``; Paramiko falls back to one keyboard-interactive prompt by itself."""
+        # Paramiko itself falls back to a single keyboard-interactive prompt.
         return self._try(lambda: self._transport.auth_password(self._user, secret.reveal()))
 
     def methods(self) -> set[str]:
-        """See ``Door``."""
         try:
             self._transport.auth_none(self._user)
         except BadAuthenticationType as error:
@@ -275,7 +266,6 @@ class _Strategy:
         return set()
 
     def load(self, path: Path, passphrase: Secret | None) -> Any:
-        """See ``Door``."""
         try:
             word: Any = passphrase.reveal().encode() if passphrase else None
             return paramiko.PKey.from_path(path, word)  # typed as text, but takes bytes only
@@ -286,33 +276,22 @@ class _Strategy:
         except (paramiko.SSHException, OSError, ValueError, UnsupportedAlgorithm) as error:
             raise KeyUnusableError(type(error).__name__) from None
 
-    def agent_keys(self) -> dict[bytes, Any]:
-        """See ``Door``. An agent that does not list its keys within a second is left out."""
-        if (path := agent_socket(self._agent)) is None:
-            return {}
-        sock = socket.socket(socket.AF_UNIX)
-        sock.settimeout(AGENT_LIMIT)
+    def agent_keys(self, path: str) -> dict[bytes, Any]:
+        agent, self._socket = AgentSSH(), socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(AGENT_LIMIT)
         try:
-            sock.connect(path)
-            keys = _Agent(sock).get_keys()
+            self._socket.connect(path)
+            # Paramiko's own opening waits for ever, and knows the path of the environment only.
+            agent._connect(self._socket)  # type: ignore[attr-defined]  # noqa: SLF001
         except (paramiko.SSHException, OSError):
-            sock.close()
             return {}
-        sock.settimeout(None)  # to sign may need a touch; the login's own timeout holds
-        return {key.asbytes(): key for key in keys}
+        self._socket.settimeout(None)  # to sign may need a touch; the login's own limit holds
+        return {key.asbytes(): key for key in agent.get_keys()}
 
     def _try(self, attempt: Callable[[], list[str]]) -> set[str] | None:
         try:
             return set(attempt())
         except paramiko.AuthenticationException:
             if not self._transport.is_active():
-                raise
+                raise HungUpError from None
             return None
-
-
-class _Agent(AgentSSH):
-    """Paramiko's agent client over our socket: its own waits for ever, and for one path only."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        super().__init__()
-        self._connect(sock)  # type: ignore[attr-defined]  # not in the types

@@ -108,6 +108,8 @@ def _why(error: BaseException) -> str:
     for link in chain:
         if isinstance(link, exceptions.NameResolutionError):
             return "its name is not known here (DNS)"
+        if isinstance(link, exceptions.NewConnectionError):
+            continue  # a ConnectTimeoutError by class, a refusal by its cause
         if isinstance(link, exceptions.ConnectTimeoutError):
             return "no connection in time"
         if isinstance(link, exceptions.TimeoutError):

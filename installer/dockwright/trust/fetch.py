@@ -166,8 +166,8 @@ class _Get:
         try:
             url = urljoin(old, target)
             self._url, login = _parted(url)
-        except ValueError as error:
-            raise failures.unreachable(self.what, f"a redirect to what is {error}") from None
+        except ValueError:
+            raise failures.unreachable(self.what, "a redirect to what is no URL") from None
         if urlsplit(old).scheme == "https" and urlsplit(url).scheme == "http":
             raise failures.downgraded(clean(mask(old)), self.what)
         if urlsplit(old)[:2] != urlsplit(self._url)[:2]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from dockwright.errors import RefusedError, TrustError
 from dockwright.trust import armour
 from dockwright.trust.key import VendorKey
-from dockwright.trust.packets import ask, read
+from dockwright.trust.packets import SIGNATURE, ask, read, tags
 from dockwright.trust.words import clean, day, grouped, what_came
 
 if TYPE_CHECKING:
@@ -107,6 +107,9 @@ def _signed(inrelease: bytes, key: VendorKey, what: str) -> tuple[str, str]:
         raise distrust("not a signed index", what_came(inrelease))
     if not inrelease.startswith(b"-----BEGIN PGP SIGNED MESSAGE-----"):
         raise distrust("text before the signed index", what_came(inrelease[:200]))
+    signatures = blocks[1].data or b""
+    if set(tags(signatures) or ()) != {SIGNATURE}:
+        raise distrust("not a signed index", "signatures that are cut off or damaged")
     cert = Cert.from_bytes(key.armoured.encode())
     try:
         verified = verify(inrelease, store=lambda _: [cert])
@@ -116,7 +119,7 @@ def _signed(inrelease: bytes, key: VendorKey, what: str) -> tuple[str, str]:
             if hmac.compare_digest(signature.certificate.upper(), key.fingerprint)
         ]
     except RuntimeError:
-        raise distrust("not signed by the vendor's key", _issuers(blocks[1].data)) from None
+        raise distrust("not signed by the vendor's key", _issuers(signatures)) from None
     able = [signer for signer in signers if signer in key.signers]
     if not able or verified.bytes is None:
         got = f"signed by {', '.join(map(grouped, signers))}, which may not sign any more"
@@ -124,16 +127,16 @@ def _signed(inrelease: bytes, key: VendorKey, what: str) -> tuple[str, str]:
     return verified.bytes.decode("utf-8", "replace").replace("\r\n", "\n"), able[0]
 
 
-def _issuers(signatures: bytes | None) -> str:
+def _issuers(signatures: bytes) -> str:
     """Who claims to have signed, for a message: a fingerprint where it is told, else a key id."""
     names = []
-    for packet in read(signatures or b""):
+    for packet in read(signatures):
         name = ask(packet, "issuer_fingerprint") or ask(packet, "issuer_key_id")
         if name:
             moment = packet.signature_created
             made = f" on {moment:%Y-%m-%d}" if moment else ""
             names.append(f"a signature in the name of {grouped(name)}{made}")
-    return "; ".join(names[:4]) or "a signature that is cut off or damaged"
+    return "; ".join(names[:4]) or "a signature in nobody's name"
 
 
 def _release(text: str, signer: str, what: str) -> Release:
@@ -175,7 +178,9 @@ def _time(fields: Deb822, name: str, what: str) -> int | None:
         return int((moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp())
     except (ValueError, OverflowError):
         details = (("what", what), ("expected", "a time"), ("got", clean(text) or "nothing"))
-        raise TrustError(f"{what}: {name} of the signed index is no time", details=details) from None
+        raise TrustError(
+            f"{what}: {name} of the signed index is no time", details=details
+        ) from None
 
 
 def _missing(what: str, kind: str, missing: Sequence[str], there: Sequence[str]) -> RefusedError:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pysequoia.packet import Packet
 
 RSA = ("RSAEncryptSign", "RSASign")
+SIGNATURE, COMPRESSED = 2, 8  # tags
 
 _SELF_SIGNATURES = (
     "DirectKey",
@@ -47,13 +48,44 @@ class Key:
 
 
 def read(data: bytes) -> list[Packet]:
-    """The packets in binary ``data``; none where any part of it is no packet. Never raises."""
+    """The packets in binary ``data``; none where any part of it is no packet. Never raises.
+
+    A compressed packet is none either: pysequoia unpacks it, and 0.3 MB of it took 1.5 GB.
+    """
     from pysequoia.packet import PacketPile
 
+    found = tags(data)
+    if found is None or COMPRESSED in found:
+        return []
     try:
         return list(PacketPile.from_bytes(data))
     except RuntimeError:
         return []
+
+
+def tags(data: bytes) -> list[int] | None:
+    """The numbers of the packets' kinds by their headers alone (RFC 9580, 4.2).
+
+    None where the last packet does not end with ``data``, and for lengths that are told piece by
+    piece, which no packet of a key or signature has.
+    """
+    found, place = [], 0
+    while place < len(data):
+        head, first = data[place], data[place + 1 : place + 2]
+        if head < 0x80 or not first:
+            return None
+        if head & 0x40:
+            tag, width = head & 0x3F, 1 if first[0] < 192 else 2 if first[0] < 224 else 5
+            length = int.from_bytes(data[place + 1 : place + 1 + width][-4:], "big")
+            length -= 0xC000 - 192 if width == 2 else 0
+        else:
+            tag, width = head >> 2 & 0xF, 1 << (head & 3)
+            length = int.from_bytes(data[place + 1 : place + 1 + width], "big")
+        if (224 <= first[0] < 255 and head & 0x40) or width == 8:
+            return None
+        found.append(tag)
+        place += 1 + width + length
+    return found if place == len(data) else None
 
 
 def ask(packet: Packet, name: str) -> str | None:

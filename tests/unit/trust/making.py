@@ -12,9 +12,10 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
+from pysequoia import SignatureMode, Tsk, sign
+
 from dockwright.errors import DockwrightError
 from dockwright.trust import NotFoundError, VendorKey, judge_key
-from pysequoia import SignatureMode, Tsk, sign
 
 NOW = int(time.time())
 DAY = 86400

@@ -6,6 +6,10 @@ from email.utils import formatdate
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pysequoia import SignatureMode, Tsk, sign
+
 from dockwright.errors import DockwrightError, RefusedError, TrustError
 from dockwright.trust import (
     Release,
@@ -17,9 +21,6 @@ from dockwright.trust import (
     primary_fingerprints,
 )
 from dockwright.trust import listing as listing_module
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from pysequoia import SignatureMode, Tsk, sign
 from tests.unit.trust.making import (
     DAY,
     LISTING,
@@ -144,7 +145,7 @@ KEY = Tsk.generate("Fuzzed")
 INDEX = signed(KEY, release())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.one_of(
         st.binary(max_size=200),

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import re
+import zlib
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from dockwright.errors import InputError, TrustError
-from dockwright.trust import grouped, judge_key, primary_fingerprints
-from dockwright.trust.key import KEY_LIMIT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pysequoia import CipherSuite, Tsk
 from pysequoia.packet import PacketPile, Tag
+
+from dockwright.errors import InputError, TrustError
+from dockwright.trust import grouped, judge_key, primary_fingerprints
+from dockwright.trust.key import KEY_LIMIT
+from dockwright.trust.packets import read, tags
 from tests.unit.trust.making import (
     DAY,
     NOW,
@@ -216,6 +219,40 @@ def test_t08_damaged_inside(vendor: Tsk) -> None:
     assert "packets: Literal" in refusal(binary + b"\xcb\x08b\x00\x00\x00\x00\x00hi", pin(vendor))
 
 
+def test_a_packet_that_unpacks_to_much(vendor: Tsk) -> None:
+    """A compressed packet is never handed to OpenPGP, which would unpack it in memory."""
+    packer = zlib.compressobj(9, wbits=-15)
+    packed = packer.compress(bytes(10_000_000)) + packer.flush()
+    bomb = b"\xc8\xff" + (len(packed) + 1).to_bytes(4, "big") + b"\x01" + packed
+    key = b"".join(packets(vendor))
+    for came in (bomb, key + bomb, bomb + key):
+        assert read(came) == []
+        assert primary_fingerprints(came) == ()
+        assert "binary data" in refusal(came, pin(vendor))
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        (b"", []),
+        (b"\xc2\x02ab", [2]),
+        (b"\xc2\xc0\x00" + bytes(192), [2]),
+        (b"\xc2\xdf\xff" + bytes(8383), [2]),
+        (b"\xc6\xff\x00\x00\x00\x01a", [6]),
+        (b"\x88\x01a\x99\x00\x02ab\x9a\x00\x00\x00\x01a", [2, 6, 6]),
+        (b"\xc2", None),
+        (b"\xc2\x03ab", None),
+        (b"\xc2\x01abc", None),
+        (b"\xc2\xe1ab", None),
+        (b"\x8bab", None),
+        (b"\x8b\0\0\0\0\0\0\0\0", None),
+        (b"hello", None),
+    ],
+)
+def test_headers_of_packets(headers: bytes, found: list[int] | None) -> None:
+    assert tags(headers) == found
+
+
 def test_t09_a_secret_key(vendor: Tsk) -> None:
     for came in (str(vendor).encode(), bytes(vendor), key_file(vendor) + str(vendor).encode()):
         message = refusal(came, pin(vendor))
@@ -251,7 +288,7 @@ def edits(original: bytes) -> st.SearchStrategy[bytes]:
     return st.lists(change, min_size=1, max_size=4).map(apply)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.one_of(
         st.binary(max_size=300),

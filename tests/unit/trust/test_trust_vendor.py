@@ -10,9 +10,10 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
+from pysequoia import Tsk
+
 from dockwright.errors import RefusedError, TrustError, UnreachableError
 from dockwright.trust import NotFoundError, RepositoryWish, consult
-from pysequoia import Tsk
 from tests.unit.trust.making import (
     DAY,
     LISTING,

@@ -4,10 +4,11 @@ import re
 import string
 
 import pytest
-from dockwright.trust import grouped, mask
-from dockwright.trust.words import clean, day, what_came
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dockwright.trust import grouped, mask
+from dockwright.trust.words import clean, day, what_came
 
 
 def test_a_fingerprint_is_grouped_as_gpg_does() -> None:
