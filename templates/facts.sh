@@ -12,14 +12,17 @@ facts() {
   first() { { IFS= read -r line <"$1"; } 2>/dev/null && printf '%s' "$line"; }
 
   # dockerd answers beside the rest; each answer is one short line, which a pipe keeps whole.
+  # Where the daemon is down the client says so, leaves the version empty, and ends with 0.
   docker_facts() {
-    if ! answer=$(timeout 10 docker info --format \
-        '{{.ServerVersion}} {{.LiveRestoreEnabled}} {{.Swarm.LocalNodeState}} {{.Driver}} {{.DockerRootDir}}' 2>&1); then
-      say "daemon_error $(printf '%s' "$answer" | head -c 500 | b64)"
+    answer=$(timeout 10 docker info --format \
+      'daemon {{.ServerVersion}} {{.LiveRestoreEnabled}} {{.Swarm.LocalNodeState}} {{.Driver}} {{.DockerRootDir}}' 2>&1)
+    daemon=$(printf '%s\n' "$answer" | grep '^daemon [^ ]')
+    if [ -z "$daemon" ]; then
+      say "daemon_error $(printf '%s' "$answer" | grep -v '^daemon ' | head -c 500 | b64)"
       return
     fi
     running=$(timeout 10 docker ps --no-trunc --format 'container {{.ID}} {{.Names}} {{.Image}}' 2>/dev/null)
-    printf '%s\n' "daemon $answer" "${running:-container}"
+    printf '%s\n' "$daemon" "${running:-container}"
   }
 
   # sha256, mode, owner, path and (for small files) the content of regular files and symlinks.

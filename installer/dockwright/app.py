@@ -148,7 +148,8 @@ def _key_owners(known: Facts) -> dict[str, tuple[str, ...]]:
     from dockwright import trust  # OpenPGP: only where there are keys
 
     return {
-        file.path: trust.primary_fingerprints((file.content or "").encode()) for file in known.keys
+        file.path: trust.primary_fingerprints((file.content or "").encode("latin-1"))
+        for file in known.keys
     }
 
 

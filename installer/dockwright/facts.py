@@ -7,7 +7,6 @@ import binascii
 import re
 import secrets
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from dockwright.errors import UnreachableError
 from dockwright.models import Container, Daemon, Disk, Facts, FileFact, Package, Snap, Unit
@@ -141,9 +140,9 @@ def _words(told: dict[str, list[str]], key: str, count: int) -> Iterator[tuple[s
         yield tuple([*words, *[""] * count][:count])
 
 
-def _text(encoded: str) -> str:
+def _text(encoded: str, encoding: str = "utf-8") -> str:
     try:
-        return base64.b64decode(encoded, validate=True).decode("utf-8", "replace")
+        return base64.b64decode(encoded, validate=True).decode(encoding, "replace")
     except (binascii.Error, ValueError):
         return ""
 
@@ -169,8 +168,10 @@ def _os_release(text: str) -> dict[str, str]:
 
 def _files(told: dict[str, list[str]], key: str) -> tuple[FileFact, ...]:
     found: list[FileFact] = []
+    # Keys may be binary: latin-1 keeps each byte, and whoever reads them encodes it back.
+    encoding = "latin-1" if key == "key" else "utf-8"
     for sha256, mode, owner, path, body, target in _words(told, key, 6):
-        content: Any = None if body == "-" else _text(body)
+        content = None if body == "-" else _text(body, encoding)
         found.append(
             FileFact(
                 path=_printable(_text(path)),

@@ -109,7 +109,10 @@ class Package(Frozen):
 
 
 class FileFact(Frozen):
-    """A file that a plan may touch; ``content`` for small files, ``target`` for symlinks."""
+    """A file that a plan may touch; ``content`` for small files, ``target`` for symlinks.
+
+    The content of key files is latin-1, a character a byte; that of all others is UTF-8.
+    """
 
     path: str
     sha256: str

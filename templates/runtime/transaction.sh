@@ -32,8 +32,32 @@ download() {
     (cd "$state/debs" && private_apt download "$package=$version") >>"$out" 2>&1 ||
       record_text note "$1" "the archive no longer has $package $version: it cannot be kept for a way back"
   done
+  [ -z "$removals" ] || no_clash "$1"
   record passed "$1" ""
 }
+
+# no_clash STEP: no file of a new package belongs to a package that stays. apt's simulation does not
+# see this; dpkg would stop in the middle, with the old runtime gone. Paths are compared as /usr
+# merged has them; a package that is replaced, or declares Replaces, may lose its files.
+no_clash() {
+  for archive in "$private"/cache/archives/*.deb; do
+    package=$(dpkg-deb -f "$archive" Package)
+    replaces=$(dpkg-deb -f "$archive" Replaces | sed 's/([^)]*)//g' | tr -s ', \n' ' ')
+    dpkg-deb --fsys-tarfile "$archive" | tar -tf - | sed -n 's|^\./||; /\/$/!p' |
+      awk -v package="$package" -v free="$package $removals $replaces $(plan_names)" '
+        function merged(path) { sub(/^\/usr/, "", path); return path }
+        BEGIN { count = split(free, words, " "); for (i = 1; i <= count; i++) allowed[words[i]] = 1 }
+        FILENAME == "-" { ours[merged("/" $0)] = 1; next }
+        FNR == 1 { owner = FILENAME; sub(/.*\//, "", owner); sub(/\.list$/, "", owner); sub(/:.*/, "", owner) }
+        !(owner in allowed) && (merged($0) in ours) { print package, owner, $0; exit }
+      ' - /var/lib/dpkg/info/*.list
+  done >"$private/clashes" 2>>"$out"
+  if read -r package owner path <"$private/clashes"; then
+    stop 3 "$1" "$package would overwrite $path of $owner, which stays" "file clash: apt would stop with the old runtime gone; remove $owner first, if it is not needed"
+  fi
+}
+
+plan_names() { printf '%s' "$transaction" | cut -d' ' -f2 | tr '\n' ' '; }
 
 # with_progress STEP COMMAND...: its apt status stream as records, its output to $out, its status.
 with_progress() {
@@ -87,11 +111,44 @@ transact() {
   elif lock_holder >/dev/null && ! grep -q '^Setting up\|^Unpacking\|^Removing' "$out"; then
     transact
     return
+  elif [ -n "$removals" ]; then
+    put_back
   elif [ -n "$(dpkg --audit 2>/dev/null)" ]; then
     dpkg --audit
     exit_code=6 cause="a package is half installed; after its cause is mended the same command goes on"
   fi
   return 1
+}
+
+# put_back: the new set could not be installed and the old one is gone: the old one returns, from
+# the archives that were kept. A host is never left without its runtime.
+put_back() {
+  failure=$(grep -E '^(E: |dpkg: |Job for )|rror' "$out" | head -n 3)
+  back=
+  for package in $removals; do
+    for archive in "$state/debs/${package}"_*.deb; do
+      [ -f "$archive" ] || continue
+      back="$back $archive"
+    done
+  done
+  new=$(printf '%s' "$transaction" | while read -r kind package _; do
+    [ "$kind" = I ] && [ "$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null)" != "" ] && grep -q "^package $package absent " "$run/receipt" &&
+      case $(dpkg-query -W -f='${db:Status-Status}' "$package") in not-installed|config-files) ;; *) printf '%s- ' "$package" ;; esac
+  done)
+  restore_files
+  # shellcheck disable=SC2086  # words on purpose
+  if [ -n "$back" ] && private_apt --allow-downgrades install $back $new >>"$out" 2>&1 && old_runtime_answers; then
+    exit_code=6 cause="the new packages could not be installed; the old runtime is back and answers. ${failure}"
+  else
+    exit_code=7 cause="the new packages could not be installed and the old ones not put back: apt-get -f install; apt-get install ${back:-$removals}"
+  fi
+}
+
+old_runtime_answers() {
+  case " $removals " in *" docker.io "*|*" moby-engine "*|*" docker-engine "*) ;; *) return 0 ;; esac
+  systemctl reset-failed docker.service docker.socket 2>/dev/null
+  systemctl start docker.service >>"$out" 2>&1
+  timeout 30 docker version >>"$out" 2>&1
 }
 
 # restore_files: what this run wrote, back to what stood there.

@@ -66,6 +66,7 @@ class Lab:
             cwd=ROOT,
             stdin=subprocess.DEVNULL if detach else subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if detach else None,  # a caller may wait for its end
             text=True,
             start_new_session=True,
         )

@@ -104,9 +104,9 @@ class ConsoleReporter:
             self._closed = True
             self._running.clear()
             self._screen.release()
-            lines = summary.ending(self._page, list(self._tallies.values()))
-            apart = any(tally.failure is None for tally in self._tallies.values())
-            self._screen.put([Text(), *lines] if lines and apart and not self._quiet else lines)
+            tallies = list(self._tallies.values())
+            lines = summary.ending(self._page, tallies, quiet=self._quiet)
+            self._screen.put(lines)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -213,10 +213,12 @@ class ConsoleReporter:
         elif plan.changes or self._verbose or self._tallies[host].command == "plan":
             facts, how = (reached.facts, reached.how) if reached else (None, None)
             lines = plan_lines(self._page, plan, facts, how, verbose=self._verbose)
-            self._screen.put([*lines, Text()] if plan.changes else lines)
+            self._screen.put(lines)
 
     def _program_started(self, event: events.ProgramStarted) -> None:
         self._run(event.host)
+        if self._plans and not self._is_fleet:
+            self._screen.put([Text()])
         if event.joined and not self._quiet:
             self._note(event.host, "join", f"joined the run that is under way ({event.run_id})")
         elif self._verbose:
@@ -286,7 +288,7 @@ class ConsoleReporter:
         if event.exit:
             sign = styled(self._page.signs.bad, "bold red")
             body = styled(f"exit {event.exit.value} ({event.exit.word})")
-        elif tally.would and not tally.program:
+        elif tally.unapplied:
             return
         else:
             sign, body = self._ok(), styled(f"{event.changed} changed, {event.same} already so")

@@ -60,7 +60,7 @@ def _group(page: Page, title: str, pairs: list[tuple[str, str]]) -> list[Text]:
     for label, text in shown:
         line_lead = styled(f"  {label:<{column}}  ")
         for number, line in enumerate(text.split("\n")):
-            lead = line_lead if not number else styled(" " * (column + 4))
+            lead = line_lead if not number else styled("      ")
             lines += page.hang(lead, page.text(line, "" if not number else "dim"))
     return lines
 

@@ -29,26 +29,32 @@ _IS = {
 _SHOWN = 20
 
 
-def ending(page: Page, tallies: Sequence[HostTally]) -> list[Text]:
+def ending(page: Page, tallies: Sequence[HostTally], *, quiet: bool = False) -> list[Text]:
     """All of it: one host's line or the fleet's, and the exit code where it is not 0."""
     if not tallies:
         return []
-    lines = _host(page, tallies[0]) if len(tallies) == 1 else _fleet(page, tallies)
+    lines = _host(page, tallies[0], quiet=quiet) if len(tallies) == 1 else _fleet(page, tallies)
     code = exit_code(tallies)
     # Whoever stops before the end of the run knows better with what code.
     if code is not Exit.OK and all(tally.finished for tally in tallies):
         lines.append(exit_line(code))
-    return lines
+    # What ends an error or a plan belongs to it.
+    belongs = len(tallies) == 1 and (tallies[0].failure is not None or tallies[0].unapplied)
+    return lines if quiet or belongs or not lines else [Text(), *lines]
 
 
-def _host(page: Page, tally: HostTally) -> list[Text]:
+def _host(page: Page, tally: HostTally, *, quiet: bool) -> list[Text]:
     if tally.code is not Exit.OK or tally.finish is None:
         return []
     name = page.text(tally.host, "bold")
     spent = duration(tally.finish.seconds)
-    if tally.would and not tally.program:
+    if tally.unapplied:
         command = page.text(apply_command(tally.playbook, [tally.host]), "bold")
-        return page.hang(Text(), styled("Nothing was changed. Apply it with: ") + command)
+        count = plural(tally.would, "change")
+        lead = (
+            f"{page.say(tally.host)}: {count} planned. " if quiet else ""
+        )  # else the plan is there
+        return page.hang(Text(), styled(f"{lead}Nothing was changed. Apply it with: ") + command)
     if tally.command == "verify":
         checks = plural(tally.count(Outcome.VERIFIED), "check")
         return page.hang(Text(), name + styled(f" is well: {checks} passed, {spent}."))
@@ -66,7 +72,7 @@ def _host(page: Page, tally: HostTally) -> list[Text]:
 def _fleet(page: Page, tallies: Sequence[HostTally]) -> list[Text]:
     words = Counter("cut short" if not one.finished else one.code.word for one in tallies)
     counts = [f"{words.pop('ok', 0)} ok", *(f"{n} {word}" for word, n in words.most_common())]
-    waiting = [one for one in tallies if one.would and not one.program and one.code is Exit.OK]
+    waiting = [one for one in tallies if one.unapplied and one.code is Exit.OK]
     changed, same = sum(one.changed for one in tallies), sum(one.same for one in tallies)
     spent = max(one.ended for one in tallies) - min(one.began for one in tallies)
     body = styled(f"{len(tallies)} hosts: {', '.join(counts)}. ", "bold")

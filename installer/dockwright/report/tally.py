@@ -75,7 +75,12 @@ class HostTally:
     @property
     def differs(self) -> bool:
         """Whether something was changed, or would be by a plan that was not applied."""
-        return bool(self.changed) or (bool(self.would) and not self.program)
+        return bool(self.changed) or self.unapplied
+
+    @property
+    def unapplied(self) -> bool:
+        """Whether there is a plan with changes, and nothing of it was begun."""
+        return bool(self.would) and not self.program
 
 
 def fold(tally: HostTally | None, event: Event) -> HostTally:

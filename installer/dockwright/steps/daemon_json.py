@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, Literal
 
+from pydantic import Field
+
 from dockwright.errors import DestructiveError, RefusedError
 from dockwright.models import AbsolutePath
 from dockwright.plan import Action, Verb
@@ -38,7 +40,7 @@ class DaemonJson(StepBase):
     """
 
     kind: Literal["daemon_json"]
-    keys: dict[str, Any] = {}
+    keys: dict[str, Any] = Field(default_factory=dict)
     path: AbsolutePath = "/etc/docker/daemon.json"
     override: bool = False
 
@@ -170,7 +172,7 @@ def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     keys = [key for key, _ in pairs]
     twins = {key for key in keys if keys.count(key) > 1}
     if twins:
-        raise ValueError(f"the key {sorted(twins)[0]!r} stands there twice")
+        raise ValueError(f"the key {min(twins)!r} stands there twice")
     return dict(pairs)
 
 

@@ -194,10 +194,11 @@ class Packages(StepBase):
         same_major = [v for v in versions if major(v) == major(current)]
         best = same_major[0] if same_major else current
         if major(versions[0]) != major(current):
-            return best, [
+            note = (
                 f"{lead} {upstream(versions[0])} is a new major version: "
                 f"it comes only when it is named (--docker-version {major(versions[0])})"
-            ]
+            )
+            return best, [note]
         return best, []
 
     def _pick(self, offer: Offer, name: str, target: str | None, view: View) -> str:

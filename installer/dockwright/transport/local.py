@@ -18,7 +18,7 @@ import selectors
 import subprocess
 import threading
 import time
-from typing import IO
+from typing import IO, Any
 
 from dockwright.channel import Channel
 from dockwright.errors import UnreachableError
@@ -188,8 +188,11 @@ def _groups() -> str:
     # Only here: 60 ms that no other run has a use for.
     from invoke.config import Config
     from invoke.context import Context
+    from invoke.runners import Local
 
     # A lazy configuration: ~/.invoke.yaml and /etc/invoke.yaml have no say here.
-    context = Context(Config(lazy=True))
-    result = context.run("id -nG", hide=True, warn=True, in_stream=False)
-    return str(result.stdout).strip() if result else ""
+    runner: Any = Local(Context(Config(lazy=True)))
+    result = runner.run("id -nG", hide=True, warn=True, in_stream=False)
+    for stream in (runner.process.stdin, runner.process.stdout, runner.process.stderr):
+        stream.close()  # Invoke leaves them open
+    return str(result.stdout).strip()

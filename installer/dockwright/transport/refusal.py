@@ -73,12 +73,12 @@ def sudo_refused(said: str, who: str, *, ended: bool) -> UnreachableError:
     return PasswordRefusedError.of(who, said)
 
 
-def no_shell(who: str, said: str, status: int | None, limit: float) -> UnreachableError:
+def no_shell(who: str, said: str, status: int | None, limit: float | None) -> UnreachableError:
     """The login shell of ``who`` did not start ours: it ended with ``status`` or was too slow.
 
-    A ``limit`` of 0 says that it printed without end.
+    ``limit`` is the time it had, in seconds; ``None`` says that it printed without end.
     """
-    if not limit:
+    if limit is None:
         brief = f"{who}: the host printed without end and started no shell"
     elif status is None:
         brief = f"{who}: no shell within {limit:.0f} s"

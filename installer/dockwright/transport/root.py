@@ -151,7 +151,7 @@ class Handshake:
             elif words[:2] == ["READY", self._nonce] and words[2:] and words[2] in _HOW:
                 self.state = self.State.READY
                 self.how = _HOW[words[2]]
-                self.rest = b"\n".join([*lines[at + 1 :], self._line])
+                self.rest, self._line = b"\n".join([*lines[at + 1 :], self._line]), b""
                 return self.state
             else:
                 self._noise.add(line + b"\n")
@@ -279,4 +279,4 @@ def _wait(
             raise sudo_refused(handshake.without_prompt(wire.errors()), who, ended=ended)
         said = printable(f"{handshake.noise}\n{wire.errors()}")
         status = wire.status() if data == b"" else None
-        raise no_shell(who, said, status, 0 if handshake.overflowed else limit)
+        raise no_shell(who, said, status, None if handshake.overflowed else limit)

@@ -38,7 +38,7 @@ def downgraded(what: str, target: str) -> TrustError:
     return TrustError(
         f"{what}: redirected from https down to http",
         details=(("what", what), ("expected", "https"), ("got", target)),
-        next_step="Nothing was changed. Look who answers at that address.",
+        next_step="Look who answers at that address.",
     )
 
 
@@ -92,7 +92,7 @@ def _tls(what: str, error: Exception, why: str) -> DockwrightError:
             ("got", clean(inner.verify_message)),
         ),
         next_step=(
-            "Nothing was changed. Check this machine's clock and its ca-certificates; where a "
+            "Check this machine's clock and its ca-certificates; where a "
             "proxy opens TLS, its authority belongs into the system's store."
         ),
     )

@@ -27,7 +27,7 @@ CLOCKS = 300  # seconds by which a vendor's clock may be ahead of ours
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NEXT = (
-    "Nothing was changed. Look who answers at that address: a proxy, a captive portal or a mirror "
+    "Look who answers at that address: a proxy, a captive portal or a mirror "
     "may serve something of its own."
 )
 

@@ -32,7 +32,7 @@ WEAK_RSA, MODEST_RSA = 2048, 3072  # bits
 _ALGORITHMS = (*RSA, "EdDSA", "ECDSA", "Ed25519", "Ed448")
 _PARTS = ("PublicKey", "PublicSubkey", "UserID", "UserAttribute", "Signature")
 _NEXT = (
-    "Nothing was changed. Look who answers at that address: a proxy, a captive portal or a mirror "
+    "Look who answers at that address: a proxy, a captive portal or a mirror "
     "may serve something of its own."
 )
 

@@ -166,7 +166,7 @@ def _no_suite(wish: RepositoryWish, url: str) -> RefusedError:
     return RefusedError(
         f"{mask(wish.url)}: the vendor has {lacks}",
         details=(("what", mask(url)), ("expected", wish.suite), ("got", "404")),
-        next_step="Nothing was changed. The vendor's manual lists the releases that it builds for.",
+        next_step="The vendor's manual lists the releases that it builds for.",
     )
 
 

@@ -148,8 +148,10 @@ PLAN = HostPlan(
         download_bytes=146_200_000,
     ),
     trust=(
-        "Docker's key 9DC8 5822 9FC7 DD38 854A  E2D8 8D81 803C 0EBF CD88 matches the pin; "
-        "index signed by it, 2 h old",
+        (
+            "Docker's key 9DC8 5822 9FC7 DD38 854A  E2D8 8D81 803C 0EBF CD88 matches the pin; "
+            "index signed by it, 2 h old"
+        ),
     ),
     notes=("docker-compose 1.29 of the recipe is gone: docker compose is a plugin now",),
 )
@@ -242,8 +244,10 @@ def install(host: str = "web1", slow: float = 0.4, by: int = 25) -> list[Event]:
     play(ev.Planned, plan=PLAN.model_copy(update={"host": host}))
     play(ev.ProgramStarted, run_id="2026-11-24-1f3a", directory="/var/lib/dockwright/runs/1f3a")
     play.download(by=by, after=slow)
-    done = {"step": "download", "title": "download", "outcome": Outcome.CHANGED, "seconds": 0.8}
-    play(ev.StepFinished, text="146 MB, 5 packages", **done)
+    play(
+        ev.StepFinished, step="download", title="download", outcome=Outcome.CHANGED, seconds=0.8,
+        text="146 MB, 5 packages",
+    )  # fmt: skip
     play.wait().wait(after=slow * 3, seconds=44.0)
     play(ev.CommitPoint)
     play(ev.StepStarted, step="a4", title="install docker-ce")
@@ -255,7 +259,9 @@ def install(host: str = "web1", slow: float = 0.4, by: int = 25) -> list[Event]:
     )  # fmt: skip
     play.step("a7", "users", Outcome.SAME, seconds=0.02)
     play.step("a6", "daemon.json", Outcome.CHANGED, "log-driver; 2 keys of others stay")
-    play.step("a5", "nothing of this", Outcome.SKIPPED, "codename is noble, the step wants bookworm")
+    play.step(
+        "a5", "nothing of this", Outcome.SKIPPED, "codename is noble, the step wants bookworm"
+    )
     play(ev.Note, text="docker compose is a plugin now: docker-compose is no command any more")
     play.step("a9", "verify with hello-world", Outcome.VERIFIED, "daemon 29.7.2 · pull · ran")
     play.end(changed=9, same=3, receipt="/var/lib/dockwright/runs/2026-11-24-1f3a")

@@ -56,7 +56,7 @@ def test_golden(run: str, variant: str, console: Any, options: dict[str, Any]) -
 @pytest.mark.parametrize("reporter", REPORTERS)
 @pytest.mark.parametrize("tty", [False, True])
 def test_every_reporter_takes_every_event(
-    kind: type[Any], reporter: str, tty: bool, monkeypatch: pytest.MonkeyPatch
+    kind: type[Any], reporter: str, *, tty: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("CI", raising=False)
@@ -170,7 +170,9 @@ def test_live_lines_on_a_narrow_terminal() -> None:
 
 def test_live_lines_of_a_fleet_fit_the_height() -> None:
     many = [Running(f"web{n}", "install", since=float(n)) for n in range(40)]
-    lines = frame([*many, Running("slow", "apt lock", waiting=True, since=90.0)], "3 of 50", height=12)
+    lines = frame(
+        [*many, Running("slow", "apt lock", waiting=True, since=90.0)], "3 of 50", height=12
+    )
     assert len(lines) == 9
     assert any(line.startswith("slow") for line in lines)
     assert lines[-1] == "3 of 50, 33 more hosts at work"
@@ -225,9 +227,11 @@ def test_last_lines() -> None:
     assert last([]) == []
     upgrade = samples.UPGRADE
     declined = play_(playbook="site.yaml")(ev.Planned, plan=upgrade).end()
-    assert last(declined.events) == [
-        "Nothing was changed. Apply it with: dockwright apply site.yaml web1"
-    ]
+    (line,) = last(declined.events)
+    assert line == (
+        "web1: 1 change planned. Nothing was changed. "
+        "Apply it with: dockwright apply site.yaml web1"
+    )
 
 
 def test_last_lines_of_a_fleet() -> None:
@@ -270,7 +274,7 @@ def test_steps_of_a_fleet_are_shown_on_a_terminal_with_v_only() -> None:
     ],
 )
 def test_what_a_stream_can_show(
-    color: Any, tty: bool, environ: dict[str, str], colored: bool, live: bool,
+    *, color: Any, tty: bool, environ: dict[str, str], colored: bool, live: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     for name in ("NO_COLOR", "CI", "FORCE_COLOR", "TTY_INTERACTIVE"):

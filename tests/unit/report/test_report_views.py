@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from dockwright import errors
-from dockwright.plan import Verb
+from dockwright.models import Disk, Facts
+from dockwright.plan import Action, HostPlan, Verb
 from dockwright.report.diff import file_diff
 from dockwright.report.errors import Trouble, render_error
 from dockwright.report.facts_view import render_facts
@@ -23,9 +24,7 @@ def test_plan(name: str, width: int) -> None:
 
 def test_plan_without_footer() -> None:
     how = "on this machine"
-    text = shown(
-        lambda c: render_plan(samples.PLAN, samples.FACTS, how, c, footer=False), pipe()
-    )
+    text = shown(lambda c: render_plan(samples.PLAN, samples.FACTS, how, c, footer=False), pipe())
     assert text.splitlines()[0] == "web1  Ubuntu 24.04.3 LTS (noble, amd64)   on this machine"
     assert "Apply it with" not in text
 
@@ -38,7 +37,7 @@ def test_release_names_are_not_told_twice() -> None:
     assert text.startswith("web1  Debian GNU/Linux 13 (trixie, amd64)\n")
 
 
-def plan_of(*actions: samples.Action) -> samples.HostPlan:
+def plan_of(*actions: Action) -> HostPlan:
     return samples.SAME.model_copy(update={"actions": actions})
 
 
@@ -80,7 +79,7 @@ def test_diff() -> None:
 
 @pytest.mark.parametrize("verbose", [False, True])
 @pytest.mark.parametrize("width", [100, 60])
-def test_facts(verbose: bool, width: int) -> None:
+def test_facts(*, verbose: bool, width: int) -> None:
     text = shown(
         lambda c: render_facts(samples.FACTS, c, how="as ubuntu@10.0.0.11", verbose=verbose),
         terminal(width),
@@ -90,8 +89,17 @@ def test_facts(verbose: bool, width: int) -> None:
     assert max(map(len, text.splitlines())) <= width
 
 
+def test_facts_of_a_host_with_little() -> None:
+    little = samples.FACTS.model_copy(update={"daemon": None, "docker_group": None, "disks": (
+        Disk(path="/", free_kib=1, total_kib=2),
+    )})  # fmt: skip
+    text = shown(lambda c: render_facts(little, c), pipe())
+    assert "docker\n" not in text.replace("/docker\n", "")
+    assert "1.0 kB free of 2.0 kB\n" in text
+
+
 def test_facts_of_a_bare_host_invent_nothing() -> None:
-    bare = samples.Facts(
+    bare = Facts(
         hostname="bare", distro="debian", os_id="kali", version_id="", codename="trixie",
         pretty_name="Kali", architecture="arm64", init="docker-init", clock=10**15, boot_id="",
         apparmor_parser_missing=True, ca_certificates=False, apt_lists=False,
@@ -118,13 +126,17 @@ def test_error_before_any_host(width: int) -> None:
         details=(
             (
                 "playbooks/site.yaml:14:9",
-                "unknown key 'docker_verison' in component docker-ce; did you mean "
-                "'docker_version'?",
+                (
+                    "unknown key 'docker_verison' in component docker-ce; did you mean "
+                    "'docker_version'?"
+                ),
             ),
             ("playbooks/site.yaml:21:3", "'url' contains a line break"),
         ),
     )
-    check_golden(f"view-error-input-{width}", shown(lambda c: render_error(error, c), terminal(width)))
+    check_golden(
+        f"view-error-input-{width}", shown(lambda c: render_error(error, c), terminal(width))
+    )
 
 
 def test_error_of_a_host() -> None:
@@ -155,7 +167,7 @@ def test_errors_without_much_to_say() -> None:
         (errors.Exit.UNREACHABLE, None, ""),
     ],
 )
-def test_what_became_of_the_host(code: errors.Exit, changed: bool | None, fate: str) -> None:
+def test_what_became_of_the_host(code: errors.Exit, *, changed: bool | None, fate: str) -> None:
     assert Trouble(exit=code, brief="b", host="web1", changed=changed).fate == fate
 
 

@@ -285,6 +285,18 @@ def test_t08_too_large(web: Server, headers: dict[str, str]) -> None:
     assert len(web.asked) == 1
 
 
+def test_t08_endless(web: Server) -> None:
+    def endless(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                handler.wfile.write(b"x" * 1000)
+
+    web.answers["/gpg"] = endless
+    assert "at most 5000 bytes" in failure(TrustError, web.url("/gpg"), limit=5000)
+
+
 def test_exactly_as_large_as_it_may_be(web: Server) -> None:
     web.answers["/gpg"] = text(200, b"x" * 1000)
     assert len(get(web.url("/gpg"))) == 1000

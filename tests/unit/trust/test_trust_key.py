@@ -215,6 +215,9 @@ def test_t08_damaged_inside(vendor: Tsk) -> None:
     # Packets that are whole, and no certificate: no user id's signature, a signature alone.
     assert "signatures do not hold" in refusal(parts[0], pin(vendor))
     assert "0 certificates" in refusal(parts[1], pin(vendor))
+    assert "packets: unknown" in refusal(binary + b"\xfa\x01a", pin(vendor))
+    # Headers that hold, around nothing that OpenPGP knows.
+    assert read(b"\xc6\x01a") == []
     # A literal data packet behind the key.
     assert "packets: Literal" in refusal(binary + b"\xcb\x08b\x00\x00\x00\x00\x00hi", pin(vendor))
 

@@ -1,0 +1,82 @@
+"""Record answers of real hosts to the facts script: ``python -m tests.facts.record``.
+
+Needs the lab (root). Each answer is kept as it came, framed by the fixed word NONCE, but for the
+kernel, which is that of the machine below the lab. Tests of the reader, the planner and the command
+line start from these files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from dockwright import facts
+from tests.lab.host import Host
+from tests.lab.lab import Lab
+
+HERE = Path(__file__).parent
+NONCE = "0123456789abcdef"
+
+
+def answer(host: Host) -> str:
+    script, nonce = facts.question()
+    told = host.exec(["sh", "-s"], input=script).stdout.replace(nonce, NONCE)
+    return re.sub(r"(?m)^kernel .*$", "kernel 6.12.57-amd64", told)
+
+
+def bare(_: Lab, __: Host) -> None:
+    pass
+
+
+def docker_io(_: Lab, host: Host) -> None:
+    host.exec("apt-get -qq update && apt-get -qq -y install docker.io docker-cli ca-certificates")
+    host.exec("docker pull -q ubuntu && docker run -d --name legacy-app ubuntu sleep 1000000")
+
+
+def installed(lab: Lab, host: Host, *options: str) -> None:
+    pin = f"docker_fingerprint={lab.fingerprint}"
+    done = lab.dockwright("install", f"root@{host.name}", "--set", pin, "--yes", *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def behind(lab: Lab, host: Host) -> None:
+    installed(lab, host, "--docker-version", "29.7.1")
+
+
+def half_installed(lab: Lab, host: Host) -> None:
+    installed(lab, host)
+    host.exec("systemctl stop docker.socket docker.service")
+    host.exec(
+        "sed -i '/^Package: docker-ce$/,/^$/s/^Status: .*/Status: install ok half-configured/'"
+        " /var/lib/dpkg/status"
+    )
+
+
+def daemon_down(lab: Lab, host: Host) -> None:
+    installed(lab, host)
+    host.exec("systemctl stop docker.socket docker.service")
+
+
+RECORDS: dict[str, tuple[str, Callable[[Lab, Host], None]]] = {
+    "ubuntu-24.04-bare": ("ubuntu-24.04", bare),
+    "debian-13-bare": ("debian-13", bare),
+    "debian-13-docker.io": ("debian-13", docker_io),
+    "ubuntu-24.04-installed": ("ubuntu-24.04", installed),
+    "ubuntu-24.04-behind": ("ubuntu-24.04", behind),
+    "ubuntu-24.04-half-installed": ("ubuntu-24.04", half_installed),
+    "ubuntu-24.04-daemon-down": ("ubuntu-24.04", daemon_down),
+}
+
+
+def main() -> None:
+    with Lab.start() as lab:
+        for name, (dress, prepare) in RECORDS.items():
+            host = lab.host("web1", dress=dress)
+            prepare(lab, host)
+            (HERE / f"{name}.txt").write_text(answer(host), encoding="utf-8")
+            host.remove()
+
+
+if __name__ == "__main__":
+    main()

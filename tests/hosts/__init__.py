@@ -1,0 +1,1 @@
+"""Acceptance: Dockwright on booted hosts; what a run changed is read from the host's overlay."""

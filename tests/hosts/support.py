@@ -1,0 +1,266 @@
+"""What the tests of this folder share: runs and what they said, prepared hosts, things to look at."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dockwright import events
+from dockwright.events import Event, Failed, Planned, ProgramStarted, RunFinished, StepFinished
+from dockwright.plan import HostPlan
+from tests.lab import local
+from tests.lab.control import Process
+from tests.lab.host import Host, Layer
+from tests.lab.lab import Lab
+
+STATE = "/var/lib/dockwright"
+DRESSES = ("debian-13", "ubuntu-24.04")
+KEY = "/etc/apt/keyrings/docker.asc"
+SOURCE = "/etc/apt/sources.list.d/docker.sources"
+DAEMON = "/etc/docker/daemon.json"
+PACKAGES = (
+    "docker-ce",
+    "docker-ce-cli",
+    "containerd.io",
+    "docker-buildx-plugin",
+    "docker-compose-plugin",
+    "docker-ce-rootless-extras",
+)
+
+_E = TypeVar("_E", bound=Event)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run of Dockwright with ``--json``."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def events(self) -> list[Event]:
+        """All events; every line of standard output has to be one."""
+        return [events.parse(line) for line in self.out.splitlines()]
+
+    def all(self, kind: type[_E]) -> list[_E]:
+        """The events of one kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def one(self, kind: type[_E]) -> _E:
+        """The only event of its kind."""
+        found = self.all(kind)
+        assert len(found) == 1, f"{len(found)} of {kind.__name__}\n{self}"
+        return found[0]
+
+    @property
+    def plan(self) -> HostPlan:
+        """The plan that was shown."""
+        return self.one(Planned).plan
+
+    @property
+    def failed(self) -> Failed:
+        """Why the run did not succeed."""
+        return self.one(Failed)
+
+    @property
+    def told(self) -> str:
+        """All that a failure says to people."""
+        failed = self.failed
+        details = [f"{label}: {text}" for label, text in failed.details]
+        return "\n".join([failed.brief, *details, failed.next_step or ""])
+
+    def step(self, title: str) -> StepFinished:
+        """How the step with that title ended."""
+        (found,) = [event for event in self.all(StepFinished) if event.title == title]
+        return found
+
+    def __str__(self) -> str:
+        return f"exit {self.code}\n{self.out[-6000:]}\n{self.err[-3000:]}"
+
+
+def arguments(lab: Lab, *args: str | Path) -> list[str]:
+    """A command line with the lab's pin, and events as the output."""
+    pin = ["--set", f"docker_fingerprint={lab.fingerprint}"]
+    return [*map(str, args[:1]), *pin, "--json", *map(str, args[1:])]
+
+
+def dockwright(lab: Lab, *args: str | Path, **options: Any) -> Run:
+    """Run Dockwright as the controller does, from this checkout."""
+    done = lab.dockwright(*arguments(lab, *args), **options)
+    return Run(done.returncode, done.stdout, done.stderr)
+
+
+def install(lab: Lab, target: str, *args: str | Path, **options: Any) -> Run:
+    """``dockwright install TARGET --yes --detailed-exitcode``."""
+    return dockwright(lab, "install", target, "--yes", "--detailed-exitcode", *args, **options)
+
+
+@contextmanager
+def under_way(lab: Lab, *args: str | Path) -> Iterator[Process]:
+    """A run of Dockwright that the test looks at while it goes on."""
+    import sys
+
+    from tests.lab.machine import ROOT
+
+    argv = [sys.executable, "-m", "dockwright", *arguments(lab, *args)]
+    with lab.popen(argv, env={"PYTHONPATH": str(ROOT / "installer")}) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def ended(process: Process, timeout: float = 120) -> Run:
+    """Wait for a run that is under way."""
+    out, err = process.communicate(timeout=timeout)
+    return Run(process.returncode, out, err)
+
+
+def locally(host: Host, user: str | None, *args: str, lab: Lab, stdin: str | None = None) -> Run:
+    """Run the host's own Dockwright as one of its users, for ``local``."""
+    command = local.command(*arguments(lab, *args))
+    done = host.exec(command, user=user, input=stdin, check=False)
+    return Run(done.returncode, done.stdout, done.stderr)
+
+
+def until(what: Callable[[], bool], why: str, timeout: float = 60) -> None:
+    """Wait for something that is sure to come."""
+    end = time.monotonic() + timeout
+    while not what():
+        assert time.monotonic() < end, f"{why}: not within {timeout:.0f} s"
+        time.sleep(0.05)
+
+
+# --- what a host is -------------------------------------------------------------------------------
+
+
+def versions(host: Host, *names: str) -> dict[str, str]:
+    """The versions of the packages that are installed; the others are left out."""
+    form = "${Package} ${db:Status-Status} ${Version}\\n"
+    done = host.exec(["dpkg-query", "-W", "-f", form, *(names or PACKAGES)], check=False)
+    rows = [line.split() for line in done.stdout.splitlines()]
+    return {row[0]: row[2] for row in rows if row[1:2] == ["installed"]}
+
+
+def engine(host: Host) -> str:
+    """The upstream version of docker-ce."""
+    return versions(host, "docker-ce")["docker-ce"].split(":")[1].split("-")[0]
+
+
+def containers(host: Host) -> dict[str, str]:
+    """Running containers: name to id and start time."""
+    ids = host.exec("docker ps -q --no-trunc").stdout.split()
+    if not ids:
+        return {}
+    form = "{{.Name}} {{.Id}} {{.State.StartedAt}}"
+    rows = host.exec(["docker", "inspect", "--format", form, *ids]).stdout.splitlines()
+    return {name.lstrip("/"): f"{rest}" for name, rest in (row.split(" ", 1) for row in rows)}
+
+
+def clean(host: Host) -> None:
+    """The package system is in order and Docker runs containers."""
+    assert host.exec("dpkg --audit").stdout == ""
+    assert host.exec("apt-get -q check").returncode == 0
+    assert set(PACKAGES) == set(versions(host))
+    assert "Hello from Docker!" in host.exec("docker run --rm hello-world").stdout
+    host.exec("docker image rm hello-world")
+    assert leftovers(host) == []
+
+
+def leftovers(host: Host) -> list[str]:
+    """What a run must not leave: private directories, half-written files."""
+    found = host.exec(
+        f"ls -d /run/dockwright* {STATE}/apt.* {STATE}/live 2>/dev/null;"
+        " find /etc /usr -xdev -name '.dockwright*'",
+        check=False,
+    )
+    return found.stdout.split()
+
+
+def untouched(host: Host) -> None:
+    """Nothing outside the state directory has changed since the mark; nothing runs on."""
+    assert [path for path in host.changed() if not path.startswith(STATE)] == []
+    assert leftovers(host) == []
+
+
+def unseen(host: Host) -> None:
+    """Not even the state directory is there."""
+    assert host.changed() == []
+    assert leftovers(host) == []
+
+
+def journal(host: Host) -> list[str]:
+    """What Dockwright wrote to the host's journal."""
+    command = "journalctl -q -t dockwright -o cat --no-pager"
+    return host.exec(command, check=False).stdout.splitlines()
+
+
+def receipt(host: Host, run: Run) -> list[list[str]]:
+    """The receipt of a run, line by line in words."""
+    place = run.one(ProgramStarted).directory
+    return [line.split() for line in host.exec(["cat", f"{place}/receipt"]).stdout.splitlines()]
+
+
+def talkative(host: Host) -> None:
+    """Have sshd log each session that is opened."""
+    host.put("/etc/ssh/sshd_config.d/sessions.conf", "LogLevel VERBOSE\n")
+    host.exec("systemctl reload ssh")
+
+
+def sessions(host: Host) -> int:
+    """How many commands were run over SSH since the boot."""
+    log = host.exec("journalctl -q -b -o cat --no-pager").stdout.splitlines()
+    return sum(line.startswith("Starting session") for line in log)
+
+
+# --- prepared hosts -------------------------------------------------------------------------------
+
+
+@dataclass
+class Prepared:
+    """Layers that hosts can be stacked on, each made once when it is first asked for."""
+
+    lab: Lab
+    layers: dict[tuple[str, str], Layer] = field(default_factory=dict)
+
+    def host(self, name: str, kind: str, dress: str = "debian-13") -> Host:
+        """A host on top of a layer: ``docker`` (newest), ``old`` (29.7.1) or ``distribution``."""
+        key = (kind, dress)
+        if key not in self.layers:
+            maker = self.lab.host("layer", dress)
+            _MAKERS[kind](self.lab, maker)
+            self.layers[key] = maker.freeze()
+        made = self.lab.host(name, base=self.layers[key])
+        if kind == "distribution":
+            until(lambda: "app" in containers(made), "the old container runs")
+        else:
+            until(lambda: made.exec("docker version", check=False).returncode == 0, "dockerd")
+        made.mark()
+        return made
+
+
+def _docker(lab: Lab, host: Host) -> None:
+    run = install(lab, f"root@{host.name}")
+    assert run.code == 20, run
+
+
+def _distribution(_: Lab, host: Host) -> None:
+    """A host that somebody uses: docker.io with an image, a volume and a container."""
+    host.exec("apt-get -qq update && apt-get -qq -y install docker.io docker-cli")
+    host.exec("docker pull -q ubuntu && docker volume create data")
+    host.exec("docker run --rm -v data:/d ubuntu sh -c 'echo precious > /d/file'")
+    host.exec("docker run -d --restart=always --name=app -v data:/d ubuntu sleep 100000")
+
+
+_MAKERS: dict[str, Callable[[Lab, Host], None]] = {
+    "docker": _docker,
+    "distribution": _distribution,
+}
