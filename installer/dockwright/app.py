@@ -276,7 +276,7 @@ def carry_out(prepared: Prepared, request: Request, stop: Stop) -> Iterator[Even
             run_id=run_id,
             stop=stop,
         )
-    kept = len(plan.actions) - len(plan.changes) - len(plan.checks)
+    kept = len(plan.actions) - len(plan.steps)
     prepared.finished = True
     yield events.RunFinished(
         host=plan.host,

@@ -14,7 +14,7 @@ from dockwright.errors import Exit
 from dockwright.models import Facts, Frozen
 from dockwright.plan import HostPlan
 
-SCHEMA = 1
+SCHEMA: Literal[1] = 1
 
 
 class Outcome(str, Enum):
@@ -86,7 +86,7 @@ class StepStarted(_Event):
 
 
 class StepProgress(_Event):
-    """True progress of a step, as apt tells it; ``done`` and ``total`` are bytes where known."""
+    """True progress of a step, as apt's status stream tells it; ``percent`` is 0 to 100."""
 
     event: Literal["step_progress"] = "step_progress"
     step: str
@@ -108,7 +108,7 @@ class StepFinished(_Event):
 
 
 class Waiting(_Event):
-    """The host waits for a lock that another program holds."""
+    """The host waits for a lock that another program holds, since ``seconds`` by its age."""
 
     event: Literal["waiting"] = "waiting"
     step: str

@@ -160,6 +160,15 @@ class HostPlan(Frozen):
         return tuple(a for a in self.actions if a.verb is Verb.CHECK)
 
     @property
+    def steps(self) -> tuple[Action, ...]:
+        """The actions that the program runs.
+
+        A service that runs now is looked at again where packages change under it.
+        """
+        again = ("service",) if self.transaction.changes else ()
+        return tuple(a for a in self.actions if a.verb is not Verb.KEEP or a.kind in again)
+
+    @property
     def stops(self) -> tuple[str, ...]:
         """Containers that would stop, each once."""
         return tuple(dict.fromkeys(name for action in self.actions for name in action.stops))

@@ -91,6 +91,7 @@ def titles(plan: HostPlan) -> dict[str, str]:
         "guard": "the host is what was planned for",
         "preflight": "preflight",
         "download": "download",
+        "locks": "apt lock",
         "refresh": "update the lists of the repository",
     }
     kinds = {"file": "file {}", "hold": "hold packages", "reload": "reload {}"}
@@ -157,7 +158,7 @@ def _list_prefix(url: str, suite: str) -> str:
 
 def _steps(plan: HostPlan) -> list[_Step]:
     """The steps of the program in order. All package actions are one: the last of them."""
-    active = [action for action in plan.actions if action.verb is not Verb.KEEP]
+    active = plan.steps
     of_packages = [action.id for action in active if action.kind == "packages"]
     steps = []
     for action in active:
@@ -173,7 +174,9 @@ def _steps(plan: HostPlan) -> list[_Step]:
     return _with_refresh(steps, of_packages, active) if plan.transaction.repositories else steps
 
 
-def _with_refresh(steps: list[_Step], of_packages: list[str], active: list[Action]) -> list[_Step]:
+def _with_refresh(
+    steps: list[_Step], of_packages: list[str], active: tuple[Action, ...]
+) -> list[_Step]:
     """The lists are refreshed after the transaction, or else after the last source was written."""
     last = [*[action.id for action in active if action.kind == "file"], *of_packages][-1:]
     return [replace(step, refresh=step.id in last) for step in steps]

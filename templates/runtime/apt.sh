@@ -55,8 +55,12 @@ private_update() {
   if ! parts=trial.d private_apt -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any update >"$out" 2>&1; then
     update_failed "$1"
   fi
-  for file in /var/lib/apt/lists/*_Packages*; do [ ! -e "$file" ] || return 0; done
-  # A fresh cloud image has no lists at all: dependencies need them.
+  # A fresh cloud image has no lists at all, and old ones name packages that are gone by now.
+  [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -1 2>/dev/null | head -n 1)" ] || update_foreign "$1"
+}
+
+update_foreign() { # STEP: the host's own sources, in private; one that is broken is only noted
+  foreign_updated=1
   parts=sources.d private_apt -o APT::Get::List-Cleanup=0 update >>"$out" 2>&1 ||
     record_text note "$1" "some of the host's own sources could not be updated"
 }
@@ -75,6 +79,17 @@ update_failed() { # STEP: what apt said, as one of ours
 simulate() {
   # shellcheck disable=SC2086  # words on purpose: NAME=VERSION and NAME- have no blanks
   private_apt -s $apt_flags install $wanted
+}
+
+# simulate_fresh STEP: the simulation; with the host's own lists updated where it fails without.
+simulate_fresh() {
+  simulate >"$private/simulation" 2>"$out" && { cat "$private/simulation"; return; }
+  if [ -z "${foreign_updated-}" ]; then
+    update_foreign "$1" >&2
+    simulate >"$private/simulation" 2>"$out" && { cat "$private/simulation"; return; }
+  fi
+  cat "$private/simulation" >>"$out"
+  stop 3 "$1" "apt cannot make this plan"
 }
 
 plan_of() { # the simulation as sorted lines: I NAME VERSION, R NAME

@@ -7,9 +7,7 @@ preflight() {
   prepare_private >"$out" 2>&1 || stop 3 "$1" "no room for private apt directories in $private_root"
   add_repositories >"$out" 2>&1 || stop 3 "$1" "no room for private apt directories in $private_root"
   private_update "$1"
-  if ! simulate >"$private/simulated" 2>"$out"; then
-    stop 3 "$1" "apt cannot make this plan"
-  fi
+  simulate_fresh "$1" >"$private/simulated"
   plan_of <"$private/simulated" >"$private/got"
   printf '%s' "$transaction" | sort >"$private/want"
   if ! cmp -s "$private/got" "$private/want"; then
@@ -28,12 +26,18 @@ download() {
     stop 5 "$1" "a package could not be downloaded"
   for package in $removals; do
     version=$(dpkg-query -W -f='${Version}' "$package" 2>/dev/null) || continue
-    mkdir -p "$state/debs"
-    (cd "$state/debs" && private_apt download "$package=$version") >>"$out" 2>&1 ||
+    if ! keep_archive "$package=$version" >>"$out" 2>&1; then
       record_text note "$1" "the archive no longer has $package $version: it cannot be kept for a way back"
+    fi
   done
   [ -z "$removals" ] || no_clash "$1"
   record passed "$1" ""
+}
+
+keep_archive() { # NAME=VERSION: fetched as apt's own user, then root's alone
+  mkdir -p "$private/kept" "$state/debs" && chown _apt "$private/kept" &&
+    (cd "$private/kept" && private_apt download "$1") &&
+    chown root:root "$private"/kept/*.deb && mv -f "$private"/kept/*.deb "$state/debs/"
 }
 
 # no_clash STEP: no file of a new package belongs to a package that stays. apt's simulation does not
@@ -53,6 +57,7 @@ no_clash() {
       ' - /var/lib/dpkg/info/*.list
   done >"$private/clashes" 2>>"$out"
   if read -r package owner path <"$private/clashes"; then
+    : >"$out"
     stop 3 "$1" "$package would overwrite $path of $owner, which stays" "file clash: apt would stop with the old runtime gone; remove $owner first, if it is not needed"
   fi
 }
@@ -95,6 +100,8 @@ GUARD
 transact() {
   write_guard || return
   wait_for_locks "$step_id"
+  : >"$run/running"
+  [ -z "$removals" ] || timeout 20 docker ps -q --no-trunc >"$run/running" 2>/dev/null
   printf '%s' "$transaction" | while read -r _ package version; do
     receipt "package $package $(version_of "$package") ${version:-absent}"
   done
@@ -137,7 +144,7 @@ put_back() {
   done)
   restore_files
   # shellcheck disable=SC2086  # words on purpose
-  if [ -n "$back" ] && private_apt --allow-downgrades install $back $new >>"$out" 2>&1 && old_runtime_answers; then
+  if [ -n "$back" ] && private_apt --allow-downgrades install $back $new >&4 2>&1 && old_runtime_answers >&4 2>&1; then
     exit_code=6 cause="the new packages could not be installed; the old runtime is back and answers. ${failure}"
   else
     exit_code=7 cause="the new packages could not be installed and the old ones not put back: apt-get -f install; apt-get install ${back:-$removals}"
@@ -146,9 +153,11 @@ put_back() {
 
 old_runtime_answers() {
   case " $removals " in *" docker.io "*|*" moby-engine "*|*" docker-engine "*) ;; *) return 0 ;; esac
-  systemctl reset-failed docker.service docker.socket 2>/dev/null
-  systemctl start docker.service >>"$out" 2>&1
-  timeout 30 docker version >>"$out" 2>&1
+  systemctl reset-failed docker.service docker.socket
+  systemctl start docker.service
+  timeout 30 docker version || return
+  # What ran before runs again, where its own restart policy did not see to it.
+  xargs -r docker start <"$run/running"
 }
 
 # restore_files: what this run wrote, back to what stood there.

@@ -1,8 +1,8 @@
-"""Record answers of real hosts to the facts script: ``python -m tests.facts.record``.
+"""Record what real hosts answer to the facts script and the probe: ``python -m tests.facts.record``.
 
 Needs the lab (root). Each answer is kept as it came, framed by the fixed word NONCE, but for the
-kernel, which is that of the machine below the lab. Tests of the reader, the planner and the command
-line start from these files.
+kernel, which is that of the machine below the lab. ``NAME.txt`` are facts, ``NAME.probe.txt`` what
+apt would do for playbook docker there. The tests of most stages start from these files.
 """
 
 from __future__ import annotations
@@ -12,17 +12,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dockwright import facts
+from dockwright.renderer import render_probe
 from tests.lab.host import Host
 from tests.lab.lab import Lab
+from tests.unit.making import NONCE, offer, plan_for
 
 HERE = Path(__file__).parent
-NONCE = "0123456789abcdef"
 
 
 def answer(host: Host) -> str:
     script, nonce = facts.question()
     told = host.exec(["sh", "-s"], input=script).stdout.replace(nonce, NONCE)
     return re.sub(r"(?m)^kernel .*$", "kernel 6.12.57-amd64", told)
+
+
+def probe(lab: Lab, host: Host, told: str) -> str:
+    known = facts.read(told, NONCE, host=host.name)
+    key = (lab.parts["keys"] / "vendor.asc").read_text(encoding="utf-8")
+    offers = {"docker": offer(known, key=key)}
+    pin = {"docker_fingerprint": lab.fingerprint}
+    plan, _ = plan_for(known, variables=pin, offers=offers, upgrade=True)
+    return host.exec(["sh", "-s"], input=render_probe(plan, run_id=NONCE).text).stdout
 
 
 def bare(_: Lab, __: Host) -> None:
@@ -67,6 +77,7 @@ RECORDS: dict[str, tuple[str, Callable[[Lab, Host], None]]] = {
     "ubuntu-24.04-half-installed": ("ubuntu-24.04", half_installed),
     "ubuntu-24.04-daemon-down": ("ubuntu-24.04", daemon_down),
 }
+PROBED = {"ubuntu-24.04-bare", "debian-13-docker.io", "ubuntu-24.04-behind"}
 
 
 def main() -> None:
@@ -74,7 +85,10 @@ def main() -> None:
         for name, (dress, prepare) in RECORDS.items():
             host = lab.host("web1", dress=dress)
             prepare(lab, host)
-            (HERE / f"{name}.txt").write_text(answer(host), encoding="utf-8")
+            told = answer(host)
+            (HERE / f"{name}.txt").write_text(told, encoding="utf-8")
+            if name in PROBED:
+                (HERE / f"{name}.probe.txt").write_text(probe(lab, host, told), encoding="utf-8")
             host.remove()
 
 

@@ -38,6 +38,12 @@ NSPAWN = [
     "--system-call-filter=@keyring bpf @mount @raw-io",
 ]
 
+# nspawn ends with 133 when the host reboots; whoever started it has to start it again.
+RUN = """\
+while (echo 0 > "$0/cgroup.procs" && exec "$@"); status=$?; [ $status = 133 ]; do :; done
+exit $status
+"""
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -73,13 +79,12 @@ class Host:
             raise LabError(f"{self.name} is on already")
         cgroup = cgroup_root() / self.lab.name / self.name
         cgroup.mkdir(parents=True, exist_ok=True)
-        enter = 'echo $$ > "$0/cgroup.procs"; exec "$@"'
         argv = [*NSPAWN, "-D", str(self.root), f"--machine={self.name}", f"--hostname={self.name}"]
         argv += [f"--bind={self.data / name}:/var/lib/{name}" for name in DATA]
         argv += [f"--bind-ro={source}:{target}" for target, source in self.binds.items()]
         with (self.dir / "console").open("ab") as console:
             process = subprocess.Popen(
-                [*self.lab.enter(), "sh", "-c", enter, str(cgroup), *argv],
+                [*self.lab.enter(), "sh", "-c", RUN, str(cgroup), *argv],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,

@@ -9,12 +9,11 @@ from typing import Any, TypeAlias, get_args
 from pydantic import BaseModel, StringConstraints, ValidationError
 
 from dockwright import models
-from dockwright.load.problems import Problems, Spot, did_you_mean, shown, type_name
+from dockwright.load.problems import Place, Problems, did_you_mean, shown, type_name
 from dockwright.load.yaml_marks import KeyPath
 
-# (path below the model, whether the key is meant rather than its value) -> place, name of the
-# value, and its characters in the file where it is not text.
-Locate: TypeAlias = Callable[[KeyPath, bool], tuple[Spot, str, str | None]]
+# (path below the model, whether the key is meant rather than its value) -> where that was written.
+Locate: TypeAlias = Callable[[KeyPath, bool], Place]
 
 _WANTED = {
     "string_type": "text",
@@ -74,18 +73,17 @@ def explain(
             continue
         seen.add(path)
         kind = complaint["type"]
+        place = locate(path, kind == "extra_forbidden")
         if kind == "extra_forbidden":
-            spot, name, _ = locate(path, True)
-            known = _fields(model, path[:-1])
-            problems.add(spot, f"unknown key {name}{did_you_mean(str(path[-1]), known)}")
+            hint = did_you_mean(str(path[-1]), _fields(model, path[:-1]))
+            message = f"unknown key {place.name}{hint}"
         elif kind == "missing":
-            spot, _, _ = locate(path, False)
-            problems.add(spot, f"{location[-1]!r} is missing")
+            message = f"{location[-1]!r} is missing"
         else:
-            spot, name, raw = locate(path, False)
             colon = ":" if kind == "value_error" else ""
-            subject = f"{name}{colon} " if name else ""
-            problems.add(spot, f"{subject}{_message(complaint, raw)}")
+            subject = f"{place.name}{colon} " if place.name else ""
+            message = f"{subject}{_message(complaint, place.raw)}"
+        problems.add(place.spot, message, derived=place.derived)
 
 
 def _message(complaint: Mapping[str, Any], raw: str | None) -> str:

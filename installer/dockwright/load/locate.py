@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dockwright.load import leaves
-from dockwright.load.problems import Spot, words
+from dockwright.load.problems import Place, words
 from dockwright.load.values import Given
 from dockwright.load.yaml_marks import KeyPath
 
@@ -20,13 +20,11 @@ class Locator:
     given: Mapping[str, Given]
     defaults: Mapping[str, Given]
 
-    def __call__(self, path: KeyPath, key: bool) -> tuple[Spot, str, str | None]:  # noqa: FBT001
+    def __call__(self, path: KeyPath, key: bool) -> Place:  # noqa: FBT001
         """Place, name, and characters in the file of what stands at ``path`` of the step."""
         return self._follow(self.step, path, words(path), key=key)
 
-    def _follow(
-        self, given: Given, path: KeyPath, name: str, *, key: bool
-    ) -> tuple[Spot, str, str | None]:
+    def _follow(self, given: Given, path: KeyPath, name: str, *, key: bool) -> Place:
         document, value = given.document, given.value
         for depth, part in enumerate(path):
             if isinstance(value, str):
@@ -36,18 +34,18 @@ class Locator:
         if isinstance(value, str) and not key:
             return self._template(given, path, (), name, key=False)
         spot = document.key(full) if key else document.at(full)
-        return spot, name, document.raw.get(full)
+        return Place(spot, name, document.raw.get(full))
 
     def _template(
         self, given: Given, path: KeyPath, rest: KeyPath, name: str, *, key: bool
-    ) -> tuple[Spot, str, str | None]:
+    ) -> Place:
         """Go on in the variable that the text at ``path`` stands for, if it is one."""
         text = given.value
         for part in path:
             text = _child(text, part)
         here = given.document.at((*given.path, *path))
         if not leaves.is_template(text):
-            return here, name, None
+            return Place(here, name)
         leaf = leaves.leaf(text)
         sole = leaf.sole_name
         if sole is not None and sole in self.given:
@@ -57,8 +55,8 @@ class Locator:
         # Text around it is the shipped file's: what the user wrote is likelier to be wrong.
         theirs = sorted(self._overridden(leaf.names))
         if len(theirs) == 1:
-            return self.given[theirs[0]].spot, words((theirs[0],)), None
-        return here, name, None
+            return Place(self.given[theirs[0]].spot, words((theirs[0],)), derived=True)
+        return Place(here, name)
 
     def _overridden(self, names: tuple[str, ...]) -> set[str]:
         """Which of the variables, and of those that they refer to, are not the defaults."""

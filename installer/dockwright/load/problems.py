@@ -7,13 +7,14 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from dockwright.errors import InputError
 from dockwright.models import Origin
 
 _SHOWN = 60
 _MESSAGE_CAP = 400
+_LISTED = 200
 # A password in a URL must reach no log.
 _USERINFO = re.compile(r"(?<=://)[^/\s]*@")
 
@@ -36,20 +37,35 @@ class Spot:
         return f"{self.where}:{self.line}:{self.column}" if self.line else self.where
 
 
+class Place(NamedTuple):
+    """Where a value was written, what messages call it, and its characters where it is not text.
+
+    ``derived`` says that the value was only made of what stands there.
+    """
+
+    spot: Spot
+    name: str
+    raw: str | None = None
+    derived: bool = False
+
+
 @dataclass
 class Problems:
     """What is wrong with one playbook and all that goes into it."""
 
-    found: dict[tuple[Spot, str], None] = field(default_factory=dict)
+    # Each with whether it only follows from another one at the same place.
+    found: dict[tuple[Spot, str], bool] = field(default_factory=dict)
     _closed: set[Spot] = field(default_factory=set)
 
-    def add(self, spot: Spot, message: str, *, last: bool = False) -> None:
+    def add(self, spot: Spot, message: str, *, last: bool = False, derived: bool = False) -> None:
         """Note one; the same one twice counts once.
 
         ``last`` is for a value that could not be read: what else seems wrong with it is no news.
+        ``derived`` is for a value that was made of the one at ``spot``: told only where nothing is
+        wrong with that itself.
         """
         if spot not in self._closed:
-            self.found[(spot, _harmless(message))] = None
+            self.found.setdefault((spot, _harmless(message)), derived)
         if last:
             self._closed.add(spot)
 
@@ -62,7 +78,11 @@ class Problems:
         """Each as ``file:line:col: message``, in the order of files as read, then of lines."""
         files = {spot.where: None for spot, _ in self.found}
         order = {where: number for number, where in enumerate(files)}
-        ranked = sorted(self.found, key=lambda item: (order[item[0].where], item[0]))
+        direct = {spot for (spot, _), derived in self.found.items() if not derived}
+        told = [
+            item for item, derived in self.found.items() if not derived or item[0] not in direct
+        ]
+        ranked = sorted(told, key=lambda item: (order[item[0].where], item[0]))
         return tuple(f"{spot}: {message}" for spot, message in ranked)
 
     def stop_here(self, what: str) -> None:
@@ -70,9 +90,12 @@ class Problems:
         lines = self.lines
         if lines:
             count = "1 error" if len(lines) == 1 else f"{len(lines)} errors"
+            details = [("error", line) for line in lines[:_LISTED]]
+            if len(lines) > _LISTED:
+                details.append(("error", f"and {len(lines) - _LISTED} more"))
             raise InputError(
                 f"{count} in {what}; no host was contacted",
-                details=tuple(("error", line) for line in lines),
+                details=tuple(details),
             )
 
 

@@ -15,7 +15,7 @@ from dockwright.errors import InputError
 from dockwright.load.explain import explain
 from dockwright.load.files import read_text
 from dockwright.load.leaves import is_template
-from dockwright.load.problems import Problems, Spot, did_you_mean, shown, type_name, words
+from dockwright.load.problems import Place, Problems, Spot, did_you_mean, shown, type_name, words
 from dockwright.load.values import HOST_NAMES, TYPES, Declaration
 from dockwright.load.yaml_marks import Document, KeyPath, parse
 from dockwright.models import Frozen, Line, Variables, Word
@@ -190,10 +190,10 @@ def check(
         return model.model_validate_json(json.dumps(value))
     except ValidationError as error:
 
-        def locate(path: KeyPath, key: bool) -> tuple[Spot, str, str | None]:  # noqa: FBT001
+        def locate(path: KeyPath, key: bool) -> Place:  # noqa: FBT001
             full = (*base, *path)
             spot = document.key(full) if key else document.at(full)
-            return spot, words(full), document.raw.get(full)
+            return Place(spot, words(full), document.raw.get(full))
 
         explain(error, model, value, locate, problems)
         return None

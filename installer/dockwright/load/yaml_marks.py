@@ -64,12 +64,31 @@ def parse(text: str, name: str, problems: Problems, *, option: bool = False) -> 
     document = Document(name)
     builder = _Builder(document, problems, option=option)
     try:
-        events = list(yaml.parse(text, Loader=_FAST))
+        events = _events(text, _FAST)
     except yaml.YAMLError as error:
         builder.syntax(text, error)
         return document
     builder.build(events)
     return document
+
+
+class _TooDeepError(yaml.MarkedYAMLError):
+    """Raised while parsing: both parsers take minutes for ten thousand brackets."""
+
+
+def _events(text: str, loader: Any) -> list[Any]:
+    events: list[Any] = []
+    depth = 0
+    for event in yaml.parse(text, Loader=loader):
+        events.append(event)
+        depth += isinstance(event, (yaml.SequenceStartEvent, yaml.MappingStartEvent))
+        depth -= isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent))
+        if depth > _DEPTH_CAP:
+            mark: Any = event.start_mark
+            raise _TooDeepError(
+                problem=f"nested deeper than {_DEPTH_CAP} levels", problem_mark=mark
+            )
+    return events
 
 
 class _Builder:
@@ -91,12 +110,12 @@ class _Builder:
             )
         for start in starts[:1]:
             self._next = events.index(start) + 1
-            self._document.value = self._node((), 0)
+            self._document.value = self._node(())
 
     def syntax(self, text: str, failure: yaml.YAMLError) -> None:
         """Note why the text is not YAML, in the words of the Python parser: they do not vary."""
         try:
-            list(yaml.parse(text, Loader=yaml.SafeLoader))
+            _events(text, yaml.SafeLoader)
         except yaml.YAMLError as error:
             failure = error
         self._syntax(text, failure)
@@ -109,7 +128,8 @@ class _Builder:
         elif isinstance(error, yaml.MarkedYAMLError):
             mark = error.problem_mark or error.context_mark
             line, column = (mark.line, mark.column) if mark else (0, 0)
-            self._add(line, column, f"not valid YAML: {_reason(error)}{_excerpt(text, line)}")
+            why = "" if isinstance(error, _TooDeepError) else "not valid YAML: "
+            self._add(line, column, f"{why}{_reason(error)}{_excerpt(text, line)}")
 
     def _add(self, line: int, column: int, message: str) -> None:
         self._problems.add(self._spot(line, column), message, last=True)
@@ -121,7 +141,7 @@ class _Builder:
         name = self._document.name
         return Spot(name) if self._option else Spot(name, line + 1, column + 1)
 
-    def _node(self, path: KeyPath, depth: int) -> Any:
+    def _node(self, path: KeyPath) -> Any:
         event = self._events[self._next]
         self._next += 1
         mark = event.start_mark
@@ -135,22 +155,18 @@ class _Builder:
             self._note(mark, f"tags ({_short(event.tag)}) are not allowed: write text in quotes")
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, path)
-        if depth >= _DEPTH_CAP:
-            self._note(mark, f"nested deeper than {_DEPTH_CAP} levels")
-            self._skip()
-            return None
         if isinstance(event, yaml.SequenceStartEvent):
-            return self._list(path, depth)
-        return self._map(path, depth)
+            return self._list(path)
+        return self._map(path)
 
-    def _list(self, path: KeyPath, depth: int) -> list[Any]:
+    def _list(self, path: KeyPath) -> list[Any]:
         values: list[Any] = []
         while not isinstance(self._events[self._next], yaml.SequenceEndEvent):
-            values.append(self._node((*path, len(values)), depth + 1))
+            values.append(self._node((*path, len(values))))
         self._next += 1
         return values
 
-    def _map(self, path: KeyPath, depth: int) -> dict[str, Any]:
+    def _map(self, path: KeyPath) -> dict[str, Any]:
         values: dict[str, Any] = {}
         while not isinstance(self._events[self._next], yaml.MappingEndEvent):
             event = self._events[self._next]
@@ -159,7 +175,7 @@ class _Builder:
                 # Parsed for what else is wrong below it, and dropped.
                 self._next += 1
                 self._skip_open(event)
-                self._node((*path, "?"), depth + 1)
+                self._node((*path, "?"))
                 continue
             self._next += 1
             spot = self._spot(event.start_mark.line, event.start_mark.column)
@@ -169,10 +185,10 @@ class _Builder:
                 self._problems.add(
                     spot, f"key {key!r} is there twice, first in line {first.line or 1}"
                 )
-                self._node((*path, "?"), depth + 1)
+                self._node((*path, "?"))
                 continue
             self._document.keys[here] = spot
-            values[key] = self._node(here, depth + 1)
+            values[key] = self._node(here)
         self._next += 1
         return values
 

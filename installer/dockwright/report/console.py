@@ -9,7 +9,6 @@ import math
 import time
 from contextlib import contextmanager
 from pathlib import PurePosixPath
-from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -81,11 +80,10 @@ class ConsoleReporter:
             events.Failed: self._failed,
             events.RunFinished: self._run_finished,
         }
-        # Never taken by the thread that draws: it must not wait for one that prints.
-        self._lock = RLock()
         frame = Frame(self._rows, self._running, clock, self._fleet_line)
         live = console.is_interactive and not quiet
         self._screen = Screen(self._page, frame, live=live)
+        self._lock = self._screen.lock
 
     def __call__(self, event: Event) -> None:
         """Take one event."""
@@ -103,7 +101,7 @@ class ConsoleReporter:
                 return
             self._closed = True
             self._running.clear()
-            self._screen.release()
+            self._screen.end()
             tallies = list(self._tallies.values())
             lines = summary.ending(self._page, tallies, quiet=self._quiet)
             self._screen.put(lines)

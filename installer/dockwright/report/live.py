@@ -50,10 +50,10 @@ def bar(page: Page, percent: float, text: str) -> Text:
 
 
 class Frame:
-    """Draws the live region anew each time that rich asks for it, from its own thread.
+    """Draws the live region anew each time that rich asks for it.
 
-    ``running`` is changed by the thread that brings the events: a picture is made of one copy of
-    its values, which are immutable.
+    That is ten times a second, and whenever something is printed above: it never shows what is
+    over.
     """
 
     def __init__(

@@ -128,6 +128,66 @@ def test_nothing_live_while_something_is_asked() -> None:
     reporter.close()
 
 
+def test_pauses_nest() -> None:
+    console = terminal(force_interactive=True)
+    reporter = ConsoleReporter(console)
+    events = samples.install()
+    reporter(events[0])
+    with reporter.paused():
+        with reporter.paused():  # a signal while something is asked
+            pass
+        reporter(ev.Note(host="web1", at=samples.T0, text="seen later"))
+        assert reporter._screen._live is None
+        assert "seen later" not in written(console)
+        reporter.close()
+    assert written(console).count("seen later") == 1
+    assert reporter._screen._live is None
+
+
+def test_the_region_moves_without_events() -> None:
+    console = terminal(force_interactive=True)
+    ticks = iter(range(1000))
+    reporter = ConsoleReporter(console, clock=lambda: next(ticks) / 10)
+    reporter(samples.install()[0])
+    for _ in range(200):
+        if len(set(written(console)) & set("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")) > 2:
+            break
+        time.sleep(0.01)
+    else:
+        pytest.fail("the spinner stands still")
+    reporter.close()
+
+
+def test_a_signal_while_an_event_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Stream(tty=True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("CI", raising=False)
+    reporter = ConsoleReporter(open_console(stream))
+    plain_write = stream.write
+
+    def write(text: str) -> int:
+        """Writes slowly, and a handler runs in the middle of it."""
+        if "key and index" in text:
+            monkeypatch.setattr(stream, "write", plain_write)
+            time.sleep(0.25)  # the region wants to be drawn meanwhile
+            with reporter.paused():
+                pass
+        return plain_write(text)
+
+    monkeypatch.setattr(stream, "write", write)
+
+    def run() -> None:
+        for event in samples.install():
+            reporter(event)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert not thread.is_alive()
+    reporter.close()
+    assert "is a Docker host" in stream.getvalue()
+
+
 def test_no_live_region_once_a_plan_is_there() -> None:
     reporter = ConsoleReporter(terminal(force_interactive=True))
     for event in samples.plan_only()[:-1]:

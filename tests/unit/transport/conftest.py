@@ -42,7 +42,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (path / ".ssh").mkdir(parents=True)
     monkeypatch.setenv("HOME", str(path))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    monkeypatch.setattr(root, "TRIALS", options._Trials())
+    trials = options._Trials()
+    monkeypatch.setattr(options, "TRIALS", trials)
+    monkeypatch.setattr(root, "TRIALS", trials)
     return path
 
 
@@ -61,7 +63,9 @@ def stand_ins(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "uid").write_text("0")
     (folder / "kind").write_text("free")
-    (folder / "id").write_text(f'#!/bin/sh\n[ "$1" = -u ] || exec /usr/bin/id "$@"\ncat {folder}/uid\n')
+    (folder / "id").write_text(
+        f'#!/bin/sh\n[ "$1" = -u ] || exec /usr/bin/id "$@"\ncat {folder}/uid\n'
+    )
     (folder / "sudo").write_text(SUDO)
     for name in ("id", "sudo"):
         (folder / name).chmod(0o755)

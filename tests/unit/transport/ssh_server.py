@@ -13,6 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import paramiko
+from paramiko.common import (
+    AUTH_FAILED,
+    AUTH_PARTIALLY_SUCCESSFUL,
+    AUTH_SUCCESSFUL,
+    OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED,
+    OPEN_SUCCEEDED,
+)
 
 
 @dataclass
@@ -96,13 +103,16 @@ class Server:
     def cut(self) -> None:
         """Cut all connections, as a dead network would, only faster."""
         for transport in self.transports:
-            transport.sock.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):
+                transport.sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self.cut()  # else each waits for its next look at the socket
         for transport in self.transports:
             transport.close()
+            transport.join(5)
         for child in self.children:
             if child.poll() is None:
                 child.kill()
@@ -134,19 +144,19 @@ class _Session(paramiko.ServerInterface):
         return "password" if self._half else "publickey,password"
 
     def check_auth_none(self, username: str) -> int:
-        return paramiko.AUTH_FAILED
+        return AUTH_FAILED
 
     def _judge(self, username: str, method: str, given: Any) -> int:
         self._server.logins.append(f"{username} {method}")
         if given in self._server.users.get(username, []):
             if self._server.two_factors and not self._half:
                 self._half = True
-                return paramiko.AUTH_PARTIALLY_SUCCESSFUL
-            return paramiko.AUTH_SUCCESSFUL
+                return AUTH_PARTIALLY_SUCCESSFUL
+            return AUTH_SUCCESSFUL
         self._failures += 1
         if self._failures >= self._server.attempts:
             self._server.cut()
-        return paramiko.AUTH_FAILED
+        return AUTH_FAILED
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         return self._judge(username, "key", key)
@@ -155,7 +165,7 @@ class _Session(paramiko.ServerInterface):
         return self._judge(username, "password", password)
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
-        return paramiko.OPEN_SUCCEEDED
+        return OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         self._server.commands.append(command.decode())
@@ -166,17 +176,18 @@ class _Session(paramiko.ServerInterface):
         self, chanid: int, origin: tuple[str, int], destination: tuple[str, int]
     ) -> int:
         if not self._server.forward:
-            return paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+            return OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
         self._server._spawn(self._tunnel, chanid, destination)
-        return paramiko.OPEN_SUCCEEDED
+        return OPEN_SUCCEEDED
 
     def _tunnel(self, chanid: int, destination: tuple[str, int]) -> None:
         transport = next(t for t in self._server.transports if t.server_object is self)
-        channel = transport.accept(5)
+        channel: Any = transport.accept(5)
         with contextlib.suppress(OSError, EOFError), socket.create_connection(destination) as sock:
+            ends: list[Any] = [sock, channel]
             while True:
-                ready, _, _ = select.select([sock, channel], [], [], 10)
-                for one, other in ((sock, channel), (channel, sock)):
+                ready, _, _ = select.select(ends, [], [], 10)
+                for one, other in (ends, ends[::-1]):
                     if one in ready:
                         data = one.recv(32768)
                         if not data:

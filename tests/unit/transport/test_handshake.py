@@ -53,11 +53,6 @@ class Fed:
         self.closed = True
 
 
-@pytest.fixture(autouse=True)
-def _fresh_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(root, "TRIALS", options._Trials())
-
-
 def asks(text: str) -> Callable[[], Secret]:
     return lambda: Secret(text)
 
@@ -214,7 +209,7 @@ def test_a_password_that_one_host_took_waits_no_more() -> None:
         shake = Handshake()
         wire = Fed(lines(shake)["password"], lines(shake)["asked"])
         become_root(wire, shake, "", asks("right"), f"u@{name}")
-    assert root.TRIALS.turn(Secret("right")) is None
+    assert options.TRIALS.turn(Secret("right")) is None
 
 
 @pytest.mark.parametrize(
@@ -248,7 +243,7 @@ def test_a_refusal_that_is_not_about_the_password_does_not_burn_it() -> None:
     wire.stderr = "u is not in the sudoers file."
     with pytest.raises(UnreachableError):
         become_root(wire, shake, "", asks("x"), "u@h")
-    assert root.TRIALS.refused_by(Secret("x")) is None
+    assert options.TRIALS.refused_by(Secret("x")) is None
 
 
 def test_sudo_without_a_verdict_ends_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,7 +252,7 @@ def test_sudo_without_a_verdict_ends_at_its_limit(monkeypatch: pytest.MonkeyPatc
     wire = Fed(lines(shake)["password"], b"...")
     with pytest.raises(UnreachableError, match="no verdict on the password"):
         become_root(wire, shake, "", asks("x"), "u@h")
-    assert root.TRIALS.refused_by(Secret("x")) is None
+    assert options.TRIALS.refused_by(Secret("x")) is None
 
 
 def test_a_shell_that_does_not_come_ends_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:

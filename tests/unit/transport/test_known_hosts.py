@@ -220,7 +220,9 @@ def test_another_key_stored_meanwhile_is_an_error(tmp_path: Path) -> None:
 
 def test_thousands_of_lines_take_milliseconds(tmp_path: Path) -> None:
     file = tmp_path / "kh"
-    plain = "\n".join(f"host{n}.example,10.0.{n // 256}.{n % 256} {OTHER.text}" for n in range(3600))
+    plain = "\n".join(
+        f"host{n}.example,10.0.{n // 256}.{n % 256} {OTHER.text}" for n in range(3600)
+    )
     file.write_text(f"{plain}\nh {MINE.text}\n")
     known = KnownHosts([file])
     began = time.perf_counter()

@@ -82,7 +82,9 @@ def test_what_is_no_target_is_refused_with_the_form(text: str) -> None:
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n-----END OPENSSH PRIVATE KEY-----\n"
 
 
-@pytest.mark.parametrize("head", [KEY, "-----BEGIN RSA PRIVATE KEY-----\nx", "PuTTY-User-Key-File-3"])
+@pytest.mark.parametrize(
+    "head", [KEY, "-----BEGIN RSA PRIVATE KEY-----\nx", "PuTTY-User-Key-File-3"]
+)
 def test_a_private_key_is_refused_and_never_echoed(head: str, tmp_path: Path) -> None:
     file = tmp_path / "id_ed25519"
     file.write_text(head)

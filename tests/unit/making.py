@@ -1,0 +1,160 @@
+"""Facts, offers and plans for tests, from the recorded answers of real hosts in ``tests/facts``."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from dockwright import facts as facts_module
+from dockwright import trust
+from dockwright.load import Flag, HostValues, Overrides, Playbook, load_playbook
+from dockwright.models import Facts
+from dockwright.plan import HostPlan
+from dockwright.planner import make_plan
+from dockwright.steps import Offer, RepositoryWish
+
+NONCE = "0123456789abcdef"  # frames the recorded answers
+RECORDED = Path(__file__).parent.parent / "facts"
+KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nbm90IGEga2V5\n-----END PGP PUBLIC KEY BLOCK-----\n"
+# What the vendor of the lab offers: engine, containerd, buildx, compose.
+NUMBERS = {
+    "docker-ce": ("5:29.7.2", "5:29.7.1", "5:28.5.2"),
+    "docker-ce-cli": ("5:29.7.2", "5:29.7.1", "5:28.5.2"),
+    "docker-ce-rootless-extras": ("5:29.7.2", "5:29.7.1", "5:28.5.2"),
+    "containerd.io": ("2.2.1", "2.1.5"),
+    "docker-buildx-plugin": ("0.30.1", "0.29.1"),
+    "docker-compose-plugin": ("5.0.1", "2.40.3"),
+}
+
+
+def answer_of(name: str) -> str:
+    """A recorded answer, as the host printed it."""
+    return (RECORDED / f"{name}.txt").read_text(encoding="utf-8")
+
+
+@cache
+def recorded(name: str) -> Facts:
+    return facts_module.read(answer_of(name), NONCE, host="web1")
+
+
+@cache
+def pin() -> str:
+    """The primary fingerprint of the key that the recorded hosts have."""
+    return key_owners(recorded("ubuntu-24.04-installed"))["/etc/apt/keyrings/docker.asc"][0]
+
+
+def key_owners(facts: Facts) -> dict[str, tuple[str, ...]]:
+    return {
+        file.path: trust.primary_fingerprints((file.content or "").encode()) for file in facts.keys
+    }
+
+
+_BY = {"packages": "name", "units": "name", "files": "path", "sources": "path", "keys": "path"}
+
+
+def changed(facts: Facts, changes: Mapping[str, Any]) -> Facts:
+    """Facts with other values: packages, units and files by their name, all else as a whole.
+
+    A value of ``None`` in those takes the entry out.
+    """
+    values = facts.model_dump(mode="json")
+    for field, new in changes.items():
+        if field not in _BY or not isinstance(new, dict):
+            values[field] = new
+            continue
+        entries = {entry[_BY[field]]: entry for entry in values[field]}
+        for key, entry in new.items():
+            if entry is None:
+                entries.pop(key, None)
+            else:
+                entries[key] = _entry(field, key, entry, entries.get(key, {}))
+        values[field] = list(entries.values())
+    return Facts.model_validate_json(json.dumps(values))
+
+
+def _entry(field: str, key: str, new: Any, old: Mapping[str, Any]) -> dict[str, Any]:
+    if field == "packages":
+        plain = {"version": new, "status": "installed"} if isinstance(new, str) else new
+    elif field == "units":
+        enabled, active = new.split()
+        plain = {"enabled": enabled, "active": active}
+    else:
+        plain = {"content": new} if isinstance(new, str) else new
+        content = plain.get("content") or ""
+        sha256 = hashlib.sha256(content.encode()).hexdigest()
+        plain = {"mode": "0644", "owner": "root:root", "sha256": sha256} | plain
+    return {_BY[field]: key, **old, **plain}
+
+
+def offer(
+    facts: Facts, changes: Mapping[str, Sequence[str] | None] | None = None, key: str = KEY
+) -> Offer:
+    """What the vendor offers for a host; ``changes`` maps packages to other versions, or none."""
+    tail = f"-1~{facts.distro}.{facts.version_id}~{facts.codename}"
+    numbers = {**NUMBERS, **(changes or {})}
+    versions = {
+        name: tuple(number + tail for number in some) for name, some in numbers.items() if some
+    }
+    return Offer(id="docker", key=key, fingerprint=pin(), versions=versions)
+
+
+def playbook(name: str = "docker", variables: Mapping[str, Any] | None = None) -> Playbook:
+    return load_playbook(
+        name,
+        overrides=Overrides(
+            flags=tuple(Flag("--set", key, value) for key, value in (variables or {}).items())
+        ),
+    )
+
+
+def plan_for(
+    facts: Facts,
+    name: str = "docker",
+    variables: Mapping[str, Any] | None = None,
+    offers: Mapping[str, Offer] | None = None,
+    **options: Any,
+) -> tuple[HostPlan, tuple[RepositoryWish, ...]]:
+    """One pass of the planner, as the app calls it."""
+    book = playbook(name, variables)
+    return make_plan(
+        "web1",
+        book.name,
+        book.summary,
+        [(part.name, part.steps) for part in book.steps_for(HostValues.of(facts))],
+        facts,
+        offers=offers,
+        key_owners=key_owners(facts),
+        **{"now": facts.clock, **options},
+    )
+
+
+def whole_plan(
+    facts: Facts,
+    name: str = "docker",
+    variables: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> HostPlan:
+    """The plan after the vendor was consulted, where it must be."""
+    plan, wishes = plan_for(facts, name, variables, **options)
+    if wishes:
+        offers = {"docker": offer(facts)}
+        plan, _ = plan_for(facts, name, variables, offers, **options)
+    return plan
+
+
+def b64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def retold(answer: str, **lines: str | None) -> str:
+    """An answer with other first lines of a key: ``os_release="..."``; ``None`` takes it out."""
+    for key, value in lines.items():
+        new = "" if value is None else f"{key} {value}\n"
+        answer = re.sub(rf"(?m)^{key} .*\n", lambda _, new=new: new, answer, count=1)  # type: ignore[misc]
+    return answer
