@@ -180,8 +180,10 @@ def _consult(
 def _age(date: int | None) -> str:
     if date is None:
         return ""
-    hours = max(0, int(time.time()) - date) // 3600
-    return f", {hours} h old" if hours < 48 else f", {hours // 24} days old"
+    minutes = max(0, int(time.time()) - date) // 60
+    if minutes < 120:
+        return f", {minutes} min old"
+    return f", {minutes // 60} h old" if minutes < 48 * 60 else f", {minutes // 1440} days old"
 
 
 def _probe(transport: Transport, plan: HostPlan, known: Facts) -> HostPlan:

@@ -17,9 +17,9 @@ from dockwright.plan import ANY_VERSION, HostPlan, PackageChange, Transaction
 
 _INST = re.compile(r"^Inst (\S+?)(?::\S+)? (?:\[(\S+)\] )?\((\S+) ")
 _REMV = re.compile(r"^Remv (\S+?)(?::\S+)?(?: \[(\S+)\])?(?: |$)")
-_URI = re.compile(r"^'(\S+)' (\S+) (\d+)")
-_ROOM = re.compile(r"^After this operation, ([0-9.,]+) ([kMG]?B) of additional")
-_UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
+_URI = re.compile(r"^'(\S+)' (\S+) ([0-9]{1,15})(?: |$)")
+_ROOM = re.compile(r"^After this operation, ([0-9,]{1,15}(?:\.[0-9]+)?) ([kMGT]?B) of additional")
+_UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 # Packages that run on containerd: taking them out is more than a surprise.
 _USERS_OF_CONTAINERD = re.compile(r"^(kube|cri-|k3s|rke2|nerdctl|containers-)")
 _MARGIN = 64 * 1024  # KiB that stay free beside what apt says it needs
@@ -37,23 +37,25 @@ class Simulation(Frozen):
 
 
 def read_simulation(simulated: str, uris: str, gone: str) -> Simulation:
-    """From the lines of ``apt-get -s`` and ``--print-uris`` (apt-get(8)); ``gone`` are names."""
+    """From the lines of ``apt-get -s`` and ``--print-uris`` (apt-get(8)); ``gone`` are names.
+
+    Only the second tells the room that is needed: a simulation ends before that line.
+    """
     installs: dict[str, tuple[str | None, str]] = {}
     removals: dict[str, str | None] = {}
-    room = 0
     for line in simulated.splitlines():
         if match := _INST.match(line):
             installs[match[1]] = (match[2], match[3])
         elif match := _REMV.match(line):
             removals[match[1]] = match[2]
-        elif match := _ROOM.match(line):
-            room = int(float(match[1].replace(",", "")) * _UNITS[match[2]])
     found: dict[str, str] = {}
-    size = 0
+    size = room = 0
     for line in uris.splitlines():
         if match := _URI.match(line):
             found[match[2].split("_", 1)[0]] = match[1]
             size += int(match[3])
+        elif match := _ROOM.match(line):
+            room = int(float(match[1].replace(",", "") or 0) * _UNITS[match[2]])
     return Simulation(
         installs=installs,
         removals=removals,

@@ -89,14 +89,14 @@ def titles(plan: HostPlan) -> dict[str, str]:
     """The names of the program's steps as people read them, by id."""
     fixed = {
         "guard": "the host is what was planned for",
-        "preflight": "preflight",
+        "preflight": "simulate",
         "download": "download",
         "locks": "apt lock",
-        "refresh": "update the lists of the repository",
+        "refresh": "refresh lists",
     }
     kinds = {"file": "file {}", "hold": "hold packages", "reload": "reload {}"}
     names = {
-        action.id: kinds.get(action.kind, action.step).format(action.target)
+        action.id: kinds.get(action.kind, action.step).format(posixpath.basename(action.target))
         for action in plan.actions
     }
     return {**fixed, **names}

@@ -31,8 +31,10 @@ download() {
     fi
   done
   [ -z "$removals" ] || no_clash "$1"
-  record passed "$1" ""
+  record passed "$1" "$(count_of "$private"/cache/archives/*.deb) packages"
 }
+
+count_of() { echo $#; }
 
 keep_archive() { # NAME=VERSION: fetched as apt's own user, then root's alone
   mkdir -p "$private/kept" "$state/debs" && chown _apt "$private/kept" &&
@@ -109,6 +111,7 @@ transact() {
   if with_progress "$step_id" private_apt $apt_flags --no-download \
       -o "DPkg::Pre-Install-Pkgs::=$private/guard" -o "DPkg::Tools::Options::$private/guard::Version=3" \
       install $wanted; then
+    say "$(printf '%s' "$transaction" | grep -c '^I') packages in, $(count_of $removals) out"
     return 0
   fi
   if grep -q 'dockwright: this is not the plan' "$out"; then

@@ -230,11 +230,16 @@ class Prepared:
     layers: dict[tuple[str, str], Layer] = field(default_factory=dict)
 
     def host(self, name: str, kind: str, dress: str = "debian-13") -> Host:
-        """A host on top of a layer: ``docker`` (newest), ``old`` (29.7.1) or ``distribution``."""
+        """A host on top of a layer: ``docker`` (the newest), ``distribution``, or a version."""
         key = (kind, dress)
         if key not in self.layers:
             maker = self.lab.host("layer", dress)
-            _MAKERS[kind](self.lab, maker)
+            if kind == "distribution":
+                _use(maker)
+            else:
+                wish = [] if kind == "docker" else ["--docker-version", kind]
+                run = install(self.lab, "root@layer", *wish)
+                assert run.code == 20, run
             self.layers[key] = maker.freeze()
         made = self.lab.host(name, base=self.layers[key])
         if kind == "distribution":
@@ -245,20 +250,9 @@ class Prepared:
         return made
 
 
-def _docker(lab: Lab, host: Host) -> None:
-    run = install(lab, f"root@{host.name}")
-    assert run.code == 20, run
-
-
-def _distribution(_: Lab, host: Host) -> None:
+def _use(host: Host) -> None:
     """A host that somebody uses: docker.io with an image, a volume and a container."""
     host.exec("apt-get -qq update && apt-get -qq -y install docker.io docker-cli")
     host.exec("docker pull -q ubuntu && docker volume create data")
     host.exec("docker run --rm -v data:/d ubuntu sh -c 'echo precious > /d/file'")
     host.exec("docker run -d --restart=always --name=app -v data:/d ubuntu sleep 100000")
-
-
-_MAKERS: dict[str, Callable[[Lab, Host], None]] = {
-    "docker": _docker,
-    "distribution": _distribution,
-}

@@ -17,9 +17,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tests.lab import changes
+from tests.lab import changes, local
 from tests.lab.changes import VOLATILE, Changes
 from tests.lab.init import BRIDGE
 from tests.lab.machine import LabError, cgroup_root, children, drop_cgroups, ns_pids, sh
@@ -234,6 +234,10 @@ class Host:
                 f"{self.name}: {shown}: exit {done.returncode}\n{done.stdout}{done.stderr}"
             )
         return done
+
+    def dockwright(self, *args: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run Dockwright in the host itself; needs ``python=True``, and never raises for its exit."""
+        return self.exec(local.command(*args), **{"check": False, "timeout": 600.0, **options})
 
     def put(self, path: str, text: str, mode: int = 0o644) -> None:
         """Write a file in the host, with its folders."""

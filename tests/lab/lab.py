@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.lab import control
+from tests.lab import control, local
 from tests.lab.dress import DRESSES, Dress, archive, layer, python_layer
 from tests.lab.host import DATA, Host, Layer
 from tests.lab.images import IMAGES
@@ -145,8 +145,6 @@ class Lab:
         else:
             lower = self._layers(DRESSES[dress], python=python)
         if python:
-            from tests.lab import local
-
             binds |= local.binds(lower)
         folder = self._reserve(
             name, {"dress": dress, "lower": list(map(str, lower)), "binds": binds}

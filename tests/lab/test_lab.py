@@ -50,14 +50,20 @@ def host(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Host]:
     made.remove()
 
 
+@pytest.fixture(scope="module")
+def ready(lab: Lab) -> Iterator[Host]:
+    """A host with the vendor's key and source, before anything was installed from there."""
+    host = lab.host("vendor")
+    lab.ssh("root@vendor", "sh -s", input=MANUAL, check=True)
+    yield host
+    lab.vendor.serve("good")
+    host.remove()
+
+
 def inside(pid: int) -> list[int]:
-    """All processes that live in the pid namespace of a lab or below it."""
-    namespaces = {name for name in _pids() if _in_lab(name, pid)}
-    return sorted(namespaces)
-
-
-def _pids() -> list[int]:
-    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    """All processes in the network of a lab, as seen here."""
+    pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    return sorted(one for one in pids if _in_lab(one, pid))
 
 
 def _in_lab(pid: int, init: int) -> bool:
@@ -169,11 +175,11 @@ class TestPower:
 
     def test_cable(self, lab: Lab, host_factory: HostFactory) -> None:
         host = host_factory()
-        short = ["-o", "ConnectTimeout=1"]
         host.link(down=True)
-        assert lab.run(["ssh", *short, f"root@{host.name}", "true"]).returncode == 255
+        short = ["ssh", "-o", "ConnectTimeout=1", f"root@{host.name}", "true"]
+        assert lab.run(short).returncode == 255
         host.link(down=False)
-        assert lab.run(["ssh", *short, f"root@{host.name}", "true"]).returncode == 0
+        assert lab.ssh(f"root@{host.name}", "true").returncode == 0
 
 
 class TestDocker:
@@ -185,7 +191,7 @@ class TestDocker:
         )
         assert "Hello from Docker!" in done.stdout
         assert lab.hello_digest in done.stdout
-        host.exec("docker run -d --restart=always --name=app ubuntu sleep 1000")
+        host.exec("docker run -d --restart=always --stop-signal=KILL --name=app ubuntu sleep 1000")
         layer = host.freeze()
         twins = [host_factory(base=layer), host_factory(base=layer)]
         for twin in twins:
@@ -216,15 +222,16 @@ class TestDocker:
         assert host.exec("dpkg --audit").stdout == ""
 
 
-class TestVendor:
-    @pytest.fixture(scope="class")
-    def ready(self, lab: Lab) -> Iterator[Host]:
-        host = lab.host("vendor")
-        lab.ssh("root@vendor", "sh -s", input=MANUAL, check=True)
-        yield host
-        lab.vendor.serve("good")
-        host.remove()
+class TestLocal:
+    @pytest.mark.parametrize("dress", sorted(DRESSES))
+    def test_dockwright_runs_inside(self, host_factory: HostFactory, dress: str) -> None:
+        host = host_factory(dress=dress, python=True)
+        done = host.dockwright("--version")
+        assert done.stdout.startswith("dockwright "), done.stderr
+        assert not host.changes()
 
+
+class TestVendor:
     def update(self, host: Host) -> int:
         return host.exec(
             "rm -rf /var/lib/apt/lists/*; apt-get -qq update -o APT::Update::Error-Mode=any",

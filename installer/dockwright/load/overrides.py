@@ -162,7 +162,7 @@ def _printable(text: str, where: str, problems: Problems) -> str:
     """The text; bytes of the command line that are no characters are noted."""
     if text.isascii() or text.encode("utf-8", "replace").decode() == text:
         return text
-    problems.add(Spot(where), "holds a character that is not text")
+    problems.add(Spot(where), "holds a character that is not text", last=True)
     return ""
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from dockwright.load.problems import Problems, Spot
+from dockwright.load.problems import Problems, Spot, words
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 
@@ -108,8 +108,8 @@ class _Builder:
             self._note(
                 starts[1].start_mark, "a second document starts here; one file is one document"
             )
-        for start in starts[:1]:
-            self._next = events.index(start) + 1
+        elif starts:
+            self._next = events.index(starts[0]) + 1
             self._document.value = self._node(())
 
     def syntax(self, text: str, failure: yaml.YAMLError) -> None:
@@ -240,7 +240,7 @@ class _Builder:
         self._document.raw[path] = text
         value = _plain(tag, text)
         if value is _SURPRISE:
-            subject = f"{path[-1]!r} " if path and isinstance(path[-1], str) else ""
+            subject = f"{words(path)} " if words(path) else ""
             self._note(
                 event.start_mark,
                 f'{subject}must be text: write it in quotes, "{text}" (without, YAML reads'

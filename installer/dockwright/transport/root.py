@@ -3,7 +3,7 @@
 The host runs ``command()``, which asks by printing lines that carry a nonce::
 
     READY N HOW         a root shell waits for the marker, then for the script
-    PASSWORD N          sudo needs a password; the next line of standard input is for sudo
+    PASSWORD N          sudo needs a password: an empty line starts sudo, the next one is for it
     NOSUDO N            not root, and no sudo
 
 Whatever comes before (banners, noisy rc files, look-alike prompts) is noise: it can't know the
@@ -113,7 +113,8 @@ class Handshake:
         )
         # A shell around it, so that one that is killed still gives a status.
         around = 'sh -c "$1" sh "$2"; exit'
-        # The probe is the very command that is needed. -k: a cached login may end between the
+        # The probe is the very command that is needed. sudo starts once the password is there:
+        # the end of input at its prompt would count as a failed try (pam_faillock). -k: a cached login may end between the
         # probe and the run, and a line that sudo did not need would go to the command. The
         # prompt's nonce shows when sudo asks a second time.
         outer = (
@@ -121,6 +122,7 @@ class Handshake:
             ' command -v sudo >/dev/null 2>&1 || { echo; echo "NOSUDO $n"; exit 96; };'
             " if sudo -n sh -c : </dev/null >/dev/null 2>&1;"
             ' then exec sudo -n sh -c "$1" sh "$2" free; fi; echo; echo "PASSWORD $n";'
+            " read -r l || exit 95;"
             ' exec env LC_ALL=C sudo -k -S -p "ASK $n " sh -c "$1" sh "$2" asked'
         )
         return ["sh", "-c", outer, "sh", around, inner]
@@ -240,7 +242,7 @@ def _give_password(wire: Wire, handshake: Handshake, secret: Secret, who: str) -
                 f"sudo: not tried for {who}, because {elsewhere} refused the same password",
                 next_step="give the right password, and run the same command again",
             )
-        wire.write(secret.reveal().encode() + b"\n")
+        wire.write(f"\n{secret.reveal()}\n".encode())
         try:
             _wait(wire, handshake, SUDO_LIMIT, who, answered=True)
         except PasswordRefusedError:

@@ -42,15 +42,19 @@ def test_b02_unknown_keys_all_at_once_with_did_you_mean(write: Write, errors: Er
         "components/own.yaml:4:10: 'default' is missing",
         "components/own.yaml:4:11: unknown key 'defualt'; did you mean 'default'?",
         "components/own.yaml:9:5: unknown key 'enabeld'; did you mean 'enabled'?",
-        "components/own.yaml:10:11: unknown kind 'servise'; did you mean 'service'?;"
-        " there are apt_repository, container_check, daemon_json, group_member, packages, service",
+        (
+            "components/own.yaml:10:11: unknown kind 'servise'; did you mean 'service'?;"
+            " there are apt_repository, container_check, daemon_json, group_member, packages, service"
+        ),
     ]
 
 
 def test_b02_unknown_variable_in_a_shipped_playbook(errors: Errors) -> None:
     assert errors("docker", "docker_verison=29", "x=1", "distro=debian") == [
-        "--set docker_verison: unknown variable 'docker_verison' in playbook docker;"
-        " did you mean 'docker_version'?",
+        (
+            "--set docker_verison: unknown variable 'docker_verison' in playbook docker;"
+            " did you mean 'docker_version'?"
+        ),
         "--set x: unknown variable 'x' in playbook docker",
         "--set distro: 'distro' is told by the host and cannot be set",
     ]
@@ -141,8 +145,10 @@ def test_b05_anchors_aliases_and_merges(write: Write, errors: Errors) -> None:
 )
 def test_b06_metacharacters_outside_the_grammar(errors: Errors, value: str) -> None:
     assert errors("docker", f"docker_url={value}") == [
-        "--set docker_url: 'docker_url' is not an http or https URL"
-        f" without user, query or fragment: {value!r}"
+        (
+            "--set docker_url: 'docker_url' is not an http or https URL"
+            f" without user, query or fragment: {value!r}"
+        )
     ]
 
 
@@ -166,16 +172,20 @@ def test_b07_a_line_break_in_a_url_or_suite(write: Write, errors: Errors) -> Non
         "components/own.yaml:7:10: 'url' contains a line break",
         "components/own.yaml:10:12: 'suite' contains a line break",
         "components/own.yaml:11:18: item 1 of 'components' contains a control character",
-        "components/own.yaml:13:18: 'source_path' is not an absolute path (A-Z a-z 0-9 . _ @ + -):"
-        " '../own.sources'",
+        (
+            "components/own.yaml:13:18: 'source_path' is not an absolute path (A-Z a-z 0-9 . _ @ + -):"
+            " '../own.sources'"
+        ),
     ]
 
 
 @pytest.mark.parametrize("name", ["docker-ce-", "docker-ce^", "a/suite", "--allow-unauthenticated"])
 def test_b08_names_that_apt_reads_as_something_else(errors: Errors, name: str) -> None:
     assert errors("docker", f"docker_packages=[docker-ce, {name!r}]") == [
-        f"--set docker_packages: item 2 of 'docker_packages' is not the name of a package"
-        f" (a-z 0-9 . + -): {name!r}"
+        (
+            f"--set docker_packages: item 2 of 'docker_packages' is not the name of a package"
+            f" (a-z 0-9 . + -): {name!r}"
+        )
     ]
 
 
@@ -206,8 +216,10 @@ def test_b10_template_injection(write: Write, errors: Errors, leaf: str, why: st
 def test_b13_a_short_fingerprint(errors: Errors, digits: str) -> None:
     lines = errors("docker", f"docker_fingerprint={digits}")
     assert lines == [
-        "--set docker_fingerprint: 'docker_fingerprint': a fingerprint has 40 (or 64) hex digits;"
-        f" short key ids can be forged: {digits!r}"
+        (
+            "--set docker_fingerprint: 'docker_fingerprint': a fingerprint has 40 (or 64) hex digits;"
+            f" short key ids can be forged: {digits!r}"
+        )
     ]
 
 
@@ -216,8 +228,10 @@ def test_nightly_is_gone(errors: Errors) -> None:
         "--set docker_channel: 'docker_channel': nightly is gone; stable or test"
     ]
     assert errors("docker", "docker_channel=tset") == [
-        "--set docker_channel: 'docker_channel' must be one of stable, test, not 'tset';"
-        " did you mean 'test'?"
+        (
+            "--set docker_channel: 'docker_channel' must be one of stable, test, not 'tset';"
+            " did you mean 'test'?"
+        )
     ]
 
 
@@ -284,7 +298,7 @@ def test_files_that_are_not_read(write: Write) -> None:
         "big.yaml": "big.yaml is larger than 256 KiB",
         "key.yaml": "key.yaml holds a private key; nothing of it is shown",
         "fifo.yaml": "fifo.yaml is not a regular file",
-        "./": "./ is not a regular file",
+        "./": "./ cannot be read: Is a directory",
         "gone.yaml": "gone.yaml does not exist",
         "a\nb.yaml": "a file's name holds a control character",
         "x" * 300 + ".yaml": "cannot be read: File name too long",
@@ -304,9 +318,7 @@ def test_b18_who_may_write_what_root_obeys(tmp_path: Path, monkeypatch: pytest.M
                 status(mode, owner), "site.yaml", uid=uid, environment={"SUDO_UID": sudo}
             )
         except RefusedError as error:
-            assert error.exit == 3
-            assert error.next_step
-            return error.brief
+            return f"exit {error.exit}: {error.brief}" if error.next_step else "no advice"
         return ""
 
     assert (
@@ -315,9 +327,9 @@ def test_b18_who_may_write_what_root_obeys(tmp_path: Path, monkeypatch: pytest.M
         == judge(0o100600, 1000, sudo="1000")
         == ""
     )
-    assert judge(0o100664, 0) == "site.yaml can be written by its group, and this is root"
-    assert judge(0o100646, 0) == "site.yaml can be written by everybody, and this is root"
-    foreign = "site.yaml belongs to another user (uid 1001), and this is root"
+    assert judge(0o100664, 0) == "exit 3: site.yaml can be written by its group, and this is root"
+    assert judge(0o100646, 0) == "exit 3: site.yaml can be written by everybody, and this is root"
+    foreign = "exit 3: site.yaml belongs to another user (uid 1001), and this is root"
     assert judge(0o100644, 1001) == judge(0o100644, 1001, sudo="1000") == foreign
     assert judge(0o100644, 1001, sudo="x") == foreign
 
@@ -347,14 +359,18 @@ def test_components(write: Write, errors: Errors) -> None:
         "site.yaml:3:19: component 'own' is there twice",
         "site.yaml:3:24: there is no component 'docker-verfy'; did you mean 'docker-verify'?",
         "site.yaml:3:38: item 4 of 'components' is not a word (a-z 0-9 . _ -): '../x'",
-        "site.yaml:3:44: component 'docker-engine' comes with Dockwright;"
-        " give components/docker-engine.yaml another name",
+        (
+            "site.yaml:3:44: component 'docker-engine' comes with Dockwright;"
+            " give components/docker-engine.yaml another name"
+        ),
         "site.yaml:3:59: item 6 of 'components' must be text: write it in quotes, \"7\"",
         "components/own.yaml:5:5: item 2 of 'steps' must be a map, not a number",
-        "components/own.yaml:6:5: 'kind' is missing: one of apt_repository, container_check,"
-        " daemon_json, group_member, packages, service",
-        "components/own.yaml:7:28: step 'a' is there twice, first in line 4",
-        "components/own.yaml:8:28: 'name' cannot hold template expressions",
+        (
+            "components/own.yaml:6:5: 'kind' is missing: one of apt_repository, container_check,"
+            " daemon_json, group_member, packages, service"
+        ),
+        "components/own.yaml:7:27: step 'a' is there twice, first in line 4",
+        "components/own.yaml:8:27: 'name' cannot hold template expressions",
         "components/mine.yaml:1:12: the file is named mine.yaml, the component 'other'",
     ]
 
@@ -375,10 +391,14 @@ def test_variables_of_components(write: Write, errors: Errors) -> None:
     assert errors() == [
         "components/own.yaml:4:3: 'Bad-name' cannot name a variable (a-z 0-9 _)",
         "components/own.yaml:5:3: 'distro' is told by the host and cannot be a variable",
-        "components/own.yaml:6:20: 'empty' needs a default: text such as \"\", a whole number,"
-        " true or false, [] or {}",
-        "components/own.yaml:7:18: 'real' needs a default: text such as \"\", a whole number,"
-        " true or false, [] or {}",
+        (
+            "components/own.yaml:6:20: 'empty' needs a default: text such as \"\", a whole number,"
+            " true or false, [] or {}"
+        ),
+        (
+            "components/own.yaml:7:19: 'real' needs a default: text such as \"\", a whole number,"
+            " true or false, [] or {}"
+        ),
         "components/own.yaml:8:3: 'self' cannot name a variable (a-z 0-9 _)",
         "components/own.yaml:9:10: 'plain' must be a map, not text",
         "components/own.yaml:10:31: 'wrong' must be a whole number, not text",
@@ -394,8 +414,10 @@ def test_a_repository_that_nobody_brings(write: Write, errors: Errors) -> None:
         site="playbook: site\nsummary: s\ncomponents: [docker-engine, own]\n",
     )
     assert errors() == [
-        "components/own.yaml:7:17: no apt_repository step has the id 'dokcer';"
-        " did you mean 'docker'?"
+        (
+            "components/own.yaml:7:17: no apt_repository step has the id 'dokcer';"
+            " did you mean 'docker'?"
+        )
     ]
 
 
@@ -422,13 +444,26 @@ def test_options_of_the_wrong_type_or_twice(errors: Errors) -> None:
         ),
     )
     assert errors("docker", overrides=overrides) == [
-        "--set docker_daemon: not valid YAML: while parsing a flow sequence,"
-        " expected ',' or ']', but got '<stream end>': [a",
+        (
+            "--set docker_daemon: not valid YAML: while parsing a flow sequence,"
+            " expected ',' or ']', but got '<stream end>': [a"
+        ),
         "--set: write NAME=VALUE, not 'novalue'",
-        "--docker-version: 'docker_version' is given twice, here and by --set docker_version,"
-        " with two values",
-        '--set docker_packages: item 1 must be text: write it in quotes, "0755"'
-        " (without, YAML reads 493)",
+        (
+            '--set docker_packages: must be text: write it in quotes, "0755"'
+            " (without, YAML reads 493)"
+        ),
+        "--set hello_image: holds a character that is not text",
+        (
+            "--docker-version: 'docker_version' is given twice, here and by --set docker_version,"
+            " with two values"
+        ),
+        "--add-user: playbook docker has no 'docker_user'",
+        "--set hold: 'hold' must be true or false, not text",
+        (
+            "--set docker_users: item 1 of 'docker_users' is not the name of a user"
+            " (a-z 0-9 . _ -): '{a: b}'"
+        ),
     ]
 
 
@@ -474,5 +509,5 @@ def test_x08_what_a_host_says_stays_in_its_field() -> None:
     with pytest.raises(RefusedError) as caught:
         playbook.steps_for(host)
     assert caught.value.details == (
-        ("error", "playbooks/components/docker-engine.yaml:86:12: 'suite' contains a line break"),
+        ("error", "playbooks/components/docker-engine.yaml:81:12: 'suite' contains a line break"),
     )

@@ -264,6 +264,7 @@ class TestSudo:
             user(Silent()).root_shell("echo hi")
         assert "--ask-sudo-password" in str(caught.value.next_step)
         assert not (stand_ins / "words").exists()
+        assert "-S" not in (stand_ins / "sudo.log").read_text()
 
     def test_nobody_in_sudoers(self, user: Opener, stand_ins: Path) -> None:
         (stand_ins / "kind").write_text("nobody")

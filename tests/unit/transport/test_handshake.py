@@ -104,7 +104,7 @@ def test_the_password_is_sent_once_after_the_host_asked_for_it_by_nonce() -> Non
     wire = Fed(lines(shake)["password"], lines(shake)["asked"])
     _, how = become_root(wire, shake, "true", asks("hunter2"), "u@h")
     assert how == "sudo with password"
-    assert wire.written == [b"hunter2\n", shake.answer("true")]
+    assert wire.written == [b"\nhunter2\n", shake.answer("true")]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_a_second_prompt_means_a_wrong_password_and_ends_at_once() -> None:
     wire.chunks += [says(wire, ask), says(wire, f"Lo siento.\n{ask}"), b"never read"]
     with pytest.raises(UnreachableError, match="sudo: the password was refused for u@h"):
         become_root(wire, shake, "true", asks("wrong"), "u@h")
-    assert wire.written == [b"wrong\n"]
+    assert wire.written == [b"\nwrong\n"]
     assert wire.closed
     assert wire.chunks == [b"never read"]
 
