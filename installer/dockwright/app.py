@@ -23,6 +23,7 @@ from dockwright.errors import (
     DockwrightError,
     Exit,
     FailedError,
+    RefusedError,
     UnreachableError,
 )
 from dockwright.events import Event
@@ -97,11 +98,11 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
     if known is None or playbook is None or prepared.transport is None:
         return
     name = prepared.host.name
-    make = _planner(name, playbook, known, request)
+    make = planner_for(name, playbook, known, request)
     plan, wishes = make(offers={})
     if wishes:
         begun = time.monotonic()
-        offers, trust = _consult(wishes, known.architecture, request.proxy)
+        offers, trust = consult(wishes, known.architecture, request.proxy)
         pins = tuple(
             f"{variable} is not the shipped one: it is set by {origin}"
             for variable, origin in playbook.overrides.items()
@@ -125,10 +126,15 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
     yield events.Planned(host=name, at=time.time(), plan=plan)
 
 
-def _planner(
+def planner_for(
     name: str, playbook: Playbook, known: Facts, request: Request
 ) -> Callable[..., tuple[HostPlan, tuple[RepositoryWish, ...]]]:
-    components = [(c.name, c.steps) for c in playbook.steps_for(HostValues.of(known))]
+    """The planner with all that is known of a host; it takes the vendors' offers."""
+    try:
+        components = [(c.name, c.steps) for c in playbook.steps_for(HostValues.of(known))]
+    except RefusedError:
+        planner.require_supported(known)  # where the host's release is the reason, that is said
+        raise
     return partial(
         planner.make_plan,
         name,
@@ -153,7 +159,7 @@ def _key_owners(known: Facts) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _consult(
+def consult(
     wishes: Iterable[RepositoryWish], architecture: str, proxy: str | None
 ) -> tuple[dict[str, Offer], tuple[str, ...]]:
     """The vendors' offers by repository id, and what was seen, in words."""

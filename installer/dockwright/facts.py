@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 import secrets
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from dockwright.models import Container, Daemon, Disk, Facts, FileFact, Package,
 from dockwright.resources import directory
 
 _KEEP = 200_000  # characters of an answer that are looked at; a host may be hostile
+_EMPTY = hashlib.sha256(b"").hexdigest()
 
 
 def question() -> tuple[str, str]:
@@ -35,14 +37,15 @@ def read(output: str, nonce: str, *, host: str) -> Facts:
     """
     begin, end = f"dw1 {nonce} begin", f"dw1 {nonce} end"
     lines = output[: _KEEP * 10].splitlines()
-    if begin not in lines or end not in lines:
+    first = lines.index(begin) + 1 if begin in lines else len(lines)
+    if end not in lines[first:]:
         raise UnreachableError(
             f"{host} did not answer the facts script",
             details=(("printed", _printable(output[-300:]) or "nothing"),),
             next_step=f"try: ssh {host} true",
         )
     told: dict[str, list[str]] = {}
-    for line in lines[lines.index(begin) + 1 : lines.index(end)]:
+    for line in lines[first : lines.index(end, first)]:
         key, _, rest = line.partition(" ")
         told.setdefault(key, []).append(rest)
     return _facts(told)
@@ -59,7 +62,7 @@ def _facts(told: dict[str, list[str]]) -> Facts:
         distro = "ubuntu" if release.get("UBUNTU_CODENAME") else os_id
         if distro == os_id and "debian" in like and "ubuntu" not in like:
             distro = "debian"
-    uid, sudo_user = ([*_one(told, "uid", "0 -").split(), "-"])[:2]
+    uid, _, sudo_user = _one(told, "uid").partition(" ")
     group = told.get("docker_group")
     daemon = _daemon(_one(told, "daemon"))
     offered: dict[str, list[str]] = {}
@@ -172,6 +175,8 @@ def _files(told: dict[str, list[str]], key: str) -> tuple[FileFact, ...]:
     encoding = "latin-1" if key == "key" else "utf-8"
     for sha256, mode, owner, path, body, target in _words(told, key, 6):
         content = None if body == "-" else _text(body, encoding)
+        if sha256 == _EMPTY:
+            content = ""
         found.append(
             FileFact(
                 path=_printable(_text(path)),

@@ -137,8 +137,8 @@ def _notes(facts: Facts, now: int | None) -> Iterable[str]:
         yield f"{len(facts.gpus)} NVIDIA GPU seen on the PCI bus; this playbook does not use it"
 
 
-def _fit_to_change(plan: HostPlan, facts: Facts, now: int | None) -> None:
-    """Refuse a host that must not be changed; the order is from the host's nature to its state."""
+def require_supported(facts: Facts) -> None:
+    """Refuse a host that Docker builds nothing for, in words that say so."""
     architectures = distros.DOCKER_ARCHITECTURES.get(facts.distro)
     # A codename that the table does not know yet may well be there: the vendor's index is asked.
     if architectures is None or not facts.codename:
@@ -149,6 +149,11 @@ def _fit_to_change(plan: HostPlan, facts: Facts, now: int | None) -> None:
             details=(("builds", ", ".join(architectures)),),
             next_step="use a machine of one of these architectures",
         )
+
+
+def _fit_to_change(plan: HostPlan, facts: Facts, now: int | None) -> None:
+    """Refuse a host that must not be changed; the order is from the host's nature to its state."""
+    require_supported(facts)
     if now is not None and abs(facts.clock - now) > _CLOCK_TOLERANCE:
         raise RefusedError(
             f"the clock of {facts.hostname} differs from this machine's by {abs(facts.clock - now)} s",

@@ -26,7 +26,7 @@ put() { # PATH MODE CONTENT: by a temporary file beside it, made durable, then r
   rm -f -- "$temporary"
   (umask 077 && set -C && printf '%s' "$3" >"$temporary") &&
     chown root:root "$temporary" && chmod "$2" "$temporary" && sync "$temporary" &&
-    mv -f -- "$temporary" "$1" && sync "$dir"
+    mv -f -- "$temporary" "$1" && sync "$dir" && receipt "wrote $1 $(sum_of "$1")"
 }
 
 holds() { # PATH MODE CONTENT: the file is there, with that content and mode

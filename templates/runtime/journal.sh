@@ -7,7 +7,20 @@ now() { read -r uptime _ </proc/uptime; }
 record() { # TYPE STEP [TEXT]: one record, at once
   now
   printf 'dw1 %s %s %s %s %s\n' "$run_id" "$1" "$2" "$uptime" "${3-}" >&3
-  [ -z "${human-}" ] || [ "$1" = progress ] || printf '%s %s %s\n' "$1" "$2" "${4-${3-}}"
+  [ -z "${human-}" ] || show "$1" "$2" "${4-${3-}}"
+}
+
+show() { # TYPE STEP TEXT: the same for people, where the program is run by hand
+  case $1 in
+    begin) shown_title=$3 ;;
+    passed|changed|verified) printf '  ok       %s%s\n' "${shown_title:-$2}" "${3:+: $3}" ;;
+    same) printf '  already  %s%s\n' "${shown_title:-$2}" "${3:+: $3}" ;;
+    stop) rest=${3#* } && printf '  failed   %s\n' "${rest#* }" ;;
+    cause|note) printf '           %s\n' "$3" ;;
+    output) [ -z "$3" ] || printf '%s\n' "$3" | sed 's/^/           | /' ;;
+    wait) printf '  waiting  %s\n' "$3" ;;
+    end) printf 'exit %s\n' "$3" ;;
+  esac
 }
 
 record_text() { # TYPE STEP TEXT: a record with free text
@@ -18,6 +31,7 @@ settle() { [ -z "${events-}" ] || sync -d "$events" 2>/dev/null || sync; } # the
 
 finish() { # CODE: the last record; what is private goes
   trap '' HUP INT TERM PIPE
+  trap - EXIT
   rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"}
   record end - "$1"
   settle

@@ -84,6 +84,15 @@ version_of() { # PACKAGE: the installed version, or "absent"
   esac
 }
 
+transaction_done() { # every package is as the transaction says
+  printf '%s' "$transaction" | {
+    while read -r _ package version; do
+      [ "$(version_of "$package")" = "${version:-absent}" ] || exit 1
+    done
+    exit 0
+  }
+}
+
 write_guard() {
   cat >"$private/guard" <<'GUARD'
 #!/bin/sh

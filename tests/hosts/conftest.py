@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.hosts.support import Prepared
+from tests.hosts.support import Layers
 from tests.lab.fixtures import host_factory, lab, pytest_configure
+from tests.lab.host import Host
 from tests.lab.lab import Lab
 
-__all__ = ["host_factory", "lab", "prepared", "pytest_configure", "vendor_is_good"]
+__all__ = ["host_factory", "lab", "layers", "prepared", "pytest_configure", "vendor_is_good"]
 
 
 @pytest.fixture(scope="session")
-def prepared(lab: Lab) -> Prepared:
-    """Hosts that have Docker already, of whatever origin."""
-    return Prepared(lab)
+def layers(lab: Lab) -> Layers:
+    """What prepared hosts are made of."""
+    return Layers(lab)
+
+
+@pytest.fixture
+def prepared(layers: Layers) -> Iterator[Callable[..., Host]]:
+    """Boots prepared hosts for one test: ``prepared(kind, dress)``."""
+    made: list[Host] = []
+
+    def make(kind: str, dress: str = "debian-13") -> Host:
+        made.append(layers.host(kind, dress))
+        return made[-1]
+
+    yield make
+    for host in made:
+        host.remove()
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,12 +13,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dockwright import events
-from dockwright.events import Event, Failed, Planned, ProgramStarted, RunFinished, StepFinished
+from dockwright.events import Event, Failed, Planned, ProgramStarted, StepFinished
 from dockwright.plan import HostPlan
 from tests.lab import local
 from tests.lab.control import Process
 from tests.lab.host import Host, Layer
 from tests.lab.lab import Lab
+from tests.lab.machine import ROOT
 
 STATE = "/var/lib/dockwright"
 DRESSES = ("debian-13", "ubuntu-24.04")
@@ -31,6 +35,7 @@ PACKAGES = (
     "docker-ce-rootless-extras",
 )
 
+Make = Callable[..., Host]  # the fixture "prepared"
 _E = TypeVar("_E", bound=Event)
 
 
@@ -84,8 +89,10 @@ class Run:
 
 
 def arguments(lab: Lab, *args: str | Path) -> list[str]:
-    """A command line with the lab's pin, and events as the output."""
+    """A command line with the lab's pin, unless it names one, and events as the output."""
     pin = ["--set", f"docker_fingerprint={lab.fingerprint}"]
+    if any(str(arg).startswith("docker_fingerprint=") for arg in args):
+        pin = []
     return [*map(str, args[:1]), *pin, "--json", *map(str, args[1:])]
 
 
@@ -103,10 +110,6 @@ def install(lab: Lab, target: str, *args: str | Path, **options: Any) -> Run:
 @contextmanager
 def under_way(lab: Lab, *args: str | Path) -> Iterator[Process]:
     """A run of Dockwright that the test looks at while it goes on."""
-    import sys
-
-    from tests.lab.machine import ROOT
-
     argv = [sys.executable, "-m", "dockwright", *arguments(lab, *args)]
     with lab.popen(argv, env={"PYTHONPATH": str(ROOT / "installer")}) as process:
         try:
@@ -183,6 +186,11 @@ def leftovers(host: Host) -> list[str]:
     return found.stdout.split()
 
 
+def at(host: Host, user: str = "root") -> str:
+    """How a host is named on the command line."""
+    return f"{user}@{host.name}"
+
+
 def untouched(host: Host) -> None:
     """Nothing outside the state directory has changed since the mark; nothing runs on."""
     assert [path for path in host.changed() if not path.startswith(STATE)] == []
@@ -223,31 +231,38 @@ def sessions(host: Host) -> int:
 
 
 @dataclass
-class Prepared:
-    """Layers that hosts can be stacked on, each made once when it is first asked for."""
+class Layers:
+    """Prepared hosts that others are stacked on, each made when it is first asked for."""
 
     lab: Lab
-    layers: dict[tuple[str, str], Layer] = field(default_factory=dict)
+    made: dict[tuple[str, str], Layer] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=itertools.count)
 
-    def host(self, name: str, kind: str, dress: str = "debian-13") -> Host:
-        """A host on top of a layer: ``docker`` (the newest), ``distribution``, or a version."""
+    def host(self, kind: str, dress: str = "debian-13") -> Host:
+        """A host: ``fresh``, ``docker`` (the newest), a version of docker-ce, or ``distribution``."""
+        name = f"{re.sub('[^a-z]', '', kind)[:6] or 'docker'}{next(self.numbers)}"
+        if kind == "fresh":
+            return self.lab.host(name, dress)
         key = (kind, dress)
-        if key not in self.layers:
-            maker = self.lab.host("layer", dress)
-            if kind == "distribution":
-                _use(maker)
-            else:
-                wish = [] if kind == "docker" else ["--docker-version", kind]
-                run = install(self.lab, "root@layer", *wish)
-                assert run.code == 20, run
-            self.layers[key] = maker.freeze()
-        made = self.lab.host(name, base=self.layers[key])
+        if key not in self.made:
+            self.made[key] = self._make(kind, dress)
+        host = self.lab.host(name, base=self.made[key])
         if kind == "distribution":
-            until(lambda: "app" in containers(made), "the old container runs")
+            until(lambda: "app" in containers(host), "the old container runs")
         else:
-            until(lambda: made.exec("docker version", check=False).returncode == 0, "dockerd")
-        made.mark()
-        return made
+            until(lambda: host.exec("docker version", check=False).returncode == 0, "dockerd")
+        host.mark()
+        return host
+
+    def _make(self, kind: str, dress: str) -> Layer:
+        host = self.lab.host(f"layer{next(self.numbers)}", dress)
+        if kind == "distribution":
+            _use(host)
+        else:
+            wish = [] if kind == "docker" else ["--docker-version", kind]
+            run = install(self.lab, f"root@{host.name}", *wish)
+            assert run.code == 20, run
+        return host.freeze()
 
 
 def _use(host: Host) -> None:

@@ -8,7 +8,8 @@ from dockwright.plan import Verb
 from tests.hosts.support import (
     DRESSES,
     STATE,
-    Prepared,
+    Make,
+    at,
     clean,
     containers,
     install,
@@ -20,24 +21,24 @@ from tests.lab.lab import Lab
 
 pytestmark = pytest.mark.lab
 
-OLD = ("docker.io", "docker-cli", "containerd", "runc")
+OLD = ("docker.io", "docker-cli", "containerd", "runc", "docker-buildx", "docker-compose")
 
 
 @pytest.mark.parametrize("dress", DRESSES)
-def test_replace(lab: Lab, prepared: Prepared, dress: str) -> None:
-    host = prepared.host("used", "distribution", dress)
+def test_replace(lab: Lab, prepared: Make, dress: str) -> None:
+    host = prepared("distribution", dress)
     before, running = versions(host, *OLD), containers(host)
     image = host.exec("docker image inspect -f '{{.Id}}' ubuntu").stdout
     assert list(running) == ["app"]
 
-    refused = install(lab, "ops@used")
+    refused = install(lab, at(host, "ops"))
     assert refused.code == 9, refused
     assert "app" in refused.told
     assert "--allow-restart" in refused.told
     assert containers(host) == running
     unseen(host)
 
-    run = install(lab, "ops@used", "--allow-restart")
+    run = install(lab, at(host, "ops"), "--allow-restart")
     assert run.code == 20, run
     removed = {c.name for c in run.plan.transaction.removals}
     assert set(before) & {"docker.io", "containerd", "runc"} <= removed
@@ -56,12 +57,11 @@ def test_replace(lab: Lab, prepared: Prepared, dress: str) -> None:
     rows = receipt(host, run)
     after = versions(host)
     for name in removed:
-        assert ["package", name, before.get(name, "?"), "absent"] in rows, rows
+        assert ["package", name, before[name], "absent"] in rows, rows
         assert [deb for deb in debs if deb.startswith(f"{name}_")], debs
     for name, version in after.items():
         assert ["package", name, "absent", version] in rows
     clean(host)
 
-    again = install(lab, "ops@used")
+    again = install(lab, at(host, "ops"))
     assert again.code == 0, again
-    host.remove()

@@ -6,7 +6,8 @@ import pytest
 
 from dockwright.plan import Verb
 from tests.hosts.support import (
-    Prepared,
+    Make,
+    at,
     clean,
     containers,
     engine,
@@ -23,19 +24,19 @@ TOGETHER = ("docker-ce", "docker-ce-cli", "docker-ce-rootless-extras")
 
 
 def upstream(version: str) -> str:
-    return version.split(":")[1].split("-")[0]
+    return version.split(":")[1].split("-", maxsplit=1)[0]
 
 
-def test_within_a_major_version(lab: Lab, prepared: Prepared) -> None:
-    host = prepared.host("minor", "29.7.1")
-    kept = install(lab, "root@minor")
+def test_within_a_major_version(lab: Lab, prepared: Make) -> None:
+    host = prepared("29.7.1")
+    kept = install(lab, at(host))
     assert kept.code == 0, kept
     (note,) = kept.plan.notes
     assert note == "docker-ce 29.7.1 is kept; 29.7.2 is there: --upgrade"
     untouched(host)
     before = versions(host)
 
-    run = install(lab, "ops@minor", "--upgrade")
+    run = install(lab, at(host, "ops"), "--upgrade")
     assert run.code == 20, run
     after = versions(host)
     assert {upstream(after[name]) for name in TOGETHER} == {"29.7.2"}
@@ -44,18 +45,17 @@ def test_within_a_major_version(lab: Lab, prepared: Prepared) -> None:
         assert ["package", name, before[name], after[name]] in rows
     clean(host)
 
-    again = install(lab, "root@minor", "--upgrade")
+    again = install(lab, at(host), "--upgrade")
     assert again.code == 0, again
     assert {action.verb for action in again.plan.actions} == {Verb.KEEP}
-    host.remove()
 
 
-def test_a_major_version_is_named(lab: Lab, prepared: Prepared) -> None:
-    host = prepared.host("major", "28.5.2")
-    kept = install(lab, "root@major")
+def test_a_major_version_is_named(lab: Lab, prepared: Make) -> None:
+    host = prepared("28.5.2")
+    kept = install(lab, at(host))
     assert kept.code == 0, kept
     assert kept.plan.notes == ("docker-ce 28.5.2 is kept; 29.7.2 is there: --docker-version 29",)
-    stayed = install(lab, "root@major", "--upgrade")
+    stayed = install(lab, at(host), "--upgrade")
     assert stayed.code == 0, stayed
     assert engine(host) == "28.5.2"
     (note,) = stayed.plan.notes
@@ -65,26 +65,24 @@ def test_a_major_version_is_named(lab: Lab, prepared: Prepared) -> None:
 
     host.exec("docker run -d --name app ubuntu sleep 1000")
     was = containers(host)
-    refused = install(lab, "root@major", "--docker-version", "29")
+    refused = install(lab, at(host), "--docker-version", "29")
     assert refused.code == 9, refused
     assert "app" in refused.told
     assert (containers(host), engine(host)) == (was, "28.5.2")
     untouched(host)
 
-    run = install(lab, "root@major", "--docker-version", "29", "--allow-restart")
+    run = install(lab, at(host), "--docker-version", "29", "--allow-restart")
     assert run.code == 20, run
     assert {upstream(versions(host)[name]) for name in TOGETHER} == {"29.7.2"}
     host.exec("docker start app")
     clean(host)
-    host.remove()
 
 
-def test_an_older_version_that_is_named(lab: Lab, prepared: Prepared) -> None:
-    host = prepared.host("older", "docker", "ubuntu-24.04")
-    run = install(lab, "root@older", "--docker-version", "29.7.1")
+def test_an_older_version_that_is_named(lab: Lab, prepared: Make) -> None:
+    host = prepared("docker", "ubuntu-24.04")
+    run = install(lab, at(host), "--docker-version", "29.7.1")
     assert run.code == 20, run
     assert {upstream(versions(host)[name]) for name in TOGETHER} == {"29.7.1"}
-    again = install(lab, "root@older", "--docker-version", "29.7.1")
+    again = install(lab, at(host), "--docker-version", "29.7.1")
     assert again.code == 0, again
     clean(host)
-    host.remove()

@@ -163,6 +163,8 @@ class Lab:
         )
         options = f"{stack},redirect_dir=off,metacopy=off,index=off"
         sh([*self.enter(), "mount", "-t", "overlay", "-o", options, "overlay", host.root])
+        # The address may have been another host's, under another hardware address.
+        sh([*self.enter(), "ip", "neigh", "flush", "to", host.address])
         return host.boot()
 
     def get(self, name: str) -> Host:
@@ -183,9 +185,11 @@ class Lab:
         return [built[name] / "root" for name in names]
 
     def _reserve(self, name: str, facts: dict[str, Any]) -> Path:
-        """Make the host's folder with the lowest free address, safe beside other processes."""
-        with (self.dir / "addresses.lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        """Make the host's folder with the next free address, safe beside other processes."""
+        with (self.dir / "addresses").open("a+") as last:
+            fcntl.flock(last, fcntl.LOCK_EX)
+            last.seek(0)
+            after = int(last.read() or 0) + 1 - FIRST
             folder = self.dir / "hosts" / name
             if folder.exists():
                 raise LabError(f"lab {self.name} has a host {name} already")
@@ -193,9 +197,12 @@ class Lab:
                 json.loads(path.read_text())["address"]
                 for path in (self.dir / "hosts").glob("*/host.json")
             }
-            prefix = GATEWAY.rsplit(".", 1)[0]
-            free = (f"{prefix}.{number}" for number in range(FIRST, LAST))
-            address = next(address for address in free if address not in taken)
+            prefix, size = GATEWAY.rsplit(".", 1)[0], LAST - FIRST
+            numbers = [FIRST + (max(after, 0) + step) % size for step in range(size)]
+            number = next(each for each in numbers if f"{prefix}.{each}" not in taken)
+            address = f"{prefix}.{number}"
+            last.truncate(0)
+            last.write(str(number))
             folder.mkdir()
             (folder / "host.json").write_text(json.dumps({"address": address, **facts}))
             return folder

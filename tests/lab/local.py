@@ -1,12 +1,13 @@
 """Dockwright inside a host, for its local mode: this checkout's source and its dependencies for the
 host's Python.
 
-The dependencies are fetched once for each state of ``pyproject.toml`` and bound read-only, so a
-host gets them in no time and a run can't change them.
+The dependencies are fetched once for each list of them in ``pyproject.toml`` and bound read-only,
+so a host gets them in no time and a run can't change them.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -42,6 +43,7 @@ def _python_of(lower: Sequence[Path]) -> str:
 def dependencies(version: str) -> Part:
     """The part with everything that this checkout's package needs, for one version of Python."""
     project = ROOT / "pyproject.toml"
+    listed = re.compile(r"^dependencies = \[.*?^\]", re.MULTILINE | re.DOTALL)
 
     def build(out: Path, _: Paths) -> None:
         wheel, deps = out / "wheel", out / "deps"
@@ -55,7 +57,9 @@ def dependencies(version: str) -> Part:
 
     if not project.exists():
         raise LabError("this checkout has no pyproject.toml")
-    return Part(f"deps-{version}", ("local.py",), build, salt=project.read_text())
+    found = listed.search(project.read_text())
+    salt = found[0] if found else project.read_text()
+    return Part(f"deps-{version}", ("local.py",), build, salt=salt)
 
 
 def binds(lower: Sequence[Path]) -> dict[str, str]:

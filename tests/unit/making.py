@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from dockwright import facts as facts_module
-from dockwright import trust
-from dockwright.load import Flag, HostValues, Overrides, Playbook, load_playbook
+from dockwright import app
+from dockwright.app import Request
+from dockwright.load import Flag, Overrides, Playbook, load_playbook
 from dockwright.models import Facts
 from dockwright.plan import HostPlan
-from dockwright.planner import make_plan
 from dockwright.steps import Offer, RepositoryWish
 
 NONCE = "0123456789abcdef"  # frames the recorded answers
@@ -46,13 +46,7 @@ def recorded(name: str) -> Facts:
 @cache
 def pin() -> str:
     """The primary fingerprint of the key that the recorded hosts have."""
-    return key_owners(recorded("ubuntu-24.04-installed"))["/etc/apt/keyrings/docker.asc"][0]
-
-
-def key_owners(facts: Facts) -> dict[str, tuple[str, ...]]:
-    return {
-        file.path: trust.primary_fingerprints((file.content or "").encode()) for file in facts.keys
-    }
+    return app._key_owners(recorded("ubuntu-24.04-installed"))["/etc/apt/keyrings/docker.asc"][0]
 
 
 _BY = {"packages": "name", "units": "name", "files": "path", "sources": "path", "keys": "path"}
@@ -105,12 +99,13 @@ def offer(
 
 
 def playbook(name: str = "docker", variables: Mapping[str, Any] | None = None) -> Playbook:
-    return load_playbook(
-        name,
-        overrides=Overrides(
-            flags=tuple(Flag("--set", key, value) for key, value in (variables or {}).items())
-        ),
-    )
+    return _playbook(name, json.dumps(variables or {}))
+
+
+@cache
+def _playbook(name: str, variables: str) -> Playbook:
+    flags = (Flag("--set", key, value) for key, value in json.loads(variables).items())
+    return load_playbook(name, overrides=Overrides(flags=tuple(flags)))
 
 
 def plan_for(
@@ -118,20 +113,15 @@ def plan_for(
     name: str = "docker",
     variables: Mapping[str, Any] | None = None,
     offers: Mapping[str, Offer] | None = None,
-    **options: Any,
+    *,
+    upgrade: bool = False,
+    verify: bool = False,
+    now: int | None = None,
 ) -> tuple[HostPlan, tuple[RepositoryWish, ...]]:
     """One pass of the planner, as the app calls it."""
-    book = playbook(name, variables)
-    return make_plan(
-        "web1",
-        book.name,
-        book.summary,
-        [(part.name, part.steps) for part in book.steps_for(HostValues.of(facts))],
-        facts,
-        offers=offers,
-        key_owners=key_owners(facts),
-        **{"now": facts.clock, **options},
-    )
+    request = Request(command="verify" if verify else "install", upgrade=upgrade)
+    make = app.planner_for("web1", playbook(name, variables), facts, request)
+    return make(offers=offers or {}, now=facts.clock if now is None else now)
 
 
 def whole_plan(

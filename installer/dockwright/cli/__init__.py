@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from dockwright import __version__
+from dockwright import __version__, profiles
 from dockwright.app import Request
 from dockwright.cli.options import (
     Choice,
@@ -187,26 +187,51 @@ def apply(
 def render(
     *,
     playbook: PlaybookName,
-    host: Annotated[str, typer.Option("--for", help="The HOST whose program is wanted.")],
+    target: Annotated[
+        list[str],
+        typer.Option(
+            "--for",
+            metavar="HOST|PROFILE",
+            help="A HOST: its very program. ubuntu:24.04:amd64 (may be repeated) or 'all': one "
+            "file that needs no controller.",
+        ),
+    ],
+    lock: Annotated[
+        bool, typer.Option("--lock", help="Pin today's versions instead of a floor.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Write to this file.", show_default=False)
+    ] = None,
     choice: Choice,
     values: Values,
     renewal: Renewal,
     reach: Reach,
 ) -> Exit:
-    """Print the program that would run on a host: exactly that, and nothing is changed."""
+    """Print the program that would run on a host, or one that runs there by itself."""
+    book = _playbook(playbook, values, choice)
+    names = list(profiles.ALL) if target == ["all"] else target
+    if all(profiles.named(name) for name in names):
+        from dockwright.renderer.onefile import render_file
+
+        made = profiles.profiles(book, names, proxy=renewal.proxy)
+        name = out.name if out else f"dockwright-{book.name}.sh"
+        _print(render_file(made, name=name, exact=lock).text, out)
+        return Exit.OK
+    if len(names) > 1:
+        raise InputError("--for takes one host, or profiles such as ubuntu:24.04:amd64")
     from dockwright.renderer import render_program
 
     request = Request(
         command="render",
-        playbook=_playbook(playbook, values, choice),
+        playbook=book,
         upgrade=renewal.upgrade,
         proxy=renewal.proxy,
         operator=operator(),
     )
-    with Session([host], reach, Show(quiet=True), stream=sys.stderr) as session:
+    with Session(names, reach, Show(quiet=True), stream=sys.stderr) as session:
         (prepared,) = session.prepare(request)
         if prepared.plan is not None:
-            sys.stdout.write(render_program(prepared.plan, operator=request.operator).text)
+            _print(render_program(prepared.plan, operator=request.operator).text, out)
     return session.exit()
 
 
@@ -293,6 +318,13 @@ def _change(
 def _agreed(session: Session, plans: list[HostPlan]) -> bool:
     names = plans[0].host if len(plans) == 1 else f"{len(plans)} hosts"
     return session.terminal is not None and session.terminal.confirm(f"Apply this to {names}?")
+
+
+def _print(text: str, out: Path | None) -> None:
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        _save(out, text)
 
 
 def _save(path: Path, text: str) -> None:

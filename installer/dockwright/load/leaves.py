@@ -24,7 +24,7 @@ _FILTERS = ("default", "first", "last", "length", "lower", "trim", "upper")
 _NODES: tuple[type[nodes.Node], ...] = (
     *(nodes.Name, nodes.Const, nodes.Getitem, nodes.Filter, nodes.Keyword),
     *(nodes.List, nodes.Tuple, nodes.Dict, nodes.Pair),
-    *(nodes.CondExpr, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not),
+    *(nodes.CondExpr, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Neg),
     *(nodes.Add, nodes.Concat),
 )
 
@@ -168,6 +168,9 @@ def size(value: Any) -> int:
 def _expression(source: str) -> Expression:
     if len(source) > _EXPRESSION_CAP:
         raise LeafError(f"an expression is longer than {_EXPRESSION_CAP} characters")
+    # Jinja's parser is recursive.
+    if sum(map(source.count, "([{")) > _NESTING_CAP:
+        raise LeafError(f"an expression has more than {_NESTING_CAP} brackets")
     if source.isidentifier() and source.isascii() and source not in _WORDS:
         return Expression(source, (source,))
     try:
@@ -212,6 +215,9 @@ def _refuse_all_but_known(tree: nodes.Node, source: str, depth: int = 0) -> None
         raise LeafError(
             f"{{{{ {source} }}}}: no filter {tree.name!r}; there are {', '.join(_FILTERS)}"
         )
+    if isinstance(tree, nodes.CondExpr) and tree.expr2 is None:
+        # Jinja would make it an empty text.
+        raise LeafError(f"{{{{ {source} }}}}: an if needs its else")
     for child in tree.iter_child_nodes():
         _refuse_all_but_known(child, source, depth + 1)
 
@@ -222,6 +228,7 @@ _REFUSED: dict[type[nodes.Node], str] = {
     nodes.Mul: "products are",
     nodes.Pow: "powers are",
     nodes.Mod: "% is",
+    nodes.Div: "quotients are",
     nodes.Slice: "slices are",
     nodes.Test: "tests (is) are",
 }

@@ -9,7 +9,6 @@ from typing import Any
 
 from dockwright import resources
 from dockwright.load.files import read_text
-from dockwright.load.leaves import is_template
 from dockwright.load.problems import Problems, Spot, did_you_mean, shown, type_name
 from dockwright.load.sources import Source, read_component, shipped_names
 from dockwright.load.values import HOST_NAMES, Declaration, Given
@@ -149,7 +148,7 @@ def _at_option(value: Any, document: Document) -> Given:
 
 def _set(text: str, where: str, declared: Declaration, problems: Problems) -> Given:
     """The value of ``--set``: text stays as typed, all else is read as YAML."""
-    if declared.kind == "str" or is_template(text):
+    if declared.kind == "str" or text.lstrip().startswith("{{"):
         return _at_option(_printable(text, where, problems), Document(where))
     if declared.kind == "list" and not text.lstrip().startswith("["):
         items = [item.strip() for item in text.split(",")] if text.strip() else []

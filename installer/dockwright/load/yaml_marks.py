@@ -189,6 +189,9 @@ class _Builder:
                 continue
             self._document.keys[here] = spot
             values[key] = self._node(here)
+            if self._document.raw.get(here) == "":
+                # Where nothing stands, the two parsers see different columns.
+                self._document.values[here] = spot
         self._next += 1
         return values
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from dockwright.errors import DestructiveError, RefusedError
-from dockwright.models import AbsolutePath
+from dockwright.models import AbsolutePath, FileFact
 from dockwright.plan import Action, Verb
 from dockwright.steps.base import Decision, StepBase, View, action, assumed
 
@@ -47,8 +47,8 @@ class DaemonJson(StepBase):
     def decide(self, view: View) -> Decision:
         """The merged file, and the reload or restart that makes it effective."""
         found = view.facts.file(self.path)
-        current = self._parse(found.content) if found else {}
-        if found and found.target is not None:
+        current = self._parse(found) if found else {}
+        if found and found.target is not None and self.keys:
             raise RefusedError(
                 f"{self.path} is a symlink to {found.target}",
                 step=self.name,
@@ -145,8 +145,14 @@ class DaemonJson(StepBase):
             ),
         )
 
-    def _parse(self, content: str | None) -> dict[str, Any]:
-        text = content or ""
+    def _parse(self, file: FileFact) -> dict[str, Any]:
+        text = file.content
+        if text is None:
+            raise self._invalid("it cannot be read, or is larger than any such file")
+        if "\ufffd" in text:
+            raise self._invalid("it is not UTF-8")
+        if not text:
+            return {}  # dockerd takes an empty file as one without keys
         try:
             value = json.loads(text, object_pairs_hook=_no_twins)
         except json.JSONDecodeError as error:

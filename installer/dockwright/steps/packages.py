@@ -70,7 +70,7 @@ class Packages(StepBase):
         if isinstance(wanted, Decision):
             return wanted
         changes, notes = wanted
-        held = [change.name for change in changes if self._held_by_another(view, change.name)]
+        held = [c.name for c in (*removal, *changes) if self._held_by_another(view, c.name)]
         if held:
             raise RefusedError(
                 f"held by apt-mark: {', '.join(held)}",
@@ -297,7 +297,8 @@ class Packages(StepBase):
 
     def _held_by_another(self, view: View, name: str) -> bool:
         package = view.facts.package(name)
-        return bool(package and package.installed and package.held and not self.hold)
+        ours = self.hold and name in self.present
+        return bool(package and package.installed and package.held and not ours)
 
 
 # --- versions -----------------------------------------------------------------------------

@@ -20,9 +20,10 @@ import hashlib
 import hmac
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -187,10 +188,13 @@ def require_known(known: KnownHosts, name: str, mode: str, ask: AskHostKey, key:
 
 
 class Policy(paramiko.MissingHostKeyPolicy):
-    """Hands every host key to ``check``, since the client it is set on has no keys of its own."""
+    """Judges every host key, since the client that it is set on has no keys of its own.
 
-    def __init__(self, check: Callable[[Key], None]) -> None:
-        self._check = check
+    The arguments are those of ``require_known``: the host's name in the files, not Paramiko's.
+    """
+
+    def __init__(self, known: KnownHosts, name: str, mode: str, ask: AskHostKey) -> None:
+        self._judge = partial(require_known, known, name, mode, ask)
 
     def missing_host_key(
         self,
@@ -199,7 +203,7 @@ class Policy(paramiko.MissingHostKeyPolicy):
         key: paramiko.PKey,
     ) -> None:
         """Called by Paramiko before any of the login is sent."""
-        self._check(Key(key.get_name(), key.asbytes()))
+        self._judge(Key(key.get_name(), key.asbytes()))
 
 
 def files(config: Mapping[str, str], named: Path | None) -> list[Path]:

@@ -6,15 +6,14 @@ Used:
   configuration is lazy, so that ~/.fabric.yaml has no say; ``connect_kwargs`` are fresh for
   each connection, since Fabric changes the dictionary.
 - ``Connection.open``: it puts the socket, the gateway and the login into ``SSHClient.connect``,
-  through the hooks that both libraries have for it: ``open_gateway``, ``sock``,
-  ``transport_factory``, ``auth_strategy``, and the policy for host keys.
+  through hooks of both: ``open_gateway``, ``sock``, ``transport_factory``, ``auth_strategy``, and
+  the policy for host keys.
 - ``Transport.open_session``, ``Channel.exec_command``: one channel for each root shell.
 
 Not used:
 
-- ``Connection.run`` and ``sudo``: a script on standard input goes at one character each 10 ms
-  (4 KB: 44 s), output takes quadratic time, and sudo's password goes to whatever prints something
-  like its prompt.
+- ``Connection.run`` and ``sudo``: standard input goes at one character each 10 ms, output takes
+  quadratic time, and sudo's password goes to whatever prints something like its prompt.
 - ``Connection.put`` and SFTP: hardened servers have none; a script needs no file.
 - Fabric's own policy for host keys: it accepts any key. Ours sees every key, since the client's
   own list stays empty.
@@ -30,7 +29,7 @@ import contextlib
 import logging
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,12 +44,8 @@ from paramiko.ssh_exception import BadAuthenticationType, ConfigParseError
 from dockwright.errors import InputError, UnreachableError
 from dockwright.models import Host
 from dockwright.transport import hostkeys, sshconfig
-from dockwright.transport.auth import (
-    EncryptedKeyError,
-    HungUpError,
-    KeyUnusableError,
-    Login,
-)
+from dockwright.transport.auth import EncryptedKeyError, HungUpError, KeyUnusableError, Login
+from dockwright.transport.gateways import Gateways
 from dockwright.transport.net import ProxyCommand, dial, failure
 from dockwright.transport.options import Asker, ConnectOptions, Secret
 from dockwright.transport.target import parse_target, require_safe
@@ -58,6 +53,7 @@ from dockwright.transport.target import parse_target, require_safe
 AGENT_LIMIT = 1.0  # seconds for an agent to list its keys; a stale socket never answers
 AUTH_LIMIT = 30.0  # seconds for each key: PAM is slow, and a FIDO key waits for a touch
 HOPS = 8  # jump hosts in a row
+GATEWAYS = Gateways()
 
 _Untyped: Any = Connection
 
@@ -76,6 +72,7 @@ class SshConnection(_Untyped):  # type: ignore[misc]
     _known: hostkeys.KnownHosts
     _label: str
     _proxy: ProxyCommand | None
+    _lease: Hashable
     _target: Host
 
     def __init__(
@@ -94,7 +91,8 @@ class SshConnection(_Untyped):  # type: ignore[misc]
         for names or an ssh_config that cannot be used.
         """
         require_safe(target)
-        self._set(_options=options, _ask=ask, _target=target, _proxy=None)
+        self._set(_options=options, _ask=ask, _target=target)
+        self._set(_lock=threading.Lock(), _proxy=None, _lease=None)
         try:
             config = paramiko.SSHConfig.from_text(sshconfig.given(target) + rules)
             super().__init__(
@@ -123,10 +121,8 @@ class SshConnection(_Untyped):  # type: ignore[misc]
             _known=hostkeys.KnownHosts(hostkeys.files(self.ssh_config, options.known_hosts)),
             _label=alias or hostkeys.name_of(self.host, self.port),
         )
-        check = partial(
-            hostkeys.require_known, self._known, self._label, options.host_keys, ask.host_key
-        )
-        self.client.set_missing_host_key_policy(hostkeys.Policy(check))
+        policy = hostkeys.Policy(self._known, self._label, options.host_keys, ask.host_key)
+        self.client.set_missing_host_key_policy(policy)
         self.gateway = self._way(rules, jump or self.ssh_config.get("proxyjump"), hops)
 
     def session(self, command: str, prepare: Callable[[paramiko.Channel], Any]) -> Any:
@@ -154,23 +150,25 @@ class SshConnection(_Untyped):  # type: ignore[misc]
         return prepared
 
     def open(self) -> None:
-        """Connect and log in. Raises UnreachableError."""
-        if self.is_connected:
-            return
-        self.close()
-        if not self.gateway:
-            self.connect_kwargs["sock"] = dial(self.host, self.port, self._options.connect_timeout)
-        try:
-            super().open()
-        except UnreachableError:
-            self.close()
-            raise
-        except (paramiko.SSHException, OSError, EOFError) as error:
-            said = self._proxy.errors() if self._proxy else ""
-            self.close()
-            raise failure(self.who, error, said) from error
-        # Paramiko looks after its socket ten times a second; a fleet feels that. All else wakes it.
-        self.transport.sock.settimeout(2.0)
+        """Connect and log in; a jump host is opened by many. Raises UnreachableError."""
+        with self._lock:
+            if self.is_connected:
+                return
+            self._drop()
+            if not self.gateway:
+                timeout = self._options.connect_timeout
+                self.connect_kwargs["sock"] = dial(self.host, self.port, timeout)
+            try:
+                super().open()
+            except BaseException as error:
+                said = self._proxy.errors() if self._proxy else ""
+                self._drop()
+                if isinstance(error, (paramiko.SSHException, OSError, EOFError)):
+                    raise failure(self.who, error, said) from error
+                raise
+            # Paramiko looks after its socket ten times a second, which a fleet feels; what comes
+            # on it wakes it anyway.
+            self.transport.sock.settimeout(2.0)
 
     def open_gateway(self) -> Any:
         """The socket through a jump host or a proxy command; see ``Connection.open``."""
@@ -179,12 +177,9 @@ class SshConnection(_Untyped):  # type: ignore[misc]
             return self._proxy.socket  # type: ignore[union-attr]  # set above
         self.gateway.open()
         try:
-            return self.gateway.transport.open_channel(
-                "direct-tcpip",
-                (self.host, self.port),
-                ("", 0),
-                timeout=self._options.connect_timeout,
-            )
+            timeout, there = self._options.connect_timeout, (self.host, self.port)
+            open_channel = self.gateway.transport.open_channel
+            return open_channel("direct-tcpip", there, ("", 0), timeout=timeout)
         except (paramiko.SSHException, OSError, EOFError) as error:
             raise UnreachableError(
                 f"{self.who}: the jump host {self.gateway.who} does not get there: {error}",
@@ -192,7 +187,13 @@ class SshConnection(_Untyped):  # type: ignore[misc]
             ) from error
 
     def close(self) -> None:
-        """End the connection, its proxy command and its jump hosts."""
+        """End the connection, and those to its jump hosts if nobody else goes through them."""
+        self._drop()
+        if self._lease is not None:
+            GATEWAYS.release(self._lease)
+            self._set(_lease=None)
+
+    def _drop(self) -> None:
         transport = self.client.get_transport()
         if transport is not None:
             # Else its thread notices the end only when its look at the socket times out.
@@ -203,8 +204,6 @@ class SshConnection(_Untyped):  # type: ignore[misc]
         if self._proxy is not None:
             self._proxy.close()
             self._set(_proxy=None)
-        if isinstance(self.gateway, SshConnection):
-            self.gateway.close()
 
     def _way(self, rules: str, jump: str | None, hops: int) -> Any:
         """The last jump host, or a proxy command, or ``False``; ssh_config(5) ProxyJump."""
@@ -217,13 +216,14 @@ class SshConnection(_Untyped):  # type: ignore[misc]
             return False  # "Host *" sends the jump host through itself
         if hops == HOPS:
             raise InputError(f"{self._target.name}: more than {HOPS} jump hosts, or a circle")
-        return SshConnection(
-            host, self._options, self._ask, rules=rules, jump=before or None, hops=hops + 1
-        )
+        options, ask = self._options, self._ask
+        more: dict[str, Any] = {"rules": rules, "jump": before or None, "hops": hops + 1}
+        self._set(_lease=(host, options, id(ask), *more.values()))
+        return GATEWAYS.lease(self._lease, partial(SshConnection, host, options, ask, **more))
 
     def _transport(self, sock: Any, **options: Any) -> paramiko.Transport:
         transport = paramiko.Transport(sock, **options)
-        known, security = self._known.algorithms(self._label), transport.get_security_options()
+        security, known = transport.get_security_options(), self._known.algorithms(self._label)
         security.key_types = sorted(security.key_types, key=lambda name: name not in known)
         return transport
 
@@ -257,12 +257,11 @@ class _Strategy:
         return self._try(lambda: self._transport.auth_password(self._user, secret.reveal()))
 
     def methods(self) -> set[str]:
-        try:
-            self._transport.auth_none(self._user)
-        except BadAuthenticationType as error:
-            return set(error.allowed_types)
-        except (paramiko.SSHException, OSError, EOFError):
-            pass
+        with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
+            try:
+                self._transport.auth_none(self._user)
+            except BadAuthenticationType as error:
+                return set(error.allowed_types)
         return set()
 
     def load(self, path: Path, passphrase: Secret | None) -> Any:
@@ -271,9 +270,9 @@ class _Strategy:
             return paramiko.PKey.from_path(path, word)  # typed as text, but takes bytes only
         except TypeError:  # of cryptography: encrypted, and no passphrase
             raise EncryptedKeyError from None
-        except FileNotFoundError:
-            raise
         except (paramiko.SSHException, OSError, ValueError, UnsupportedAlgorithm) as error:
+            if isinstance(error, FileNotFoundError):
+                raise
             raise KeyUnusableError(type(error).__name__) from None
 
     def agent_keys(self, path: str) -> dict[bytes, Any]:
@@ -291,7 +290,9 @@ class _Strategy:
     def _try(self, attempt: Callable[[], list[str]]) -> set[str] | None:
         try:
             return set(attempt())
-        except paramiko.AuthenticationException:
+        except (paramiko.SSHException, OSError, EOFError) as error:
             if not self._transport.is_active():
                 raise HungUpError from None
-            return None
+            if isinstance(error, paramiko.AuthenticationException):
+                return None
+            raise

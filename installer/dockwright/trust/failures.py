@@ -30,6 +30,7 @@ def too_large(what: str, limit: int) -> TrustError:
     return TrustError(
         f"{what}: larger than such a file can be",
         details=(("what", what), ("expected", f"at most {limit} bytes"), ("got", "more")),
+        next_step="Look who answers at that address.",
     )
 
 
@@ -49,7 +50,9 @@ def answered(
     said = f"{status} {clean(reason or '', 60)}".strip()
     if status in _GONE:
         return NotFoundError(
-            f"{what}: there is nothing ({said})", details=(("what", what), ("why", said))
+            f"{what}: there is nothing ({said})",
+            details=(("what", what), ("why", said)),
+            next_step="Check the address; the vendor's manual has the one that is right.",
         )
     if status == _PROXY_LOGIN and proxy:
         return _proxy(what, proxy, said)

@@ -82,7 +82,11 @@ def _same(release: Release, path: str, data: bytes, what: str) -> None:
             ("expected", f"sha256 {sha256}, {size} bytes" if sha256 else "a file of the index"),
             ("got", f"sha256 {got}, {len(data)} bytes"),
         )
-        raise TrustError(f"{what}: not what the index was signed for", details=details)
+        raise TrustError(
+            f"{what}: not what the index was signed for",
+            details=details,
+            next_step="Run it again in a while; where it stays so, look who answers at that address.",
+        )
 
 
 def _unpacked(path: str, data: bytes, what: str) -> bytes:

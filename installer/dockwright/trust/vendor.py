@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-from dockwright.errors import RefusedError, TrustError
+from dockwright.errors import DockwrightError, RefusedError, TrustError
 from dockwright.trust.background import Background
 from dockwright.trust.failures import NotFoundError
 from dockwright.trust.fetch import fetch as _fetch
@@ -118,7 +118,7 @@ def consult(
     try:
         data = index.result()
     except NotFoundError as error:
-        raise _no_suite(wish, index_url) from error
+        raise _no_index(wish, base, get) from error
     judge = partial(
         judge_index,
         key=key,
@@ -159,8 +159,19 @@ def _base(wish: RepositoryWish) -> str:
     return f"{root}/dists/{wish.suite}/"
 
 
-def _no_suite(wish: RepositoryWish, url: str) -> RefusedError:
-    """The error for an index that is not there."""
+def _no_index(wish: RepositoryWish, base: str, get: Callable[..., bytes]) -> DockwrightError:
+    """The error for an InRelease that is not there: no such suite, or one without a signature."""
+    url = f"{base}InRelease"
+    if isinstance(_tried(partial(get, f"{base}Release", limit=INDEX_LIMIT)), bytes):
+        return TrustError(
+            f"{mask(url)}: the index is not signed",
+            details=(
+                ("what", mask(url)),
+                ("expected", "an index with the vendor's signature in it"),
+                ("got", "a Release file alone"),
+            ),
+            next_step="Look who answers at that address, or name a mirror that is whole.",
+        )
     flat = wish.suite.endswith("/")
     lacks = "no repository there" if flat else f"nothing for {wish.suite}"
     return RefusedError(
@@ -196,6 +207,7 @@ def _listing(
     missing: RefusedError = RefusedError(
         f"{mask(base)}: the vendor's index has no {plain}",
         details=(("what", mask(base)), ("expected", plain), ("got", "not in the index")),
+        next_step="Use an architecture and a channel that the vendor builds for.",
     )
     for path in paths:
         size = release.hashes[path][1]
@@ -231,6 +243,7 @@ def _too_large(base: str, path: str, size: int) -> RefusedError:
     return RefusedError(
         f"{mask(base)}{path}: larger than a list of packages can be",
         details=(("what", mask(base + path)), ("expected", most), ("got", f"{size >> 20} MiB")),
+        next_step="Look who answers at that address.",
     )
 
 

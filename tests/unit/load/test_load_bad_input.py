@@ -67,6 +67,46 @@ def test_b02_when_is_checked_too(write: Write, errors: Errors) -> None:
     assert errors() == ["components/own.yaml:7:12: unknown key 'distros'; did you mean 'distro'?"]
 
 
+def test_b02_a_type_that_is_none(write: Write, errors: Errors) -> None:
+    write("variables:\n  level: {default: 1, type: nit}\n" + STEP)
+    assert errors() == [
+        (
+            "components/own.yaml:4:29: 'type' must be one of str, int, bool, list, map, not 'nit'"
+            "; did you mean 'int'?"
+        )
+    ]
+
+
+def test_all_errors_of_a_step_whose_leaf_fails(write: Write, errors: Errors) -> None:
+    write(
+        steps(
+            *(
+                "- kind: packages",
+                "  name: x",
+                "  present: ['{{ no }}', Bad]",
+                "  hold: '{{ 1 / 0 }}'",
+            ),
+            *("- kind: daemon_json", "  name: y", "  keys: {a: '{{ no }}'}"),
+        )
+    )
+    assert errors() == [
+        "components/own.yaml:6:15: unknown variable 'no'",
+        (
+            "components/own.yaml:6:27: item 2 of 'present' is not the name of a package"
+            " (a-z 0-9 . + -): 'Bad'"
+        ),
+        "components/own.yaml:7:11: {{ 1 / 0 }}: quotients are not allowed",
+        "components/own.yaml:10:15: unknown variable 'no'",
+    ]
+
+
+def test_long_lists_of_errors_are_cut(write: Write, errors: Errors) -> None:
+    write(STEP, site=SITE + "variables:\n" + "".join(f"  v{i}: a\n" for i in range(250)))
+    lines = errors()
+    assert len(lines) == 201
+    assert lines[-1] == "and 50 more"
+
+
 def test_b03_duplicate_keys_name_both_lines(write: Write, errors: Errors) -> None:
     write(STEP, site=SITE + "summary: Again\n")
     assert errors() == ["site.yaml:4:1: key 'summary' is there twice, first in line 2"]
@@ -392,7 +432,7 @@ def test_variables_of_components(write: Write, errors: Errors) -> None:
         "components/own.yaml:4:3: 'Bad-name' cannot name a variable (a-z 0-9 _)",
         "components/own.yaml:5:3: 'distro' is told by the host and cannot be a variable",
         (
-            "components/own.yaml:6:20: 'empty' needs a default: text such as \"\", a whole number,"
+            "components/own.yaml:6:11: 'empty' needs a default: text such as \"\", a whole number,"
             " true or false, [] or {}"
         ),
         (

@@ -58,12 +58,12 @@ def test_values(source: str, value: object) -> None:
         ("{{ list[0:1] }}", "slices are not allowed"),
         ("{{ text is defined }}", "tests (is) are not allowed"),
         ("{{ number % 2 }}", "% is not allowed"),
-        ("{{ -number }}", "neg not allowed"),
+        ("{{ +number }}", "pos not allowed"),
         ("{{ list | join }}", "no filter 'join'; there are default, first"),
         ("{{ number + text }}", "cannot be worked out: unsupported operand"),
         ("{{ 1e999 }}", "cannot be worked out"),
         ("{{ [] | first }}", "No first item"),
-        ("{{ text if flag }}", "the inline if-expression"),
+        ("{{ text if flag }}", "an if needs its else"),
         ("{{ {1: 2} }}", "is neither text, number, list nor map"),
         ("{{ list }}x", "stands inside text and is neither text nor a number"),
         ("{{ flag }}x", "stands inside text and is neither text nor a number"),
@@ -73,16 +73,13 @@ def test_values(source: str, value: object) -> None:
         ("{{ a b }}", "not a template expression"),
         ("{{ ' }}", "not a template expression"),
         ("{{ text }}\r\n", "carriage return"),
-        ("{{ " + "(" * 120 + "text" + ")" * 120 + " }}", None),
+        ("{{ " + "(" * 120 + "text" + ")" * 120 + " }}", "more than 32 brackets"),
         ("{{ " + "not " * 100 + "text }}", "nested too deeply"),
         ("{{ " + "a" * 501 + " }}", "longer than 500 characters"),
         ("{{ text }}" + "y" * 70_000, "longer than 64 KiB"),
     ],
 )
-def test_refusals(source: str, why: str | None) -> None:
-    if why is None:
-        assert leaf(source).render(VALUES.__getitem__) == "x"
-        return
+def test_refusals(source: str, why: str) -> None:
     with pytest.raises(LeafError) as caught:
         leaf(source).render(VALUES.__getitem__)
     assert why in str(caught.value)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +34,7 @@ class Server:
     banner_delay: threading.Event | None = None
     forward: bool = True
     two_factors: bool = False
+    tells_status: bool = True
     attempts: int = 99
     shell: str = "sh"
     logins: list[str] = field(default_factory=list)
@@ -96,7 +99,7 @@ class Server:
             thread.join()
         status = child.wait()
         with contextlib.suppress(OSError, EOFError):
-            if status >= 0:
+            if status >= 0 and self.tells_status:
                 channel.send_exit_status(status)
             channel.close()
 
@@ -115,7 +118,7 @@ class Server:
             transport.join(5)
         for child in self.children:
             if child.poll() is None:
-                child.kill()
+                os.killpg(child.pid, signal.SIGKILL)  # it has a session of its own
             child.wait()
         for thread in self._threads:
             thread.join(5)
@@ -182,7 +185,9 @@ class _Session(paramiko.ServerInterface):
 
     def _tunnel(self, chanid: int, destination: tuple[str, int]) -> None:
         transport = next(t for t in self._server.transports if t.server_object is self)
-        channel: Any = transport.accept(5)
+        # By its number: accept() gives any channel, and of two that wait one may get none.
+        while (channel := transport._channels.get(chanid)) is None:  # type: ignore[attr-defined]
+            time.sleep(0.001)
         with contextlib.suppress(OSError, EOFError), socket.create_connection(destination) as sock:
             ends: list[Any] = [sock, channel]
             while True:

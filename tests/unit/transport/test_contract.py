@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -294,6 +295,32 @@ def test_a_cut_connection_is_noticed_and_opened_again(server: Server, tmp_path: 
     assert time.monotonic() - began < 5
     channel.close()
     assert finish(transport.root_shell("echo again"))[0] == b"again\n"
+    transport.close()
+
+
+def test_a_command_without_a_status_is_told_from_a_lost_connection(
+    server: Server, tmp_path: Path
+) -> None:
+    host = Host(name="h", address="127.0.0.1", user="u", port=server.port)
+    transport = open_transport(host, ConnectOptions(known_hosts=tmp_path / "kh"), Silent())
+    server.tells_status = False
+    channel = transport.root_shell("echo up")
+    assert channel.read(LIMIT) == b"up\n"
+    assert channel.read(LIMIT) == b""
+    with pytest.raises(UnreachableError, match="ended without a status"):
+        channel.status()
+    channel.close()
+    transport.close()
+
+
+def test_a_cut_is_noticed_while_a_script_is_sent(server: Server, tmp_path: Path) -> None:
+    host = Host(name="h", address="127.0.0.1", user="u", port=server.port)
+    transport = open_transport(host, ConnectOptions(known_hosts=tmp_path / "kh"), Silent())
+    channel = transport.root_shell("exec <&-; sleep 60")
+    threading.Timer(0.1, server.cut).start()
+    with pytest.raises(UnreachableError, match="lost"):
+        channel._wire.write(b"x" * 10_000_000)  # type: ignore[attr-defined]
+    channel.close()
     transport.close()
 
 

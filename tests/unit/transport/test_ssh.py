@@ -15,6 +15,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
+from dockwright.channel import Transport
 from dockwright.errors import InputError, UnreachableError
 from dockwright.models import Host
 from dockwright.transport import ConnectOptions, Secret, Silent, open_transport, ssh
@@ -273,6 +274,43 @@ def test_jump_hosts_of_ssh_config(
         assert jump.logins == ["a key"]
         assert hello(server, known_hosts=known, ssh_config=config, jump="none")
         assert jump.logins == ["a key"]
+
+
+def test_hosts_behind_one_jump_host_share_its_connection(
+    server: Server, key: paramiko.PKey, known: Path, keys: list[paramiko.PKey]
+) -> None:
+    with serving(users={"a": [key]}, host_keys=[keys[1]]) as jump:
+        trust(known, jump.port, keys[1])
+        options = ConnectOptions(known_hosts=known, jump=f"a@127.0.0.1:{jump.port}")
+        hosts = [
+            Host(name=f"h{number}", address="127.0.0.1", user="u", port=server.port)
+            for number in range(6)
+        ]
+        asker = Silent()
+        transports = [open_transport(host, options, asker) for host in hosts]
+        failures: list[Exception] = []
+
+        def run(transport: Transport) -> None:
+            try:
+                transport.root_shell("echo hi").close()
+            except Exception as error:  # noqa: BLE001
+                failures.append(error)
+
+        threads = [threading.Thread(target=run, args=(one,)) for one in transports]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        assert jump.logins == ["a key"]
+        assert server.logins == ["u key"] * 6
+        for transport in transports[:-1]:
+            transport.close()
+        channel = transports[-1].root_shell("echo still here")
+        assert channel.read(10) == b"still here\n"
+        channel.close()
+        transports[-1].close()
+        assert ssh.GATEWAYS._shared == {}
 
 
 def test_a_circle_of_jump_hosts_is_refused(server: Server, tmp_path: Path) -> None:

@@ -9,24 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
-
-import jinja2
-import jinja2.sandbox
 
 from dockwright import __version__
 from dockwright.plan import Action, HostPlan, Verb
-from dockwright.resources import directory
-
-
-class Raw(str):
-    """Shell text that must not be quoted again."""
-
-    __slots__ = ()
+from dockwright.renderer.shell import Raw, environment, one_line
 
 
 @dataclass(frozen=True)
@@ -36,11 +25,19 @@ class Program:
     text: str
     digest: str
 
+    @classmethod
+    def of(cls, text: str) -> Program:
+        """The program of that text."""
+        return cls(text=text, digest=hashlib.sha256(text.encode()).hexdigest())
+
 
 @dataclass(frozen=True)
-class _Step:
-    id: str
+class Step:
+    """One step of a program: its two shell functions, and how they are run."""
+
+    id: Raw
     title: str
+    kind: str
     how: Raw  # "step" or "verify"
     check: Raw
     apply: Raw
@@ -59,7 +56,7 @@ def render_program(
         "program.sh.j2",
         plan,
         steps=_steps(plan),
-        operator=_one_line(operator),
+        operator=one_line(operator),
         lock_timeout=lock_timeout,
         attached=attached is not None,
         run_id=attached or "",
@@ -74,15 +71,15 @@ def render_probe(plan: HostPlan, *, run_id: str) -> Program:
 def render_launch(program: Program, *, run_id: str, operator: str, booted: bool) -> str:
     """The script that stores a program on the host, starts it detached, and follows its records."""
     return (
-        _environment()
+        environment()
         .get_template("launch.sh.j2")
-        .render(program=program, run_id=run_id, operator=_one_line(operator), booted=booted)
+        .render(program=program, run_id=run_id, operator=one_line(operator), booted=booted)
     )
 
 
 def render_follow(*, run_id: str, offset: int) -> str:
     """The script that follows a run that is on the host already, from a byte offset."""
-    return _environment().get_template("follow.sh.j2").render(run_id=run_id, offset=offset)
+    return environment().get_template("follow.sh.j2").render(run_id=run_id, offset=offset)
 
 
 def titles(plan: HostPlan) -> dict[str, str]:
@@ -111,7 +108,7 @@ def _program(name: str, plan: HostPlan, **values: Any) -> Program:
     lines = [f"I {change.name} {change.new}" for change in installs]
     lines += [f"R {change.name}" for change in removals]
     text = (
-        _environment()
+        environment()
         .get_template(name)
         .render(
             plan=plan,
@@ -120,13 +117,13 @@ def _program(name: str, plan: HostPlan, **values: Any) -> Program:
             removals=" ".join(change.name for change in removals),
             apt_flags=" ".join(flags),
             replaced=" ".join(_replaced(plan)),
-            sites=" ".join(_list_prefix(r.url, r.suite) for r in transaction.repositories),
+            sites=" ".join(list_prefix(r.url, r.suite) for r in transaction.repositories),
             source_paths=" ".join(r.source_path for r in transaction.repositories),
             transaction="".join(f"{line}\n" for line in lines),
             **values,
         )
     )
-    return Program(text=text, digest=hashlib.sha256(text.encode()).hexdigest())
+    return Program.of(text)
 
 
 def _wanted(plan: HostPlan) -> Iterable[str]:
@@ -149,14 +146,14 @@ def _replaced(plan: HostPlan) -> Iterable[str]:
             yield action.target
 
 
-def _list_prefix(url: str, suite: str) -> str:
+def list_prefix(url: str, suite: str) -> str:
     """How apt names the list files of a repository: URI to file name, ``/`` as ``_``."""
     plain = url.split("://", 1)[1].rstrip("/")
     end = "" if suite == "/" else f"/dists/{suite}"
     return f"{plain}{end}".replace("/", "_")
 
 
-def _steps(plan: HostPlan) -> list[_Step]:
+def _steps(plan: HostPlan) -> list[Step]:
     """The steps of the program in order. All package actions are one: the last of them."""
     active = plan.steps
     of_packages = [action.id for action in active if action.kind == "packages"]
@@ -164,74 +161,26 @@ def _steps(plan: HostPlan) -> list[_Step]:
     for action in active:
         if action.id in of_packages[:-1]:
             continue
-        params: dict[str, Any] = dict(action.params)
-        if action.kind == "packages":
-            params = {
-                "installs": [f"{c.name}={c.new}" for c in plan.transaction.installs],
-                "removals": [c.name for c in plan.transaction.removals],
-            }
-        steps.append(_step(plan, action, params))
+        steps.append(render_step(titles(plan)[action.id], action, action.params))
     return _with_refresh(steps, of_packages, active) if plan.transaction.repositories else steps
 
 
 def _with_refresh(
-    steps: list[_Step], of_packages: list[str], active: tuple[Action, ...]
-) -> list[_Step]:
+    steps: list[Step], of_packages: list[str], active: tuple[Action, ...]
+) -> list[Step]:
     """The lists are refreshed after the transaction, or else after the last source was written."""
     last = [*[action.id for action in active if action.kind == "file"], *of_packages][-1:]
     return [replace(step, refresh=step.id in last) for step in steps]
 
 
-def _step(plan: HostPlan, action: Action, params: dict[str, Any]) -> _Step:
-    module = _environment().get_template(f"steps/{action.kind}.sh.j2").module
-    return _Step(
-        id=action.id,
-        title=titles(plan)[action.id],
+def render_step(title: str, action: Action, params: dict[str, Any]) -> Step:
+    """The step of an action, by the template of its kind."""
+    module = environment().get_template(f"steps/{action.kind}.sh.j2").module
+    return Step(
+        id=Raw(action.id),
+        title=title,
+        kind=action.kind,
         how=Raw("verify" if action.verb is Verb.CHECK else "step"),
         check=Raw(str(module.check(params)).strip()),  # type: ignore[attr-defined]
         apply=Raw(str(module.apply(params)).strip()),  # type: ignore[attr-defined]
     )
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
-        loader=jinja2.FileSystemLoader(directory("templates")),
-        undefined=jinja2.StrictUndefined,
-        finalize=_quoted,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # this is shell: finalize quotes
-    )
-    environment.filters["words"] = _words
-    environment.filters["comment"] = _comment
-    environment.filters["parent"] = lambda path: Raw(shlex.quote(posixpath.dirname(path)))
-    environment.globals["runtime"] = _runtime
-    return environment
-
-
-def _quoted(value: object) -> str:
-    if isinstance(value, Raw):
-        return value
-    if isinstance(value, jinja2.Undefined):
-        return str(value)  # raises, with the name
-    return shlex.quote(str(value))
-
-
-def _words(values: Iterable[object]) -> Raw:
-    return Raw(" ".join(shlex.quote(str(value)) for value in values))
-
-
-def _comment(value: object) -> Raw:
-    return Raw(_one_line(str(value)))
-
-
-def _one_line(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)
-
-
-@cache
-def _runtime(name: str) -> Raw:
-    """A part of the runtime as it stands: plain shell, no Jinja in it."""
-    return Raw((directory("templates") / "runtime" / name).read_text(encoding="utf-8"))

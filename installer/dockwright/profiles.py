@@ -1,0 +1,71 @@
+"""Plans for hosts that nobody has seen yet: a fresh host of a named release."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from dockwright import distros
+from dockwright.app import Request, consult, planner_for
+from dockwright.errors import InputError
+from dockwright.load import HostValues, Playbook
+from dockwright.models import Facts
+from dockwright.renderer.onefile import Profile
+
+ALL = tuple(
+    f"{release.distro}:{release.version}:{architecture}"
+    for release in distros.SUPPORTED
+    for architecture in ("amd64", "arm64")
+)
+
+
+def named(name: str) -> bool:
+    """Whether that is a profile's name, ``ubuntu:24.04:amd64``, rather than a host's."""
+    distro, _, rest = name.partition(":")
+    return distro in distros.DOCKER_ARCHITECTURES and rest.count(":") == 1
+
+
+def profiles(
+    playbook: Playbook, names: Iterable[str], *, proxy: str | None = None
+) -> list[Profile]:
+    """The playbook for fresh hosts, with the vendors' key and index judged now.
+
+    Raises InputError for an unknown release, and what trust raises.
+    """
+    made = []
+    for name in names:
+        bare = _bare(name)
+        make = planner_for(name, playbook, bare, Request(command="render", playbook=playbook))
+        _, wishes = make(offers={})
+        offers, _ = consult(wishes, bare.architecture, proxy)
+        plan, _ = make(offers=offers)
+        steps = (step for c in playbook.steps_for(HostValues.of(bare)) for step in c.steps)
+        made.append(Profile(plan=plan, steps=tuple(steps)))
+    return made
+
+
+def _bare(name: str) -> Facts:
+    distro, version, architecture = name.split(":")
+    release = next(
+        (r for r in distros.RELEASES if r.distro == distro and version in (r.version, r.codename)),
+        None,
+    )
+    if release is None or architecture not in distros.DOCKER_ARCHITECTURES[distro]:
+        raise InputError(
+            f"{name!r} is no profile",
+            details=(("known", ", ".join(ALL)),),
+            next_step="write distribution:version:architecture, such as ubuntu:24.04:amd64, or 'all'",
+        )
+    return Facts(
+        hostname=name,
+        distro=distro,
+        os_id=distro,
+        version_id=release.version,
+        codename=release.codename,
+        pretty_name=str(release),
+        architecture=architecture,
+        init="systemd",
+        clock=int(time.time()),
+        boot_id="",
+        ca_certificates=False,
+    )

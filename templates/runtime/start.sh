@@ -1,0 +1,40 @@
+# --- start: a run that is kept below $state, or one that only looks and leaves nothing -----------
+
+as_root() { [ "$(id -u)" = 0 ] || { echo "this must run as root" >&2; exit 5; }; }
+
+open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
+  as_root
+  run_id=$1 run=$state/runs/$1
+  umask 022
+  mkdir -p "$state" && chmod 0711 "$state" && mkdir -p "$run" && chmod 0700 "$state/runs" "$run" || exit 3
+  private_root=$state out=$run/out events=$run/ev
+  started=$(started_of $$)
+  if [ -n "${human-}" ]; then
+    # The launcher has done this for a run that a controller started.
+    exec 8>"$state/mutex"
+    flock 8
+    if somebody_runs; then echo "another run is under way: $(who_runs)" >&2; exit 10; fi
+    announce "$run_id" $$ "$started" by-hand "${SUDO_USER:-root}"
+    exec 8>&-
+  fi
+  exec 3>>"$events" 4>>"$run/log"
+  trap 'finish 143' HUP INT TERM PIPE
+  trap 'finish 1' EXIT # only a bug of ours ends elsewhere than in finish
+  echo "$$ $started" >"$run/pid"
+  # A host that was left in the middle keeps private directories of earlier runs: they are ours.
+  rm -rf -- "$state"/apt.??????
+  tell "run $run_id: $playbook, asked for by $operator"
+  : >"$out"
+  record start - "$(date +%s) $(boot_id)"
+}
+
+open_scratch() { # RUN-ID: records to standard output (or nowhere, for people), files below /run
+  as_root
+  run_id=$1
+  run=$(mktemp -d /run/dockwright.XXXXXX) && chmod 0711 "$run" || exit 3
+  scratch=$run private_root=$run out=$run/out
+  if [ -n "${human-}" ]; then exec 3>/dev/null 4>/dev/null; else exec 3>&1 4>/dev/null >/dev/null; fi
+  trap 'finish 143' HUP INT TERM PIPE
+  trap 'finish 1' EXIT # only a bug of ours ends elsewhere than in finish
+  : >"$out"
+}

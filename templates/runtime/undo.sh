@@ -1,0 +1,93 @@
+# --- undo: back to the state before the last run, by its receipt ----------------------------------
+
+undo() {
+  step_id=undo
+  record begin undo "back to the state before the last run"
+  read -r last 2>/dev/null <"$state/last" || stop 3 undo "there is no run to undo"
+  receipt=$state/runs/$last/receipt
+  [ -s "$receipt" ] || stop 3 undo "run $last changed nothing that could be undone"
+  undo_packages undo
+  committed=1
+  record commit - ""
+  undo_files
+  sed -n 's/^hold //p' "$receipt" | xargs -r apt-mark unhold >>"$out" 2>&1
+  sed -n 's/^member //p' "$receipt" | while read -r group user; do gpasswd -d "$user" "$group" >>"$out" 2>&1; done
+  case " $back_names " in *" docker.io "*|*" moby-engine "*) removals=$back_names old_runtime_answers >>"$out" 2>&1 || stop 6 undo "the old runtime is back, but does not answer" ;; esac
+  # Neither run can be undone again; the one before them can.
+  mv -f "$receipt" "$receipt.undone"
+  [ ! -f "$run/receipt" ] || mv -f "$run/receipt" "$run/receipt.undone"
+  # shellcheck disable=SC2012  # names of ours, without blanks, by age
+  earlier=$(ls -1t "$state"/runs/*/receipt 2>/dev/null | head -n 1)
+  earlier=${earlier%/receipt}
+  if [ -n "$earlier" ]; then printf '%s\n' "${earlier##*/}" >"$state/last"; else rm -f "$state/last"; fi
+  record changed undo "run $last is undone; data stays"
+}
+
+# undo_packages STEP: what came goes, what went comes back, in one transaction.
+undo_packages() {
+  wanted='' back_names=''
+  : >"$run/undo"
+  sed -n 's/^package //p' "$receipt" >"$run/packages"
+  while read -r package before after; do
+    have=$(version_of "$package")
+    [ "$have" = "$after" ] || continue # somebody changed it since: theirs
+    case $before in
+      absent) wanted="$wanted $package-" ;;
+      *)
+        archive=
+        for file in "$state/debs/${package}"_*.deb; do
+          [ ! -f "$file" ] || [ "$(dpkg-deb -f "$file" Version)" != "$before" ] || archive=$file
+        done
+        wanted="$wanted ${archive:-$package=$before}"
+        back_names="$back_names $package" ;;
+    esac
+  done <"$run/packages"
+  [ -n "$wanted" ] || return 0
+  refuse_to_stop "$1"
+  apt_flags="--allow-downgrades --allow-change-held-packages"
+  replaced=
+  prepare_private >"$out" 2>&1 || stop 3 "$1" "no room for private apt directories"
+  for file in /var/lib/apt/lists/*; do
+    case ${file##*/} in lock|partial|auxfiles) continue ;; esac
+    [ ! -f "$file" ] || ln -s -- "$file" "$private/lists/${file##*/}"
+  done
+  if ! simulate >"$private/simulated" 2>"$out"; then
+    cat "$private/simulated" >>"$out"
+    stop 3 "$1" "apt cannot go back: the versions of before are not to be had"
+  fi
+  transaction=$(plan_of <"$private/simulated")
+  for package in $(printf '%s\n' "$transaction" | sed -n 's/^R //p'); do
+    case " $wanted " in *" $package- "*) ;; *) stop 9 "$1" "apt would also remove $package, which came since" ;; esac
+  done
+  transaction=$(printf '%s\nx' "$transaction")
+  transaction=${transaction%x}
+  printf '%s' "$transaction" | sort >"$private/want"
+  # shellcheck disable=SC2086
+  private_apt $apt_flags --download-only install $wanted >>"$out" 2>&1 || stop 5 "$1" "a package could not be downloaded"
+  wait_for_locks "$1"
+  committed=1 removals=
+  transact || stop "${exit_code:-6}" "$1" "packages could not be put back" "${cause-}"
+}
+
+undo_files() {
+  sed -n '/^\(file\|wrote\) /p' "$receipt" >"$run/files"
+  while read -r kind path before backup; do
+    [ "$kind" = file ] || continue
+    wrote=$(sed -n "s|^wrote $path ||p" "$receipt" | tail -n 1)
+    if [ "$(sum_of "$path")" != "${wrote:-absent}" ]; then
+      record_text note undo "$path was changed since by somebody else: it stays"
+      continue
+    fi
+    keep "$path"
+    if [ "$before" = absent ]; then rm -f -- "$path"; else cp -p -- "$backup" "$path"; fi
+  done <"$run/files"
+  sed -n 's/^directory //p' "$receipt" | while read -r dir; do rmdir "$dir" 2>/dev/null; done
+}
+
+status() {
+  read -r last 2>/dev/null <"$state/last" || last=none
+  if somebody_runs; then echo "running    $(who_runs)"; fi
+  echo "last run   $last$(sed -n 's/^dw1 [^ ]* end - [^ ]* /, ended with /p' "$state/runs/$last/ev" 2>/dev/null)"
+  for pair in $vendor_wanted; do echo "package    ${pair%%=*} $(version_of "${pair%%=*}")"; done
+  echo "daemon     $(timeout 20 docker version --format '{{.Server.Version}}' 2>/dev/null || echo 'does not answer')"
+}

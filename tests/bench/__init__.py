@@ -1,0 +1,1 @@
+"""How long Dockwright takes beside what people use today, on the lab's hosts."""

@@ -1,0 +1,233 @@
+"""What is compared: Dockwright, the vendor's manual or script, pyinfra, Ansible with the role that
+people use. Each is a way to make a host a Docker host, and most of them can be run a second time.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.lab.lab import Lab
+from tests.lab.machine import ROOT, LabError, say, sh
+from tests.lab.parts import cache_dir, locked
+
+USER = "ops"  # sudo without password
+
+PACKAGES = (
+    "docker-ce",
+    "docker-ce-cli",
+    "containerd.io",
+    "docker-buildx-plugin",
+    "docker-compose-plugin",
+    "docker-ce-rootless-extras",
+)
+SCRIPT_ADDS = ("docker-model-plugin",)  # what get.docker.com installs beside these
+
+# The manual's commands, as one script. A function: the shell reads from a pipe, and what apt runs
+# must not eat the rest of it.
+MANUAL = """\
+set -e
+main() {
+apt-get update
+apt-get install -y ca-certificates curl
+install -m 0755 -d /etc/apt/keyrings
+curl -fsSL https://download.docker.com/linux/ubuntu/gpg -o /etc/apt/keyrings/docker.asc
+chmod a+r /etc/apt/keyrings/docker.asc
+tee /etc/apt/sources.list.d/docker.sources <<EOF2
+Types: deb
+URIs: https://download.docker.com/linux/ubuntu
+Suites: $(. /etc/os-release && echo "${UBUNTU_CODENAME:-$VERSION_CODENAME}")
+Components: stable
+Architectures: $(dpkg --print-architecture)
+Signed-By: /etc/apt/keyrings/docker.asc
+EOF2
+apt-get update
+apt-get install -y @PACKAGES@
+docker run hello-world
+}
+main </dev/null
+"""
+SCRIPT = "cat >/tmp/get-docker.sh && sh /tmp/get-docker.sh && docker run hello-world"
+
+ROLE = "geerlingguy.docker"
+ROLE_PLACES = ("~/.ansible/roles", "/usr/share/ansible/roles", "/etc/ansible/roles")
+
+PYINFRA = "pyinfra>=3.10,<4"
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of the controller."""
+
+    argv: list[str | Path]
+    env: Mapping[str, str] = field(default_factory=dict)
+    stdin: Path | None = None
+
+
+@dataclass(frozen=True)
+class Rival:
+    """One way to get Docker. ``again`` is None where a second run is nothing that people do."""
+
+    name: str
+    about: str
+    first: Command
+    again: Command | None
+    needs: tuple[str, ...] = ()  # packages that a host must have before
+
+
+# --- Dockwright -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ours:
+    """This checkout as users have it: built, installed, compiled; later edits do not reach it."""
+
+    lab: Lab
+    place: Path
+
+    @classmethod
+    def install(cls, lab: Lab, place: Path) -> Ours:
+        """Install it to ``place``; its dependencies are those of this environment."""
+        say("installing Dockwright from this checkout")
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input"]
+        sh([*pip, "--disable-pip-version-check", "--no-deps", "--target", place, ROOT])
+        return cls(lab, place)
+
+    def command(self, *args: str) -> Command:
+        """The command that users type, with the lab's pin for the vendor's key."""
+        pin = ["--set", f"docker_fingerprint={self.lab.fingerprint}"] if args[0] != "verify" else []
+        start: list[str | Path] = [sys.executable, self.place / "bin/dockwright"]
+        return Command([*start, *args, *pin], {"PYTHONPATH": str(self.place)})
+
+    def rival(self, packages: tuple[str, ...]) -> Rival:
+        """Dockwright as one of the rivals."""
+        choice = (
+            ["--set", f"docker_packages={json.dumps(packages)}"] if packages != PACKAGES else []
+        )
+        install = self.command("install", f"{USER}@dockwright", "--yes", *choice)
+        return Rival("dockwright", "dockwright install --yes, of this checkout", install, install)
+
+
+# --- the vendor -----------------------------------------------------------------------------------
+
+
+def ssh(host: str, *command: str) -> list[str | Path]:
+    """OpenSSH to a host."""
+    return ["ssh", "-o", "BatchMode=yes", f"{USER}@{host}", *command]
+
+
+def manual(script: Path, packages: tuple[str, ...]) -> Rival:
+    """The commands of the vendor's manual, written to ``script``."""
+    script.write_text(MANUAL.replace("@PACKAGES@", " ".join(packages)))
+    command = Command(ssh("manual", "sudo", "bash", "-s"), stdin=script)
+    return Rival("manual", "the vendor's manual, its commands over ssh sudo bash -s", command, None)
+
+
+def vendor_script(script: Path) -> Rival:
+    """The vendor's own script, unmodified, then hello-world."""
+    command = Command(ssh("script", f"sudo sh -c '{SCRIPT}'"), stdin=script)
+    return Rival("script", "the vendor's script (get.docker.com), unmodified", command, None)
+
+
+# --- pyinfra --------------------------------------------------------------------------------------
+
+
+def pyinfra(packages: tuple[str, ...]) -> Rival:
+    """pyinfra with the deploy of this folder; its environment is made at first use."""
+    deploy = Path(__file__).with_name("pyinfra_deploy.py")
+    start: list[str | Path] = [_environment() / "bin/pyinfra", "pyinfra", deploy]
+    data = ["--data", f"docker_packages={','.join(packages)}"]
+    command = Command([*start, "-y", "--ssh-user", USER, *data])
+    return Rival(
+        "pyinfra", f"pyinfra {_version()}, tests/bench/pyinfra_deploy.py", command, command
+    )
+
+
+def _environment() -> Path:
+    """pyinfra's own virtual environment: it wants an older Paramiko than Dockwright."""
+    place = cache_dir() / "bench-venv"
+    stamp = place / ".made-for"
+    wanted = f"{PYINFRA} {sys.version}\n"
+    with locked(cache_dir() / ".bench-venv"):
+        if not stamp.exists() or stamp.read_text() != wanted:
+            say(f"installing {PYINFRA}")
+            sh([sys.executable, "-m", "venv", "--clear", place])
+            pip = [place / "bin/python", "-m", "pip", "install", "--quiet", "--no-input"]
+            sh([*pip, "--disable-pip-version-check", PYINFRA])
+            stamp.write_text(wanted)
+    return place
+
+
+def _version() -> str:
+    asked = "import importlib.metadata as m; print(m.version('pyinfra'))"
+    return sh([_environment() / "bin/python", "-c", asked]).strip()
+
+
+# --- Ansible --------------------------------------------------------------------------------------
+
+
+def ansible(folder: Path, packages: tuple[str, ...], role: Path | None) -> Rival | str:
+    """Ansible with geerlingguy.docker; where either is missing, why it is left out."""
+    command = shutil.which("ansible-playbook")
+    places = [role] if role else [Path(place).expanduser() / ROLE for place in ROLE_PLACES]
+    found = next((place for place in places if (place / "tasks/main.yml").exists()), None)
+    if command is None or found is None:
+        missing = "ansible-playbook" if command is None else f"the role {ROLE}"
+        return f"skipped: {missing} is not at hand"
+    (folder / "roles").mkdir()
+    (folder / "roles" / ROLE).symlink_to(found.resolve())
+    # The role adds the compose plugin by a variable of its own.
+    names = [name for name in packages if name != "docker-compose-plugin"]
+    play = [
+        {
+            "hosts": "all",
+            "become": True,
+            "roles": [{"role": ROLE, "vars": {"docker_packages": names}}],
+            "post_tasks": [
+                {"name": "which containers are there", "command": "docker ps -aq",
+                 "register": "containers", "changed_when": False},
+                {"name": "run hello-world", "command": "docker run hello-world",
+                 "when": "containers.stdout == ''"},
+            ],
+        }
+    ]  # fmt: skip
+    playbook = folder / "play.yml"
+    playbook.write_text(json.dumps(play))  # JSON is YAML
+    env = {
+        "ANSIBLE_ROLES_PATH": str(folder / "roles"),
+        "ANSIBLE_PIPELINING": "1",
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(folder / "control"),
+        "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=1s",
+    }
+    argv: list[str | Path] = [command, "-i", "ansible,", "-u", USER, playbook]
+    about = f"{_first_line([command, '--version'])}, {ROLE}, with pipelining"
+    both = Command(argv, env)
+    return Rival("ansible", about, both, both, needs=("python3",))
+
+
+def _first_line(argv: list[str]) -> str:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    return (done.stdout.splitlines() or [argv[0]])[0]
+
+
+# --- all ------------------------------------------------------------------------------------------
+
+
+def all_of(
+    ours: Ours, script: Path | None, role: Path | None, *, folder: Path
+) -> tuple[list[Rival], list[str]]:
+    """The rivals in the order of their turns, Dockwright first; and who was left out, and why."""
+    if script is not None and not script.is_file():
+        raise LabError(f"{script} is no file")
+    packages = (*PACKAGES, *(SCRIPT_ADDS if script else ()))
+    vendors = vendor_script(script) if script else manual(folder / "manual.sh", packages)
+    others = ansible(folder, packages, role)
+    rivals = [ours.rival(packages), vendors, pyinfra(packages)]
+    if isinstance(others, str):
+        return rivals, [f"ansible with {ROLE}: {others}"]
+    return [*rivals, others], []

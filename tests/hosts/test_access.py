@@ -1,0 +1,232 @@
+"""Hosts that are not reached, not known, or give no root: 5, and nothing is sent too early."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from dockwright import events
+from tests.hosts.support import Layers, Run, at, install, sessions, talkative, unseen
+from tests.lab.host import Host
+from tests.lab.lab import Lab
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture(scope="module")
+def host(layers: Layers) -> Iterator[Host]:
+    made = layers.host("fresh")
+    talkative(made)
+    made.mark()
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def secret(lab: Lab, tmp_path: Path) -> Callable[[str], Path]:
+    """Writes a file with a sudo password."""
+
+    def write(text: str) -> Path:
+        path = tmp_path / "password"
+        path.touch(0o600)
+        path.write_text(f"{text}\n")
+        return path
+
+    return write
+
+
+def log(host: Host) -> list[str]:
+    return host.exec("journalctl -q -b -o cat --no-pager").stdout.splitlines()
+
+
+def unreached(run: Run, *words: str) -> None:
+    assert run.code == 5, run
+    assert run.failed.exit == 5
+    assert not run.failed.changed_host
+    assert run.failed.next_step
+    assert run.all(events.HostReached) == []
+    for word in words:
+        assert word.lower() in run.told.lower(), run.told
+
+
+class TestUnreached:
+    def test_port_closed(self, lab: Lab, host: Host) -> None:
+        unreached(install(lab, f"root@{host.name}:2222", "--host-keys", "accept-new"), "refused")
+        unseen(host)
+
+    def test_down(self, lab: Lab, host: Host) -> None:
+        host.link(down=True)
+        try:
+            unreached(install(lab, at(host), "--connect-timeout", "1"), host.name)
+        finally:
+            host.link(down=False)
+
+    def test_no_such_name(self, lab: Lab) -> None:
+        unreached(install(lab, "root@nowhere.lab.test"), "nowhere.lab.test")
+
+
+class TestHostKey:
+    def test_unknown(self, lab: Lab, host: Host, tmp_path: Path) -> None:
+        nobody = tmp_path / "known"
+        nobody.touch()
+        before = len(log(host))
+        run = install(lab, at(host, "ops"), "--known-hosts", nobody)
+        unreached(run, "unknown", "SHA256:")
+        assert not _tried_to_log_in(log(host)[before:])
+        assert nobody.read_text() == ""
+
+    def test_changed(self, lab: Lab, host: Host, tmp_path: Path) -> None:
+        other = tmp_path / "key"
+        lab.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", other], check=True)
+        known = tmp_path / "known"
+        key = " ".join(other.with_suffix(".pub").read_text().split()[:2])
+        known.write_text(f"{host.name} {key}\n")
+        before, was = len(log(host)), known.read_text()
+        for policy in ("strict", "accept-new"):
+            run = install(lab, at(host, "ops"), "--known-hosts", known, "--host-keys", policy)
+            unreached(run, "changed", "SHA256:", str(known))
+        assert not _tried_to_log_in(log(host)[before:])
+        assert known.read_text() == was
+
+    def test_accepted(self, lab: Lab, host: Host, tmp_path: Path) -> None:
+        known = tmp_path / "known"
+        known.touch()
+        given = ["--known-hosts", known, "--host-keys", "accept-new", "--dry-run"]
+        run = install(lab, at(host, "ops"), *given)
+        assert run.code == 20, run
+        assert host.name in known.read_text()
+
+
+def _tried_to_log_in(lines: list[str]) -> bool:
+    told = ("Accepted", "Failed", "Postponed", "Starting session", "ssh2: ", "ops")
+    return any(word in line for line in lines for word in told)
+
+
+class TestSudo:
+    def test_not_allowed(self, lab: Lab, host: Host, secret: Callable[[str], Path]) -> None:
+        path = secret("anything")
+        unreached(install(lab, at(host, "plain"), "--sudo-password-file", path), "sudo", "plain")
+        unseen(host)
+
+    def test_no_password(self, lab: Lab, host: Host) -> None:
+        unreached(install(lab, at(host, "pat")), "password")
+        unseen(host)
+
+    def test_wrong_password(self, lab: Lab, host: Host, secret: Callable[[str], Path]) -> None:
+        wrong = "canary-7fa1c2-wrong"
+        before, opened = len(log(host)), sessions(host)
+        run = install(lab, at(host, "pat"), "--sudo-password-file", secret(wrong))
+        unreached(run, "password")
+        new = log(host)[before:]
+        tries = [line for line in new if "authentication failure" in line and "sudo" in line]
+        assert len(tries) == 1, new
+        assert sessions(host) - opened == 1
+        assert wrong not in run.out + run.err + "\n".join(log(host))
+        unseen(host)
+
+    def test_refused_password_is_not_tried_elsewhere(
+        self, lab: Lab, host: Host, layers: Layers, secret: Callable[[str], Path]
+    ) -> None:
+        """Two hosts with one wrong password: the second is not asked, so no account is locked."""
+        other = layers.host("fresh")
+        try:
+            counts = [_failures(one) for one in (host, other)]
+            path = secret("canary-7fa1c2-wrong")
+            given = ["--sudo-password-file", path, "--forks", "2"]
+            run = install(lab, at(host, "pat"), at(other, "pat"), *given)
+            assert run.code == 5, run
+            assert len(run.all(events.Failed)) == 2
+            new = [_failures(one) for one in (host, other)]
+            assert sum(new) - sum(counts) == 1
+        finally:
+            other.remove()
+
+
+def _failures(host: Host) -> int:
+    return sum("authentication failure" in line and "sudo" in line for line in log(host))
+
+
+class TestNoSudo:
+    def test_no_sudo_at_all(self, lab: Lab, layers: Layers) -> None:
+        host = layers.host("fresh")
+        host.exec("mv /usr/bin/sudo /usr/bin/sudo.off")
+        host.mark()
+        unreached(install(lab, at(host, "ops")), "sudo")
+        unseen(host)
+        run = install(lab, at(host), "--dry-run")
+        assert run.code == 20, run  # root needs none
+        unseen(host)
+        host.remove()
+
+
+# --- the password is nowhere ----------------------------------------------------------------------
+
+
+@contextmanager
+def watched(word: str) -> Iterator[set[str]]:
+    """Look for a word in the arguments and environments of all processes, here and in all hosts."""
+    found: set[str] = set()
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.is_set():
+            for process in Path("/proc").iterdir():
+                if not process.name.isdigit():
+                    continue
+                for name in ("cmdline", "environ"):
+                    with suppress(OSError):
+                        data = (process / name).read_bytes()
+                        if word.encode() in data:
+                            found.add(f"{name}: {data[:300]!r}")
+            ended.wait(0.02)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield found
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_watching_works() -> None:
+    import subprocess
+    import time
+
+    with watched("canary-of-this-test") as found:
+        for arguments, env in (
+            [["sleep", "1", "canary-of-this-test"], {}],
+            [["sleep", "1"], {"X": "canary-of-this-test"}],
+        ):
+            process = subprocess.Popen(
+                arguments, env={"PATH": "/usr/bin:/bin", **env}, stderr=subprocess.DEVNULL
+            )
+            time.sleep(0.4)
+            process.kill()
+            process.wait()
+    assert {line.split(":")[0] for line in found} >= {"environ"}
+
+
+def test_password_is_nowhere(
+    lab: Lab, layers: Layers, secret: Callable[[str], Path], tmp_path: Path
+) -> None:
+    host = layers.host("fresh", "ubuntu-24.04")
+    told = tmp_path / "log"
+    path = secret(lab.password)
+    with watched(lab.password) as found:
+        run = install(lab, at(host, "pat"), "--sudo-password-file", path, "--log", told)
+    assert run.code == 20, run
+    assert found == set()
+    assert lab.password not in run.out + run.err + told.read_text()
+    everything = host.exec("journalctl -q -b -o export --no-pager", timeout=60).stdout
+    assert lab.password not in everything
+    spread = lab.run(["grep", "-rlaF", "-f", path, host.upper, lab.dir / "home"])
+    assert spread.stdout == "", spread.stdout
+    for place in ("/run", "/tmp", "/var/tmp"):
+        inside = host.exec(["grep", "-rlaF", "-f", "-", place], input=lab.password, check=False)
+        assert inside.stdout == ""
+    host.remove()

@@ -1,0 +1,185 @@
+"""Two controllers, lost controllers, Ctrl-C: the host's run is one, and ends in good order."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from dockwright import events
+from dockwright.events import ProgramStarted
+from tests.hosts.support import (
+    STATE,
+    Make,
+    arguments,
+    at,
+    clean,
+    dockwright,
+    ended,
+    install,
+    leftovers,
+    under_way,
+    until,
+)
+from tests.hosts.test_locks import LOCKS, held
+from tests.lab.control import Process
+from tests.lab.host import Host
+from tests.lab.lab import Lab
+
+pytestmark = pytest.mark.lab
+
+__all__ = ["arguments", "dockwright"]
+
+
+def read_until(process: Process, word: str) -> str:
+    """What a run says up to a line with a word in it."""
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if word in line:
+            return said
+    pytest.fail(f"no {word}\n{said}")
+
+
+def runs(host: Host) -> list[str]:
+    return host.exec(f"ls {STATE}/runs").stdout.split()
+
+
+def no_program(host: Host) -> bool:
+    return "dockwright-" not in host.exec("systemctl list-units --plain --no-legend").stdout
+
+
+@pytest.fixture
+def slow(prepared: Make) -> Iterator[Host]:
+    """A fresh host on which unpacking iptables takes a while."""
+    host = prepared("fresh")
+    hook = 'DPkg::Pre-Invoke { "sleep 3"; };\n'
+    host.put("/etc/apt/apt.conf.d/99slow", hook)
+    host.mark()
+    return host
+
+
+class TestTwoControllers:
+    def test_the_same_plan_joins(self, lab: Lab, prepared: Make) -> None:
+        host = prepared("fresh")
+        command = ["install", at(host, "ops"), "--yes", "--detailed-exitcode"]
+        with under_way(lab, *command) as first, under_way(lab, *command) as second:
+            with held(host, LOCKS[0]):
+                said = read_until(first, '"event":"waiting"')
+                joined = read_until(second, '"event":"program_started"')
+            one, two = ended(first), ended(second)
+        starts = [
+            event
+            for text in (said, joined)
+            for event in map(events.parse, text.splitlines())
+            if isinstance(event, ProgramStarted)
+        ]
+        assert [start.joined for start in starts] in ([False, True], [True, False])
+        assert len({start.run_id for start in starts}) == 1
+        assert (one.code, two.code) == (20, 20), f"{one}\n{two}"
+        assert len(runs(host)) == 1
+        clean(host)
+
+    def test_another_plan_is_busy(self, lab: Lab, prepared: Make) -> None:
+        host = prepared("fresh")
+        with under_way(lab, "install", at(host, "ops"), "--yes") as first, held(host, LOCKS[0]):
+            said = read_until(first, '"event":"waiting"')
+            (start,) = re.findall(r'"run_id":"([^"]+)"', said)
+            other = install(lab, at(host), "--docker-version", "29.7.1")
+            assert other.code == 10, other
+            assert start in other.told
+            assert re.search(r"since \d\d:\d\d:\d\d", other.told), other.told
+            assert not other.failed.changed_host
+            assert len(runs(host)) == 1
+        until(lambda: no_program(host), "the first run ends", 120)
+
+
+class TestLostController:
+    def test_killed_before_the_commit_point(self, lab: Lab, prepared: Make) -> None:
+        host = prepared("fresh")
+        command = ["install", at(host, "ops"), "--yes", "--detailed-exitcode"]
+        with held(host, LOCKS[0]):
+            with under_way(lab, *command) as first:
+                read_until(first, '"event":"waiting"')
+                first.kill()
+            with under_way(lab, *command) as second:
+                said = read_until(second, '"event":"program_started"')
+                assert '"joined":true' in said
+                host.exec("systemctl stop holder")
+                run = ended(second)
+        assert run.code == 20, run
+        assert len(runs(host)) == 1
+        clean(host)
+
+    def test_killed_in_the_transaction(self, lab: Lab, slow: Host) -> None:
+        """The program goes on alone; the same command joins it and ends well."""
+        command = ["install", at(slow, "ops"), "--yes"]
+        with under_way(lab, *command) as first:
+            read_until(first, '"event":"commit_point"')
+            first.kill()
+        assert not no_program(slow)
+        run = dockwright(lab, *command)
+        assert run.code == 0, run
+        assert len(runs(slow)) == 1
+        until(lambda: no_program(slow), "the program ends", 120)
+        clean(slow)
+        assert install(lab, at(slow)).code == 0
+
+    def test_found_done(self, lab: Lab, slow: Host) -> None:
+        command = ["install", at(slow, "ops"), "--yes", "--detailed-exitcode"]
+        with under_way(lab, *command) as first:
+            read_until(first, '"event":"commit_point"')
+            first.kill()
+        until(lambda: no_program(slow), "the program ends", 120)
+        run = dockwright(lab, *command)
+        assert run.code == 0, run
+        clean(slow)
+
+
+class TestInterrupt:
+    def test_once(self, lab: Lab, slow: Host) -> None:
+        """Ctrl-C ends the run after the step that is under way; the same command goes on."""
+        command = ["install", at(slow, "ops"), "--yes", "--detailed-exitcode"]
+        with under_way(lab, *command) as process:
+            read_until(process, '"event":"commit_point"')
+            process.send_signal(signal.SIGINT)
+            run = ended(process)
+        assert run.code == 130, run
+        assert "run it again" in run.out or "again" in run.out
+        until(lambda: no_program(slow), "the program ends", 120)
+        assert slow.exec("dpkg --audit").stdout == ""
+        assert leftovers(slow) == []
+        again = install(lab, at(slow, "ops"))
+        assert again.code == 20, again
+        clean(slow)
+
+    def test_before_the_commit_point(self, lab: Lab, prepared: Make) -> None:
+        host = prepared("fresh")
+        with held(host, LOCKS[0]), under_way(lab, "install", at(host), "--yes") as process:
+            read_until(process, '"event":"waiting"')
+            process.send_signal(signal.SIGINT)
+            run = ended(process)
+            assert run.code == 130, run
+            assert [p for p in host.changed() if not p.startswith(STATE)] == []
+        assert leftovers(host) == []
+
+    def test_twice(self, lab: Lab, prepared: Make) -> None:
+        """The second Ctrl-C leaves at once; the program goes on, and is joined."""
+        host = prepared("fresh")
+        host.put("/etc/apt/apt.conf.d/99slow", 'DPkg::Pre-Invoke { "sleep 5"; };\n')
+        command = ["install", at(host, "ops"), "--yes"]
+        with under_way(lab, *command) as process:
+            read_until(process, '"event":"commit_point"')
+            process.send_signal(signal.SIGINT)
+            assert process.stderr is not None
+            assert "Ctrl-C again" in process.stderr.readline()
+            process.send_signal(signal.SIGINT)
+            run = ended(process, 20)
+        assert run.code == 130, run
+        assert "goes on" in run.out
+        until(lambda: no_program(host), "the program ends", 120)
+        assert dockwright(lab, *command).code == 0
+        clean(host)

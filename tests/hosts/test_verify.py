@@ -1,0 +1,104 @@
+"""The ladder: each rung breaks with its own cause, and a healthy daemon is called healthy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from dockwright import events
+from tests.hosts.support import Layers, Make, Run, at, dockwright, install, leftovers, until
+from tests.lab.host import Host
+from tests.lab.lab import Lab
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture(scope="module")
+def host(layers: Layers) -> Iterator[Host]:
+    made = layers.host("docker")
+    yield made
+    made.remove()
+
+
+def verify(lab: Lab, host: Host, *args: str) -> Run:
+    host.mark()
+    run = dockwright(lab, "verify", at(host, "ops"), "--detailed-exitcode", *args)
+    assert host.changed() == []
+    assert leftovers(host) == []
+    return run
+
+
+def no_registry(host: Host) -> None:
+    host.exec("sed -i 's/^[0-9.]* registry-1.docker.io/127.0.0.1 registry-1.docker.io/' /etc/hosts")
+
+
+def test_well(lab: Lab, host: Host) -> None:
+    run = verify(lab, host)
+    assert run.code == 0, run
+    (step,) = run.all(events.StepFinished)
+    assert step.outcome == "verified"
+    assert lab.hello_digest[:15] in step.text
+    assert host.exec("docker image ls -q; docker ps -aq").stdout == ""
+
+
+def test_an_image_that_was_there_stays(lab: Lab, host: Host) -> None:
+    host.exec("docker pull -q hello-world")
+    run = verify(lab, host)
+    assert run.code == 0, run
+    assert host.exec("docker image ls -q hello-world").stdout != ""
+    host.exec("docker image rm hello-world")
+
+
+def test_digest(lab: Lab, host: Host) -> None:
+    good = verify(lab, host, "--set", f"hello_image=hello-world@{lab.hello_digest}")
+    assert good.code == 0, good
+    wrong = verify(lab, host, "--set", "hello_image=hello-world@sha256:" + "0" * 64)
+    assert wrong.code == 8, wrong
+    assert host.exec("docker image ls -q").stdout == ""
+
+
+def test_registry_unreachable(lab: Lab, host: Host) -> None:
+    was = host.exec("cat /etc/hosts").stdout
+    no_registry(host)
+    try:
+        run = verify(lab, host)
+    finally:
+        host.exec("cat > /etc/hosts", input=was)
+    assert run.code == 8, run
+    assert "registry unreachable" in run.told
+    assert "daemon is healthy" in run.told
+
+
+def test_daemon_down(lab: Lab, host: Host) -> None:
+    host.exec("systemctl stop docker.socket docker.service")
+    try:
+        run = verify(lab, host)
+    finally:
+        host.exec("systemctl start docker.socket docker.service")
+    assert run.code == 8, run
+    assert "daemon down" in run.told
+    assert "registry" not in run.told
+    until(lambda: host.exec("docker version", check=False).returncode == 0, "dockerd")
+
+
+def test_not_installed(lab: Lab, prepared: Make) -> None:
+    fresh = prepared("fresh")
+    run = verify(lab, fresh)
+    assert run.code == 8, run
+    assert "docker-ce-cli is not installed" in run.told
+
+
+def test_install_without_a_registry(lab: Lab, prepared: Make) -> None:
+    """Docker is installed and well, but could not be verified: 8; with the registry back, 0."""
+    host = prepared("fresh", "ubuntu-24.04")
+    was = host.exec("cat /etc/hosts").stdout
+    no_registry(host)
+    run = install(lab, at(host))
+    assert run.code == 8, run
+    assert "registry unreachable" in run.told
+    assert run.failed.changed_host
+    assert host.exec("docker version").returncode == 0
+    host.exec("cat > /etc/hosts", input=was)
+    assert verify(lab, host).code == 0
+    assert install(lab, at(host)).code == 0
