@@ -63,7 +63,11 @@ facts() {
   # shellcheck disable=SC2086  # a list of words on purpose
   if have dpkg-query; then
     dpkg-query -W -f='package ${Package} ${db:Status-Status} ${db:Status-Want} ${Version}\n' $family 2>/dev/null
-    say "dpkg_audit $(dpkg --audit 2>&1 | head -c 2000 | b64)"
+    # What "dpkg --audit" would name, without what is harmless: half installed, unpacked, triggers.
+    say "dpkg_audit $({
+      dpkg-query -W -f='${db:Status-Abbrev} ${Package}\n' 2>&1 || echo 'database unreadable'
+    } | awk '/database unreadable/ || substr($0, 2, 1) !~ /[inc]/ || substr($0, 3, 1) != " "' | head -c 2000 | b64)"
+    for path in /var/lib/dpkg/updates/[0-9]*; do [ ! -e "$path" ] || say "dpkg_interrupted 1"; done
   fi
   # What the host's own lists offer of the vendor's packages. Read as files: apt-cache would write
   # its cache, and rebuild it for a second or two where it is stale.

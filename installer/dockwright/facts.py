@@ -119,7 +119,7 @@ def _facts(told: dict[str, list[str]]) -> Facts:
         if group is None
         else tuple(name for name in group[0].strip().split(",") if name),
         users=tuple(_one(told, "users").split()),
-        dpkg_audit=_printable(_text(_one(told, "dpkg_audit")), keep="\n"),
+        dpkg_audit=_audit(told),
         gpus=tuple(address for address, _ in _words(told, "gpu", 2)),
         kubernetes=tuple(_printable(path) for path in told.get("kubernetes", ())),
         apparmor_parser_missing="apparmor_parser_missing" in told,
@@ -135,6 +135,13 @@ def _facts(told: dict[str, list[str]]) -> Facts:
 def _one(told: dict[str, list[str]], key: str, default: str = "") -> str:
     values = told.get(key)
     return values[0].strip() if values else default
+
+
+def _audit(told: dict[str, list[str]]) -> str:
+    lines = _printable(_text(_one(told, "dpkg_audit")), keep="\n").splitlines()
+    if "dpkg_interrupted" in told:
+        lines.append("dpkg was interrupted")
+    return "\n".join(lines)
 
 
 def _words(told: dict[str, list[str]], key: str, count: int) -> Iterator[tuple[str, ...]]:

@@ -162,6 +162,7 @@ class Facts(Frozen):
     from (UBUNTU_CODENAME before VERSION_CODENAME, os-release(5)); ``distro`` is ``ubuntu``,
     ``debian``, or the host's own ID where it derives from neither. ``clock`` is in seconds since
     the epoch. ``offered`` maps vendors' packages to the versions in the host's own apt lists.
+    ``dpkg_audit`` has a line for each package that is half installed, empty where all is well.
     ``docker_group`` is ``None`` where there is no such group. ``machine_id`` and ``boot_id`` as machine-id(5) and random(4) have them.
     """
 

@@ -136,7 +136,8 @@ class HostPlan(Frozen):
     """All that is intended for one host.
 
     ``unresolved`` names the repositories whose key and index are still to be fetched before the
-    plan is whole. ``notes`` are things worth knowing that change nothing.
+    plan is whole. A ``preliminary`` plan makes the host fit to be planned for: after it the same
+    command plans anew. ``notes`` are things worth knowing that change nothing.
     """
 
     host: str
@@ -148,6 +149,7 @@ class HostPlan(Frozen):
     unresolved: tuple[str, ...] = ()
     trust: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    preliminary: bool = False
 
     @property
     def changes(self) -> tuple[Action, ...]:

@@ -39,6 +39,8 @@ def make_plan(
     ``verify`` asks that checks are made although nothing changes. ``now`` is the controller's clock in seconds since the epoch, for comparison with the host's.
     Raises RefusedError, DestructiveError or RepairError where the host must not be changed.
     """
+    if facts.dpkg_audit:
+        return _repair(host, playbook, facts), ()
     decisions: list[Decision] = []
     for component, steps in components:
         view = View(
@@ -74,6 +76,44 @@ def make_plan(
     if plan.changes or plan.unresolved:
         _fit_to_change(plan, facts, now)
     return plan, wishes
+
+
+def _repair(host: str, playbook: str, facts: Facts) -> HostPlan:
+    """Finish what dpkg was in the middle of; nothing else can be planned before that."""
+    lines = facts.dpkg_audit.splitlines()
+    if "database unreadable" in lines:
+        raise RepairError(
+            "dpkg's database cannot be read on this host",
+            details=(("dpkg", lines[0][:200]),),
+            next_step="cp /var/lib/dpkg/status-old /var/lib/dpkg/status, or from /var/backups",
+        )
+    names = ", ".join(line.split()[-1] for line in lines if " " in line)
+    return HostPlan(
+        host=host,
+        playbook=playbook,
+        summary="finish what dpkg was in the middle of",
+        assumes=Assumptions(
+            os_id=facts.os_id,
+            codename=facts.codename,
+            architecture=facts.architecture,
+            machine_id=facts.machine_id,
+            init=facts.init,
+        ),
+        actions=(
+            Action(
+                id="s01",
+                component="dpkg",
+                step="repair dpkg",
+                kind="dpkg_repair",
+                verb=Verb.CHANGE,
+                target=names,
+                reason="half installed: dpkg was interrupted",
+                params={},
+            ),
+        ),
+        notes=("what was asked for is planned after that",),
+        preliminary=True,
+    )
 
 
 def _decide(step: Step, view: View) -> Decision:
@@ -164,12 +204,6 @@ def _fit_to_change(plan: HostPlan, facts: Facts, now: int | None) -> None:
         raise RefusedError(
             "the snap 'docker' is installed: two daemons would fight for one socket",
             next_step="take it out first, its data with it: snap remove docker",
-        )
-    if facts.dpkg_audit:
-        raise RepairError(
-            "dpkg was interrupted on this host, or a package is half installed",
-            details=(("dpkg", facts.dpkg_audit.splitlines()[0][:200]),),
-            next_step="dpkg --configure -a && apt-get -f install",
         )
     touched = {change.name for change in plan.transaction.changes}
     if facts.kubernetes and touched & {"containerd", "containerd.io", "runc"}:

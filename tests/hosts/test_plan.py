@@ -28,7 +28,7 @@ def test_fresh(lab: Lab, prepared: Make, tmp_path: Path, user: str) -> None:
     }  # fmt: skip
 
     saved = json.loads(out.read_text())
-    (plan,) = [HostPlan.model_validate(one) for one in saved["plans"]]
+    (plan,) = [HostPlan.model_validate_json(json.dumps(one)) for one in saved["plans"]]
     assert plan == run.plan
     assert {c.name for c in plan.transaction.installs if c.planned} == set(PACKAGES)
     assert all(action.reason for action in plan.actions)

@@ -190,7 +190,7 @@ def compare(upper: Path, lower: Sequence[Path], mark: State, ignore: Sequence[st
 
 
 def _lost(path: str, lower: Sequence[Path], now: State) -> Iterator[str]:
-    """Paths below a folder that was replaced as a whole, which the layers had and the host lacks."""
+    """Paths below a folder that was replaced as a whole that the layers had and the host lacks."""
     for layer in lower:
         folder = layer / path[1:]
         if folder.is_dir() and not folder.is_symlink():

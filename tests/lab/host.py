@@ -97,7 +97,7 @@ class Host:
         return self
 
     def await_reboot(self, timeout: float = 30.0) -> None:
-        """Wait until the host is up again after a command inside has rebooted it; the mark stays."""
+        """Wait until the host is up again after a reboot from inside; the mark stays."""
         end = time.monotonic() + timeout
         while self.leader() is not None and time.monotonic() < end:
             time.sleep(0.01)
@@ -236,7 +236,7 @@ class Host:
         return done
 
     def dockwright(self, *args: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        """Run Dockwright in the host itself; needs ``python=True``, and never raises for its exit."""
+        """Run Dockwright in the host itself (made with ``python=True``); any exit is returned."""
         return self.exec(local.command(*args), **{"check": False, "timeout": 600.0, **options})
 
     def put(self, path: str, text: str, mode: int = 0o644) -> None:

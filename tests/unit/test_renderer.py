@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sysconfig
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import jinja2.sandbox
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,13 +27,13 @@ from dockwright.judge import judge, read_simulation
 from dockwright.plan import Action, Assumptions, HostPlan, PackageChange, Repository, Transaction, Verb
 from dockwright.renderer import (
     Program,
-    Raw,
     render_follow,
     render_launch,
     render_probe,
     render_program,
     titles,
 )
+from dockwright.renderer.shell import environment, one_line
 from dockwright.resources import directory
 from tests.unit.making import changed, pin, recorded, whole_plan
 from tests.unit.test_judge import probed
@@ -144,18 +146,278 @@ def test_every_shell_reads_every_program(shell: str) -> None:
         assert (done.returncode, done.stderr) == (0, ""), name
 
 
-def test_shellcheck_finds_nothing_in_any_program(tmp_path: Path) -> None:
+def test_shellcheck_finds_nothing_in_any_program(
+    tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
     checker = Path(sysconfig.get_path("scripts")) / "shellcheck"
     if not checker.exists():
         pytest.skip("no shellcheck here")
-    files = [tmp_path / f"{name.replace('/', '-')}.sh" for name in SCRIPTS]
-    for name, file in zip(SCRIPTS, files, strict=True):
-        file.write_text(rendered(name), encoding="utf-8")
-    files.append(directory("templates") / "facts.sh")
+    argv = [str(checker), "-s", "dash", "-f", "gcc", "-e", ",".join(SHELLCHECK_EXCLUDES)]
+    facts = (directory("templates") / "facts.sh").read_text(encoding="utf-8")
+    texts = {name: rendered(name) for name in SCRIPTS} | {"facts": facts}
+    sums = {name: hashlib.sha256(f"{argv}{text}".encode()).hexdigest() for name, text in texts.items()}
+    # Half a second a program: what was found clean once is not looked at again.
+    clean = pytestconfig.cache.get("dockwright/shellcheck", []) if pytestconfig.cache else []
+    files = []
+    for name in [name for name in texts if sums[name] not in clean]:
+        files.append(tmp_path / f"{name.replace('/', '-')}.sh")
+        files[-1].write_text(texts[name], encoding="utf-8")
+    if files:
+        done = subprocess.run([*argv, *files], capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (0, "")
+    if pytestconfig.cache:
+        pytestconfig.cache.set("dockwright/shellcheck", sorted(sums.values()))
+
+
+# --- quoting --------------------------------------------------------------------------------------
+
+SHELLS = [found for shell in ("dash", "bash") if (found := shutil.which(shell))]
+CANARY = "$(: >canary)`: >canary`"
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
+PIECES = st.sampled_from(
+    ["'", '"', "\\", "$", "`", "\n", ";", "&", "|", "<", ">", "(", ")", "{", "}", "#", "*", "?",
+     "~", "!", "-", "--", " ", "\t", "\r", "$(: >canary)", "`: >canary`", "' ; : >canary ; '",
+     "\n: >canary\n", '"; : >canary; "', "${x-$(: >canary)}", "{{ 7 * 7 }}", "{% raw %}", "%s"]
+)  # fmt: skip
+HOSTILE = st.one_of(TEXT, st.lists(PIECES, max_size=8).map("".join))
+
+
+def run_in(folder: Path, shell: str, script: str) -> bytes:
+    """What a script prints where no program can be found: builtins only, so nothing is harmed."""
     done = subprocess.run(
-        [checker, "-s", "dash", "-f", "gcc", "--extended-analysis=false"]
-        + ["-e", ",".join(SHELLCHECK_EXCLUDES), *files],
+        [shell],
+        input=script.encode(),
         capture_output=True,
-        text=True,
+        cwd=folder,
+        env={"PATH": "/nonexistent", "LC_ALL": "C.UTF-8"},
+        check=False,
     )
-    assert (done.returncode, done.stdout) == (0, "")
+    assert list(folder.iterdir()) == [], f"{shell}: a value got out of its word"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("empty")
+
+
+@settings(max_examples=60)
+@given(st.lists(HOSTILE, min_size=3, max_size=3))
+def test_every_value_arrives_as_the_word_that_it_was(empty: Path, values: list[str]) -> None:
+    one, two, three = values
+    text = "printf '%s\\0' {{ one }} x{{ two }}y {{ all | words }} {{ one | parent }}\n# {{ three | comment }}\n"
+    script = environment().from_string(text).render(one=one, two=two, three=three, all=values)
+    wanted = [one, f"x{two}y", *values, os.path.dirname(one)]
+    for shell in SHELLS:
+        assert run_in(empty, shell, script) == b"".join(word.encode() + b"\0" for word in wanted)
+
+
+Fill = Callable[[str], str]
+
+
+def filled(value: Fill) -> HostPlan:
+    """A plan whose every field is what ``value`` makes of its name; one action of each kind."""
+
+    def act(number: int, kind: str, verb: Verb = Verb.CHANGE, **params: Any) -> Action:
+        return Action(
+            id=f"s{number:02d}", component=value("component"), step=value(f"step {number}"),
+            kind=kind, verb=verb, target=value(f"target {number}"), reason=value(f"reason {number}"),
+            params=params, before=value("before"), after=value("after"),
+        )  # fmt: skip
+
+    path, mode, content = value("path"), value("mode"), value("content")
+    file = {"path": path, "mode": mode, "content": content}
+    repository = Repository(
+        id=value("id"), url=f"https://{value('url')}", suite=value("suite"),
+        components=(value("component"),), key=value("key"), fingerprint=value("fingerprint"),
+        key_path=value("key path"), source_path=value("source path"), source=value("source"),
+    )  # fmt: skip
+    return HostPlan(
+        host=value("host"),
+        playbook=value("playbook"),
+        summary=value("summary"),
+        assumes=Assumptions(
+            os_id=value("os"), codename=value("codename"), architecture=value("architecture"),
+            machine_id=value("machine"), init="systemd", files={value("file"): value("sum")},
+        ),
+        actions=(
+            act(1, "packages", Verb.KEEP),
+            act(2, "file", absent=False, **file),
+            act(3, "file", Verb.REMOVE, absent=True, **file),
+            act(4, "daemon_json", keys=[value("key one"), value("key two")], **file),
+            act(5, "packages", packages=[value("package")]),
+            act(6, "hold", packages=[value("held one"), value("held two")]),
+            act(7, "service", unit=value("unit"), enabled=True, running=True),
+            act(8, "group_member", group=value("group"), users=[value("user one"), value("user")]),
+            act(9, "reload", Verb.RESTART, unit=value("unit"), how=value("how")),
+            act(10, "container_check", Verb.CHECK, image=value("image"), expect=value("expect")),
+        ),
+        transaction=Transaction(
+            changes=(
+                PackageChange(name=value("old"), old=value("old version")),
+                PackageChange(name=value("new"), new=value("version"), origin=value("id")),
+            ),
+            repositories=(repository,),
+        ),
+    )  # fmt: skip
+
+
+def of_fields(value: Fill) -> dict[str, str]:
+    plan, operator = filled(value), value("operator")
+    return {
+        "program": render_program(plan, operator=operator).text,
+        "attached": render_program(plan, operator=operator, attached=value("run")).text,
+        "probe": render_probe(plan, run_id=value("run")).text,
+        "launch": render_launch(
+            Program(text=value("program"), digest=value("digest")),
+            run_id=value("run"), operator=operator, booted=True,
+        ),
+        "follow": render_follow(run_id=value("run"), offset=1),
+    }  # fmt: skip
+
+
+def token(name: str) -> str:
+    return f"<<{name}>>"
+
+
+@cache
+def templates_with_tokens() -> dict[str, str]:
+    return of_fields(token)
+
+
+TOKEN = re.compile(r"<<([a-z0-9 ]+)>>")
+COMMENT = re.compile(r"^#|^check_s[0-9]+\(\) \{ # ")
+
+
+def put_in(template: str, value: Fill) -> str:
+    """Each token replaced by its value, as it must be written where it stands."""
+    return "".join(
+        TOKEN.sub(lambda m: _written(m[1], value, comment=bool(COMMENT.match(line))), line)
+        for line in template.splitlines(keepends=True)
+    )
+
+
+def _written(name: str, value: Fill, *, comment: bool) -> str:
+    text = one_line(value(name)) if comment or name == "operator" else value(name)
+    return text if comment else text.replace("'", "'\"'\"'")  # within single quotes
+
+
+@settings(max_examples=40)
+@given(st.dictionaries(st.integers(0, 7), HOSTILE.map(lambda text: text.replace("/", "")), min_size=1))
+def test_a_field_of_a_plan_stays_within_its_quotes_everywhere(texts: dict[int, str]) -> None:
+    some = list(texts.values())
+
+    def value(name: str) -> str:
+        return f"'{some[len(name) % len(some)]} {CANARY}"
+
+    templates = templates_with_tokens()
+    for name, text in of_fields(value).items():
+        assert put_in(templates[name], value) == text, name
+
+
+def test_the_quoting_was_tried_on_every_field_that_gets_into_a_program() -> None:
+    shown = {name for text in templates_with_tokens().values() for name in TOKEN.findall(text)}
+    asked: list[str] = []
+    of_fields(lambda name: [asked.append(name), token(name)][1])  # type: ignore[func-returns-value,return-value]
+    stays_here = {"before", "after", "component", "package", "fingerprint", "old version"}
+    assert set(asked) - shown == stays_here
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_hostile_plan_is_still_a_program(shell: str) -> None:
+    for name, text in of_fields(lambda field: f"'\n\"\\ {field} {CANARY} $((").items():
+        done = subprocess.run([shell, "-n"], input=text, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, ""), name
+
+
+@settings(max_examples=15)
+@given(HOSTILE)
+def test_the_steps_of_a_hostile_plan_run_nothing_of_it(empty: Path, text: str) -> None:
+    """The very functions of the program, with our runtime's words replaced by ones that print."""
+    program = render_program(filled(lambda _: f"{text}{CANARY}"), operator="x").text
+    begin = program.index("check_s02() {")
+    functions = program[begin : program.index("check_refresh() {")]
+    ours = "put holds keep receipt say sum_of record restore_files transact cause_of".split()
+    stubs = "".join(f"{name}() {{ printf '%s\\0' \"$@\"; }}\n" for name in ours)
+    calls = "".join(f"(check_s{n:02d}); (apply_s{n:02d})\n" for n in range(2, 11))
+    script = f"cause= brief= step_id= run=/nonexistent out=/nonexistent\n{stubs}{functions}{calls}"
+    for shell in SHELLS:
+        printed = run_in(empty, shell, script).split(b"\0")
+        assert f"{text}{CANARY}".encode() in printed
+
+
+# --- the environment ------------------------------------------------------------------------------
+
+
+def test_an_undefined_name_is_an_error() -> None:
+    with pytest.raises(jinja2.UndefinedError, match="nothing"):
+        environment().from_string("{{ nothing }}").render()
+
+
+def test_templates_are_sandboxed() -> None:
+    with pytest.raises(jinja2.sandbox.SecurityError):
+        environment().from_string("{{ ''.__class__.__mro__ }}").render()
+
+
+def test_every_runtime_part_is_plain_shell() -> None:
+    for path in (directory("templates") / "runtime").iterdir():
+        text = path.read_text(encoding="utf-8")
+        assert "{%" not in text, path
+        assert "{{ " not in text, path  # Docker's own templates have no blank there
+
+
+def test_titles_are_what_people_read() -> None:
+    plan = judged("debian-13-docker.io")
+    assert list(titles(plan).values()) == [
+        "the host is what was planned for", "simulate", "download", "apt lock", "refresh lists",
+        "remove old packages", "install what apt needs", "file docker.asc", "file docker.sources",
+        "merge daemon.json", "install docker-ce and containerd.io", "enable and start docker",
+        "let users talk to the daemon", "verify with hello-world",
+    ]  # fmt: skip
+
+
+def test_a_title_with_braces_is_only_a_title() -> None:
+    plan = filled(lambda _: "{} {0.__class__} {x}")
+    assert titles(plan)["s07"] == "{} {0.__class__} {x}"
+
+
+def test_the_digest_is_of_the_text_and_of_nothing_else() -> None:
+    plan = judged("ubuntu-24.04-bare")
+    one, two = (render_program(plan, operator=OPERATOR) for _ in range(2))
+    assert one == two
+    assert one.digest == hashlib.sha256(one.text.encode()).hexdigest()
+    assert render_program(plan, operator="someone else").digest != one.digest
+
+
+def test_an_attached_program_keeps_nothing_and_changes_nothing() -> None:
+    text = rendered("verify/attached")
+    begin = text[text.index("# --- begin") :]
+    assert f"open_scratch {RUN_ID}" in begin
+    assert not any(word in begin for word in ("open_run", "commit", "download", "$state"))
+
+
+def test_the_transaction_is_what_apt_is_asked_for_and_what_the_hook_expects() -> None:
+    text = rendered("docker/docker.io-replaced")
+    assert "\nremovals='docker.io docker-cli docker-buildx containerd runc'\n" in text
+    (wanted,) = re.findall(r"\nwanted='([^']*)'\n", text)
+    assert wanted.startswith("docker.io- docker-cli- docker-buildx- containerd- runc- docker-ce=5:")
+    (transaction,) = re.findall(r"\ntransaction='([^']*)'\n", text)
+    lines = transaction.splitlines()
+    assert "R docker.io" in lines
+    assert "I containerd.io 2.2.1-1~debian.13~trixie" in lines
+
+
+def test_dependencies_that_apt_adds_are_expected_but_not_asked_for() -> None:
+    text = rendered("docker/fresh-noble")
+    (wanted,) = re.findall(r"\nwanted='([^']*)'\n", text)
+    assert "iptables" not in wanted
+    assert "\nI iptables " in text
+
+
+def test_flags_of_apt_come_only_where_the_plan_needs_them() -> None:
+    plan = judged("ubuntu-24.04-behind", upgrade=True)
+    assert "\napt_flags=''\n" in program(plan)
+    held = plan.transaction.model_copy(update={"held": ("docker-ce",)})
+    down = held.model_copy(update={"allow_downgrades": True})
+    text = program(plan.model_copy(update={"transaction": down}))
+    assert "\napt_flags='--allow-downgrades --allow-change-held-packages'\n" in text

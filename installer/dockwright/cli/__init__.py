@@ -312,6 +312,8 @@ def _change(
             session.finish()
         else:
             session.carry_out(request)
+            if session.again(request):
+                session.carry_out(request)
     return session.exit()
 
 

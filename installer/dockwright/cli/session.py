@@ -92,8 +92,9 @@ class Session:
         self,
         stage: Callable[[Prepared, Request, app.Connect], Iterator[Event]],
         request: Request,
+        hosts: tuple[Host, ...] | None = None,
     ) -> list[Prepared]:
-        self._prepared = [Prepared(host=host) for host in self.hosts]
+        self._prepared = [Prepared(host=host) for host in hosts or self.hosts]
         stages = (
             partial(app.guarded, prepared, stage(prepared, request, self._connect))
             for prepared in self._prepared
@@ -116,6 +117,22 @@ class Session:
         )
         with self._interruptible():
             self._tell(app.interleave(stages, self._reach.forks))
+
+    def again(self, request: Request) -> bool:
+        """Plan anew for hosts whose plan was preliminary and went well; whether there are any."""
+        due = [
+            prepared
+            for prepared in self._prepared
+            if prepared.plan is not None
+            and prepared.plan.preliminary
+            and self._tallies[prepared.host.name].code is Exit.OK
+        ]
+        for prepared in due:
+            prepared.close()
+        if due and not self.stop.after_step.is_set():
+            self._look(app.prepare, request, tuple(prepared.host for prepared in due))
+            return True
+        return False
 
     def exit(self) -> Exit:
         """The exit code of the run, from its events."""

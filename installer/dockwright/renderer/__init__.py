@@ -91,12 +91,13 @@ def titles(plan: HostPlan) -> dict[str, str]:
         "locks": "apt lock",
         "refresh": "refresh lists",
     }
-    kinds = {"file": "file {}", "hold": "hold packages", "reload": "reload {}"}
-    names = {
-        action.id: kinds.get(action.kind, action.step).format(posixpath.basename(action.target))
-        for action in plan.actions
-    }
-    return {**fixed, **names}
+    return {**fixed, **{action.id: _title(action) for action in plan.actions}}
+
+
+def _title(action: Action) -> str:
+    name = posixpath.basename(action.target)
+    words = {"file": f"file {name}", "hold": "hold packages", "reload": f"reload {name}"}
+    return words.get(action.kind, action.step)
 
 
 def _program(name: str, plan: HostPlan, **values: Any) -> Program:

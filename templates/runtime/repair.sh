@@ -1,0 +1,28 @@
+# --- repair: by what dpkg says of each package, and never by an exit status -----------------------
+# "dpkg --configure -a" and "apt-get -f install" both end with 0 and leave a package that was killed
+# in its preinst (flag R): only its own reinstallation, or its removal, heals that.
+
+broken() { # lines of STATUS NAME: half installed, unpacked, triggers pending, flag R
+  dpkg-query -W -f='${db:Status-Abbrev} ${Package}\n' 2>/dev/null |
+    awk 'substr($0, 2, 1) !~ /[inc]/ || substr($0, 3, 1) != " " { print }'
+  for file in /var/lib/dpkg/updates/[0-9]*; do [ ! -e "$file" ] || echo "updates pending"; done
+}
+
+dpkg_clean() { [ -z "$(broken)" ]; }
+
+repair_dpkg() {
+  wait_for_locks "$step_id"
+  dpkg --force-confdef --force-confold --configure -a
+  for package in $(broken | awk 'substr($0, 3, 1) == "R" { print $NF }'); do
+    # What a run of ours was bringing is taken out again: the plan that follows brings it anew.
+    if grep -qs "^package $package absent " "$state"/runs/*/receipt; then
+      dpkg --force-remove-reinstreq --remove "$package" && continue
+    fi
+    apt-get -q -y -o Dpkg::Use-Pty=0 install --reinstall "$package"
+  done
+  dpkg_clean || apt-get -q -y -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 --no-remove -f install
+  dpkg_clean && return
+  broken
+  exit_code=7 cause="packages are still half installed: dpkg --configure -a; apt-get -f install; apt-get install --reinstall NAME"
+  return 1
+}
