@@ -23,6 +23,7 @@ from typing import Any
 from tests.bench import figures, rivals
 from tests.bench.rivals import Command, Ours, Rival
 from tests.bench.timing import Sample, timed
+from tests.lab.dress import DRESSES
 from tests.lab.host import Host, Layer
 from tests.lab.lab import Lab
 from tests.lab.machine import LabError, os_release, say
@@ -32,6 +33,8 @@ DRESS = "ubuntu-24.04"
 # All install the same packages: what is recommended on top is left out for everybody.
 APT = 'APT::Install-Recommends "false";\n'
 ALONE = {"plan, nothing to do": ["plan", "docker"], "verify": ["verify"]}
+# Ubuntu's base-files bring it, and the vendor's script looks there for the codename.
+LSB_RELEASE = "DISTRIB_ID=Ubuntu\nDISTRIB_RELEASE={0.version}\nDISTRIB_CODENAME={0.codename}\n"
 PREINSTALLED = ("ca-certificates", "curl")  # as on a server image; the manual installs them
 
 HOW = """\
@@ -115,6 +118,7 @@ class Bench:
         if needs not in self.bases:
             host = self.lab.host("base", DRESS)
             host.put("/etc/apt/apt.conf.d/90bench", APT)
+            host.put("/etc/lsb-release", LSB_RELEASE.format(DRESSES[DRESS]))
             names = " ".join((*PREINSTALLED, *needs))
             host.exec(f"apt-get -qq update && apt-get -qq -y install {names}")
             host.exec("apt-get clean; find /var/lib/apt/lists -type f -delete")

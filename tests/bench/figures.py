@@ -91,7 +91,7 @@ def verdict(found: Sequence[Ratio]) -> tuple[bool, str]:
 def table(rows: Sequence[Sequence[str]], heads: Sequence[str], *, markdown: bool = False) -> str:
     """Rows as aligned text; the first two columns are words, the others numbers."""
     both = [heads, *rows]
-    widths = [max(len(row[at]) for row in both) for at in range(len(heads))]
+    widths = [max(3, *(len(row[at]) for row in both)) for at in range(len(heads))]
 
     def line(row: Sequence[str]) -> str:
         cells = [
@@ -107,7 +107,7 @@ def table(rows: Sequence[Sequence[str]], heads: Sequence[str], *, markdown: bool
     return "\n".join([line(heads), line(rule), *map(line, rows)])
 
 
-LINE_HEADS = ("run", "by", "n", "median s", "min-max s", "controller CPU s")
+LINE_HEADS = ("run", "by", "runs", "median s", "min-max s", "controller CPU s")
 RATIO_HEADS = ("run", "Dockwright over", "pairs", "median ratio", "min-max")
 
 

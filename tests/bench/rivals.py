@@ -57,6 +57,8 @@ SCRIPT = "cat >/tmp/get-docker.sh && sh /tmp/get-docker.sh && docker run hello-w
 ROLE = "geerlingguy.docker"
 ROLE_PLACES = ("~/.ansible/roles", "/usr/share/ansible/roles", "/etc/ansible/roles")
 
+ROLE_NEEDS = ("python3", "python3-debian")  # on the host; the role would install the second
+
 PYINFRA = "pyinfra>=3.10,<4"
 
 
@@ -171,14 +173,17 @@ def _version() -> str:
 # --- Ansible --------------------------------------------------------------------------------------
 
 
-def ansible(folder: Path, packages: tuple[str, ...], role: Path | None) -> Rival | str:
-    """Ansible with geerlingguy.docker; where either is missing, why it is left out."""
+def ansible(lab: Lab, folder: Path, packages: tuple[str, ...], role: Path | None) -> Rival | str:
+    """Ansible with geerlingguy.docker; where something is missing, why it is left out."""
     command = shutil.which("ansible-playbook")
     places = [role] if role else [Path(place).expanduser() / ROLE for place in ROLE_PLACES]
     found = next((place for place in places if (place / "tasks/main.yml").exists()), None)
     if command is None or found is None:
         missing = "ansible-playbook" if command is None else f"the role {ROLE}"
         return f"skipped: {missing} is not at hand"
+    for need in ROLE_NEEDS:
+        if not any((lab.dir / "www/archive.lab.test/ubuntu/").rglob(f"{need}_*.deb")):
+            return f"skipped: the lab's archive has no {need}"
     (folder / "roles").mkdir()
     (folder / "roles" / ROLE).symlink_to(found.resolve())
     # The role adds the compose plugin by a variable of its own.
@@ -207,7 +212,7 @@ def ansible(folder: Path, packages: tuple[str, ...], role: Path | None) -> Rival
     argv: list[str | Path] = [command, "-i", "ansible,", "-u", USER, playbook]
     about = f"{_first_line([command, '--version'])}, {ROLE}, with pipelining"
     both = Command(argv, env)
-    return Rival("ansible", about, both, both, needs=("python3",))
+    return Rival("ansible", about, both, both, needs=ROLE_NEEDS)
 
 
 def _first_line(argv: list[str]) -> str:
@@ -226,7 +231,7 @@ def all_of(
         raise LabError(f"{script} is no file")
     packages = (*PACKAGES, *(SCRIPT_ADDS if script else ()))
     vendors = vendor_script(script) if script else manual(folder / "manual.sh", packages)
-    others = ansible(folder, packages, role)
+    others = ansible(ours.lab, folder, packages, role)
     rivals = [ours.rival(packages), vendors, pyinfra(packages)]
     if isinstance(others, str):
         return rivals, [f"ansible with {ROLE}: {others}"]

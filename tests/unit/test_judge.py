@@ -52,7 +52,9 @@ def test_a_fresh_host_gets_the_plan_and_new_dependencies_of_its_own_sources() ->
     added = [change for change in plan.transaction.changes if not change.planned]
     assert {change.name for change in added} >= {"iptables", "nftables", "dbus-user-session"}
     assert all(change.origin is None and change.old is None and change.new for change in added)
-    assert plan.transaction.changes[: -len(added)] == planned("ubuntu-24.04-bare").transaction.changes
+    assert (
+        plan.transaction.changes[: -len(added)] == planned("ubuntu-24.04-bare").transaction.changes
+    )
     assert 100e6 < (plan.transaction.download_bytes or 0) < 200e6
 
 
@@ -198,7 +200,20 @@ def test_a_file_system_without_inodes_is_full() -> None:
 NAME = st.from_regex(r"\A[a-z0-9][a-z0-9.+-]{1,20}\Z")
 VERSION = st.from_regex(r"\A([0-9]:)?[0-9][A-Za-z0-9.+~-]{0,20}\Z")
 WORDS = st.sampled_from(
-    ["Inst", "Remv", "Conf", "docker-ce", "[1]", "(2", "x)", "(", "[", "'http://x'", "9" * 30, ":i386"]
+    [
+        "Inst",
+        "Remv",
+        "Conf",
+        "docker-ce",
+        "[1]",
+        "(2",
+        "x)",
+        "(",
+        "[",
+        "'http://x'",
+        "9" * 30,
+        ":i386",
+    ]
 )
 
 

@@ -24,7 +24,15 @@ from hypothesis import strategies as st
 
 from dockwright import renderer
 from dockwright.judge import judge, read_simulation
-from dockwright.plan import Action, Assumptions, HostPlan, PackageChange, Repository, Transaction, Verb
+from dockwright.plan import (
+    Action,
+    Assumptions,
+    HostPlan,
+    PackageChange,
+    Repository,
+    Transaction,
+    Verb,
+)
 from dockwright.renderer import (
     Program,
     render_follow,
@@ -51,7 +59,9 @@ SHELLCHECK_EXCLUDES = {
 }
 
 
-def judged(name: str, variables: dict[str, Any] | None = None, *, upgrade: bool = False) -> HostPlan:
+def judged(
+    name: str, variables: dict[str, Any] | None = None, *, upgrade: bool = False
+) -> HostPlan:
     facts = recorded(name)
     wanted = {"docker_fingerprint": pin(), **(variables or {})}
     plan = whole_plan(facts, variables=wanted, upgrade=upgrade)
@@ -107,7 +117,7 @@ SCRIPTS: dict[str, Callable[[], str]] = {
 
 
 def launch(*, booted: bool) -> str:
-    text = "#!/bin/sh\necho \"it's $HOME\"\n"
+    text = '#!/bin/sh\necho "it\'s $HOME"\n'
     stored = Program(text=text, digest=hashlib.sha256(text.encode()).hexdigest())
     return render_launch(stored, run_id=RUN_ID, operator=OPERATOR, booted=booted)
 
@@ -155,7 +165,9 @@ def test_shellcheck_finds_nothing_in_any_program(
     argv = [str(checker), "-s", "dash", "-f", "gcc", "-e", ",".join(SHELLCHECK_EXCLUDES)]
     facts = (directory("templates") / "facts.sh").read_text(encoding="utf-8")
     texts = {name: rendered(name) for name in SCRIPTS} | {"facts": facts}
-    sums = {name: hashlib.sha256(f"{argv}{text}".encode()).hexdigest() for name, text in texts.items()}
+    sums = {
+        name: hashlib.sha256(f"{argv}{text}".encode()).hexdigest() for name, text in texts.items()
+    }
     # Half a second a program: what was found clean once is not looked at again.
     clean = pytestconfig.cache.get("dockwright/shellcheck", []) if pytestconfig.cache else []
     files = []
@@ -303,7 +315,9 @@ def _written(name: str, value: Fill, *, comment: bool) -> str:
 
 
 @settings(max_examples=40)
-@given(st.dictionaries(st.integers(0, 7), HOSTILE.map(lambda text: text.replace("/", "")), min_size=1))
+@given(
+    st.dictionaries(st.integers(0, 7), HOSTILE.map(lambda text: text.replace("/", "")), min_size=1)
+)
 def test_a_field_of_a_plan_stays_within_its_quotes_everywhere(texts: dict[int, str]) -> None:
     some = list(texts.values())
 

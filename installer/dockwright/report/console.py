@@ -247,7 +247,7 @@ class ConsoleReporter:
 
     def _waiting(self, event: events.Waiting) -> None:
         lock = "apt lock" if event.lock.startswith(_APT) else PurePosixPath(event.lock).name
-        seconds = event.seconds if math.isfinite(event.seconds) else 0.0
+        seconds = event.seconds
         text = f"waiting for {event.holder}"
         self._run(event.host, lock, text, waiting=True, since=self._clock() - seconds)
         if self._remind(event, text):

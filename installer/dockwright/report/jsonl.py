@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import stat
 from typing import TYPE_CHECKING, Any, TextIO
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dockwright.events import Event
-
-
-_NUMBERS = ("at", "seconds", "percent")
 
 
 class JsonlReporter:
@@ -64,9 +60,7 @@ class JsonlReporter:
 
 def line(event: Event) -> str:
     """One event as JSON, without credentials, in ASCII: safe on any terminal and in any locale."""
-    # JSON has no infinity; as null it would make the log one that cannot be read back.
-    odd = {name: 0.0 for name in _NUMBERS if not math.isfinite(getattr(event, name, 0.0))}
-    text = (event.model_copy(update=odd) if odd else event).model_dump_json()
+    text = event.model_dump_json()
     if text.isascii() and "@" not in text:
         return text
     return json.dumps(_masked(json.loads(text)), separators=(",", ":"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -50,7 +49,7 @@ def _output(page: Page, output: str, most: int) -> list[Text]:
 
 def true_percent(event: StepProgress) -> float:
     """The percentage as it can be drawn, whatever a host sent."""
-    return min(100.0, max(0.0, event.percent)) if math.isfinite(event.percent) else 0.0
+    return min(100.0, max(0.0, event.percent))
 
 
 def loaded(event: StepProgress, title: str, plan: HostPlan | None) -> str:

@@ -346,7 +346,7 @@ def hostile() -> list[Event]:
     huge = HOSTILE + "A" * 1_000_000
     play = Play(host=f"web{HOSTILE}", command=HOSTILE, playbook=HOSTILE)
     play(ev.HostReached, how=HOSTILE, facts=FACTS.model_copy(update={"pretty_name": huge}),
-         seconds=float("nan"))  # fmt: skip
+         seconds=-1e300)  # fmt: skip
     play(ev.PhaseFinished, phase=huge, text=huge, seconds=-1.0)
     bad = action(HOSTILE, huge, Verb.ADD, huge, huge, before=huge, after=HOSTILE, stops=(huge,))
     plan = PLAN.model_copy(update={
@@ -356,9 +356,9 @@ def hostile() -> list[Event]:
     play(ev.Planned, plan=plan)
     play(ev.ProgramStarted, run_id=huge, directory=huge, joined=True)
     play(ev.StepStarted, step=huge, title=huge)
-    for percent in (float("nan"), float("inf"), -5.0, 1e9):
+    for percent in (1e300, -5.0, 1e9):
         play(ev.StepProgress, step=huge, percent=percent, text=huge)
-    play(ev.Waiting, step=huge, lock=huge, holder=huge, seconds=float("inf"))
+    play(ev.Waiting, step=huge, lock=huge, holder=huge, seconds=1e300)
     play(
         ev.StepFinished, step=huge, title=huge, outcome=Outcome.FAILED, text=huge, output=huge,
         cause=huge, seconds=1e300,
