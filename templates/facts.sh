@@ -121,6 +121,12 @@ facts() {
   # Port 22 in LISTEN (0A), of any address: columns of proc_net_tcp.
   ! cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '$4 == "0A" && $2 ~ /:0016$/ { f = 1 } END { exit !f }' || say "ssh_listening 1"
   [ ! -r /var/lib/dockwright/last ] || say "last_run $(first /var/lib/dockwright/last)"
+  # A run that is under way: runtime/live.sh has the words of its line.
+  if read -r run pid started boot wish since who 2>/dev/null </var/lib/dockwright/live &&
+    [ "$boot" = "$(first /proc/sys/kernel/random/boot_id)" ] &&
+    [ "$(sed 's/^.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d' ' -f20)" = "$started" ]; then
+    say "live $run $wish $since $(printf %s "$who" | b64)"
+  fi
   wait
   say "dw1 $nonce end"
 }

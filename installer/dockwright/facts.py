@@ -10,7 +10,17 @@ import secrets
 from collections.abc import Callable, Iterator
 
 from dockwright.errors import UnreachableError
-from dockwright.models import Container, Daemon, Disk, Facts, FileFact, Package, Snap, Unit
+from dockwright.models import (
+    Container,
+    Daemon,
+    Disk,
+    Facts,
+    FileFact,
+    LiveRun,
+    Package,
+    Snap,
+    Unit,
+)
 from dockwright.resources import directory
 
 _KEEP = 200_000  # characters of an answer that are looked at; a host may be hostile
@@ -129,6 +139,13 @@ def _facts(told: dict[str, list[str]]) -> Facts:
         ),
         ssh_listening="ssh_listening" in told,
         last_run=_printable(_one(told, "last_run")),
+        live=next(
+            (
+                LiveRun(run_id=run, wish=wish, since=_int(since), who=_printable(_text(who)))
+                for run, wish, since, who in _words(told, "live", 4)
+            ),
+            None,
+        ),
     )
 
 

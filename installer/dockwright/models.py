@@ -155,6 +155,15 @@ class Snap(Frozen):
     version: str
 
 
+class LiveRun(Frozen):
+    """A run that is under way; ``wish`` is a digest of what was asked for, ``since`` in epoch seconds."""
+
+    run_id: str
+    wish: str
+    since: int
+    who: str
+
+
 class Facts(Frozen):
     """What one read-only round trip tells about a host. Data only: nothing of it is executed.
 
@@ -203,6 +212,7 @@ class Facts(Frozen):
     ca_certificates: bool = True
     ssh_listening: bool = False
     last_run: str = ""
+    live: LiveRun | None = None
 
     def package(self, name: str) -> Package | None:
         """The package of that name, if dpkg or apt knows it."""

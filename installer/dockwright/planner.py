@@ -39,7 +39,7 @@ def make_plan(
     ``verify`` asks that checks are made although nothing changes. ``now`` is the controller's clock in seconds since the epoch, for comparison with the host's.
     Raises RefusedError, DestructiveError or RepairError where the host must not be changed.
     """
-    if facts.dpkg_audit:
+    if facts.dpkg_audit and not verify:
         return _repair(host, playbook, facts), ()
     decisions: list[Decision] = []
     for component, steps in components:

@@ -106,6 +106,27 @@ judge_simulation() {
   transaction=${transaction%x}
 }
 
+# uris_of FILE: the URIs of its enabled entries, one a line; sources.list(5), both formats.
+uris_of() {
+  case $1 in
+    *.sources) awk '
+      function flush(i) { if (enabled) for (i = 1; i <= count; i++) print uris[i]; count = 0; enabled = 1; field = "" }
+      BEGIN { enabled = 1 }
+      /^#/ { next }
+      /^[ \t]*$/ { flush(); next }
+      {
+        line = $0
+        if (line !~ /^[ \t]/) { field = tolower(line); sub(/:.*/, "", field); sub(/^[^:]*:/, "", line) }
+        if (field == "uris") { words = split(line, word); for (i = 1; i <= words; i++) uris[++count] = word[i] }
+        if (field == "enabled") { line = tolower(line); gsub(/[ \t]/, "", line); if (line ~ /^(no|false|0|off|without)$/) enabled = 0 }
+      }
+      END { flush() }' "$1" ;;
+    *) awk '$1 == "deb" || $1 == "deb-src" { sub(/^[ \t]*deb(-src)?[ \t]+(\[[^]]*\][ \t]*)?/, ""); print $1 }' "$1" ;;
+  esac
+}
+
+plain_uri() { sed 's|^[a-z]*://||; s|/*$||' | tr '[:upper:]' '[:lower:]'; }
+
 # same_origin: source files, other than ours, that name one of our repositories; two entries with
 # different keys would stop all of apt. One that names others beside it is refused. Sets others.
 same_origin() {
@@ -113,24 +134,60 @@ same_origin() {
   for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
     [ -f "$file" ] || continue
     case " $source_paths " in *" $file "*) continue ;; esac
-    for url in $repository_urls; do
-      plain=${url#*://}
-      grep -v '^ *#' "$file" | grep -qE "https?://$plain/?( |\$)" || continue
-      foreign=$(grep -vE '^ *(#|$)' "$file" | grep -oE 'https?://[^ ]+' | grep -cvE "^https?://$plain/?\$")
-      [ "$foreign" = 0 ] && [ "$file" != /etc/apt/sources.list ] ||
-        stop 3 guard "$file names our repository beside others: take that line out first"
-      others="$others $file"
+    mine='' beside=''
+    for uri in $(uris_of "$file" | plain_uri); do
+      case " $(printf '%s\n' $repository_urls | plain_uri | tr '\n' ' ')" in *" $uri "*) mine=1 ;; *) beside=1 ;; esac
     done
+    [ -n "$mine" ] || continue
+    [ -z "$beside" ] && [ "$file" != /etc/apt/sources.list ] ||
+      stop 3 guard "$file names our repository beside others: take that line out first"
+    others="$others $file"
   done
 }
 
 # refuse_to_stop STEP: containers that a removed or changed runtime would stop, unless agreed to.
+# With live-restore these three can be upgraded below running containers.
 refuse_to_stop() {
   [ -z "$allow_restart" ] || return 0
-  case " $wanted" in
-    *" docker.io- "*|*" docker-ce="*|*" containerd- "*|*" containerd.io="*|*" runc- "*|*" moby-engine- "*) ;;
-    *) return 0 ;;
-  esac
+  affected='' live=1
+  for word in $wanted; do
+    package=${word##*/}
+    package=${package%%[=_]*}
+    case ${package%-} in
+      docker-ce|docker-ce-cli|containerd.io) case $word in *=*) ;; *) live= ;; esac ;;
+    esac
+    case ${package%-} in
+      docker-ce|containerd.io) affected=1 ;;
+      docker.io|docker-engine|moby-engine|containerd|moby-containerd|runc|moby-runc|podman-docker) affected=1 live= ;;
+    esac
+  done
+  [ -n "$affected" ] || return 0
+  if [ -n "$live" ] && [ "$(timeout 20 docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null)" = true ]; then return 0; fi
   names=$(timeout 20 docker ps --format '{{.Names}}' 2>/dev/null | tr '\n' ' ')
   [ -z "$names" ] || stop 9 "$1" "containers would stop: $names(when they may: --allow-restart)"
+}
+
+# fit: a host that must not be changed is refused by what it is.
+fit() {
+  [ -d /run/systemd/system ] || stop 3 guard "this host is not run by systemd"
+}
+
+# fit_to_change: where packages are to change, what stands in the way is named before apt is asked.
+fit_to_change() {
+  [ ! -e /snap/docker/current ] ||
+    stop 3 guard "the snap 'docker' is installed: two daemons would fight for one socket" "take it out first, its data with it: snap remove docker"
+  held=
+  for package in $(apt-mark showhold 2>/dev/null); do
+    for word in $wanted; do
+      word=${word%%=*}
+      [ "${word%-}" != "$package" ] || held="$held $package"
+    done
+  done
+  [ -z "$held" ] || stop 3 guard "held by apt-mark:$held" "if that is no longer wanted: apt-mark unhold$held"
+  case " $wanted" in
+    *" containerd- "*|*" containerd.io"[=-]*|*" runc- "*)
+      for path in /etc/kubernetes/kubelet.conf /var/lib/kubelet/config.yaml /var/lib/rancher/k3s /var/lib/rancher/rke2 /var/lib/k0s; do
+        [ ! -e "$path" ] || stop 9 guard "this is a Kubernetes node ($path); its containerd stays"
+      done ;;
+  esac
 }

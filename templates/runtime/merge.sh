@@ -33,3 +33,34 @@ merge(there, keys)
 sys.stdout.write(text if json.dumps(there) == before else json.dumps(there, indent=2, ensure_ascii=False) + "\n")
 MERGE
 }
+
+# judge_merge PATH KEYS HOW: refuse now what could not be merged later, or would stop containers.
+judge_merge() {
+  [ ! -L "$1" ] || stop 3 guard "$1 is a symlink to $(readlink "$1")" "make it a plain file, or render without docker_daemon"
+  if [ -e "$1" ]; then
+    merged "$1" "$2" '' >"$run/merged" 2>"$out" ||
+      stop 3 guard "$1 cannot be merged: $(tail -n 1 "$out")"
+    if cmp -s "$run/merged" "$1"; then return; fi
+  fi
+  if [ "$3" = reload ] || ! systemctl is-active -q docker.service 2>/dev/null; then return; fi
+  told=$(timeout 20 docker info --format '{{.Swarm.LocalNodeState}} {{.LiveRestoreEnabled}}' 2>/dev/null)
+  case $told in active*) stop 9 guard "this is a Swarm node; a restart of dockerd moves its tasks" ;; esac
+  [ -z "$allow_restart" ] && [ "$told" = "${told% true}" ] || return 0
+  names=$(timeout 20 docker ps --format '{{.Names}}' 2>/dev/null | tr '\n' ' ')
+  [ -z "$names" ] || stop 9 guard "a new $1 needs a restart; containers would stop: $names(when they may: --allow-restart)"
+}
+
+# take_up HOW: a daemon that runs takes the new file; where it does not, the old file comes back.
+take_up() {
+  systemctl is-active -q docker.service 2>/dev/null || return 0
+  if systemctl "$1" docker.service && systemctl is-active -q docker.service; then
+    receipt "$1 docker.service"
+    return 0
+  fi
+  journalctl -u docker.service -n 20 --no-pager 2>/dev/null
+  restore_files
+  cause="the daemon did not take the new daemon.json; the old file is back"
+  systemctl reset-failed docker.service
+  systemctl restart docker.service || exit_code=7
+  return 1
+}

@@ -117,7 +117,7 @@ transact() {
     receipt "package $package $(version_of "$package") ${version:-absent}"
   done
   # shellcheck disable=SC2086
-  if with_progress "$step_id" private_apt $apt_flags --no-download \
+  if with_progress "$step_id" private_apt $apt_flags --no-download -o Dir::Log=/var/log/apt \
       -o "DPkg::Pre-Install-Pkgs::=$private/guard" -o "DPkg::Tools::Options::$private/guard::Version=3" \
       install $wanted; then
     say "$(printf '%s' "$transaction" | grep -c '^I') packages in, $(count_of $removals) out"

@@ -51,7 +51,7 @@ class Bench:
         self.rivals = rivals
         self.again = again
         self.samples: list[Sample] = []
-        self.bases: dict[tuple[str, ...], Layer] = {}
+        self.base: Layer | None = None
         self.added: dict[str, dict[str, str]] = {}
 
     def pair(self, number: int) -> None:
@@ -102,10 +102,12 @@ class Bench:
 
     @contextmanager
     def _hosts(self) -> Iterator[dict[str, Host]]:
+        if self.base is None:
+            self.base = self._make_base()
         hosts: dict[str, Host] = {}
         try:
             for rival in self.rivals:
-                hosts[rival.name] = self.lab.host(rival.name, base=self._base(rival.needs))
+                hosts[rival.name] = self.lab.host(rival.name, base=self.base)
             for host in hosts.values():
                 host.exec("systemctl is-system-running --wait", check=False)
             yield hosts
@@ -113,17 +115,16 @@ class Bench:
             for host in hosts.values():
                 host.remove()
 
-    def _base(self, needs: tuple[str, ...]) -> Layer:
+    def _make_base(self) -> Layer:
         """What all hosts are stacked on: curl is there, the lists of apt are not, as on an image."""
-        if needs not in self.bases:
-            host = self.lab.host("base", DRESS)
-            host.put("/etc/apt/apt.conf.d/90bench", APT)
-            host.put("/etc/lsb-release", LSB_RELEASE.format(DRESSES[DRESS]))
-            names = " ".join((*PREINSTALLED, *needs))
-            host.exec(f"apt-get -qq update && apt-get -qq -y install {names}")
-            host.exec("apt-get clean; find /var/lib/apt/lists -type f -delete")
-            self.bases[needs] = host.freeze()
-        return self.bases[needs]
+        host = self.lab.host("base", DRESS)
+        host.put("/etc/apt/apt.conf.d/90bench", APT)
+        host.put("/etc/lsb-release", LSB_RELEASE.format(DRESSES[DRESS]))
+        needs = [need for rival in self.rivals for need in rival.needs]
+        names = " ".join([*PREINSTALLED, *needs])
+        host.exec(f"apt-get -qq update && apt-get -qq -y install {names}")
+        host.exec("apt-get clean; find /var/lib/apt/lists -type f -delete")
+        return host.freeze()
 
 
 def _installed(host: Host) -> dict[str, str]:

@@ -57,7 +57,7 @@ SCRIPT = "cat >/tmp/get-docker.sh && sh /tmp/get-docker.sh && docker run hello-w
 ROLE = "geerlingguy.docker"
 ROLE_PLACES = ("~/.ansible/roles", "/usr/share/ansible/roles", "/etc/ansible/roles")
 
-ROLE_NEEDS = ("python3", "python3-debian")  # on the host; the role would install the second
+ROLE_NEEDS = ("python3", "python3-apt", "python3-debian")  # on the host; Ansible would add them
 
 PYINFRA = "pyinfra>=3.10,<4"
 
@@ -79,7 +79,7 @@ class Rival:
     about: str
     first: Command
     again: Command | None
-    needs: tuple[str, ...] = ()  # packages that a host must have before
+    needs: tuple[str, ...] = ()  # packages that all hosts get before, to be equal
 
 
 # --- Dockwright -----------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dockwright import facts as facts_module
 from dockwright import app
+from dockwright import facts as facts_module
 from dockwright.app import Request
 from dockwright.load import Flag, Overrides, Playbook, load_playbook
 from dockwright.models import Facts
@@ -21,6 +21,7 @@ from dockwright.steps import Offer, RepositoryWish
 
 NONCE = "0123456789abcdef"  # frames the recorded answers
 RECORDED = Path(__file__).parent.parent / "facts"
+NAMES = sorted(path.stem for path in RECORDED.glob("*.txt") if ".probe" not in path.name)
 KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nbm90IGEga2V5\n-----END PGP PUBLIC KEY BLOCK-----\n"
 # What the vendor of the lab offers: engine, containerd, buildx, compose.
 NUMBERS = {
@@ -46,7 +47,7 @@ def recorded(name: str) -> Facts:
 @cache
 def pin() -> str:
     """The primary fingerprint of the key that the recorded hosts have."""
-    return app._key_owners(recorded("ubuntu-24.04-installed"))["/etc/apt/keyrings/docker.asc"][0]
+    return app.key_owners(recorded("ubuntu-24.04-installed"))["/etc/apt/keyrings/docker.asc"][0]
 
 
 _BY = {"packages": "name", "units": "name", "files": "path", "sources": "path", "keys": "path"}

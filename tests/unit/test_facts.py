@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from dockwright import facts
 from dockwright.errors import UnreachableError
 from dockwright.models import Container, Daemon, Disk, Facts, Package, Unit
-from tests.unit.making import NONCE, RECORDED, answer_of, b64, pin, recorded, retold
+from tests.unit.making import NAMES, NONCE, answer_of, b64, pin, recorded, retold
 
-NAMES = sorted(path.stem for path in RECORDED.glob("*.txt") if ".probe" not in path.name)
 BEGIN, END = f"dw1 {NONCE} begin", f"dw1 {NONCE} end"
 MINT = (
     'NAME="Linux Mint"\nVERSION_ID="22.1"\nID=linuxmint\nID_LIKE="ubuntu debian"\n'

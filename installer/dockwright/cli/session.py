@@ -22,6 +22,7 @@ from dockwright.cli.terminal import Terminal, interactive, password_source
 from dockwright.errors import Exit, InputError
 from dockwright.events import Event
 from dockwright.models import Host
+from dockwright.plan import HostPlan
 from dockwright.report import REPORTERS, Output, Reporter
 from dockwright.report.jsonl import JsonlReporter
 from dockwright.report.tally import HostTally, exit_code, fold
@@ -87,6 +88,14 @@ class Session:
     def prepare(self, request: Request) -> list[Prepared]:
         """Plans of all hosts."""
         return self._look(app.prepare, request)
+
+    def take_up(self, plans: dict[str, HostPlan], request: Request) -> list[Prepared]:
+        """Connect for saved plans, by host."""
+
+        def stage(prepared: Prepared, request: Request, connect: app.Connect) -> Iterator[Event]:
+            return app.take_up(prepared, plans[prepared.host.name], request, connect)
+
+        return self._look(stage, request)
 
     def _look(
         self,

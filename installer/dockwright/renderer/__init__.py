@@ -68,18 +68,38 @@ def render_probe(plan: HostPlan, *, run_id: str) -> Program:
     return _program("probe.sh.j2", plan, run_id=run_id)
 
 
-def render_launch(program: Program, *, run_id: str, operator: str, booted: bool) -> str:
-    """The script that stores a program on the host, starts it detached, and follows its records."""
+def render_launch(
+    program: Program, *, run_id: str, operator: str, booted: bool, wish: str = ""
+) -> str:
+    """The script that stores a program on the host, starts it detached, and follows its records.
+
+    ``wish`` is a digest of what was asked for: a live run of the same wish is joined. By itself a
+    program is its own wish.
+    """
     return (
         environment()
         .get_template("launch.sh.j2")
-        .render(program=program, run_id=run_id, operator=one_line(operator), booted=booted)
+        .render(
+            program=program,
+            run_id=run_id,
+            operator=one_line(operator),
+            booted=booted,
+            wish=wish or program.digest,
+        )
     )
 
 
 def render_follow(*, run_id: str, offset: int) -> str:
     """The script that follows a run that is on the host already, from a byte offset."""
     return environment().get_template("follow.sh.j2").render(run_id=run_id, offset=offset)
+
+
+def render_attach(*, run_id: str) -> str:
+    """The script that follows whatever run is under way, or else shows the last one.
+
+    ``run_id`` is a nonce that frames its first answer.
+    """
+    return environment().get_template("attach.sh.j2").render(run_id=run_id)
 
 
 def titles(plan: HostPlan) -> dict[str, str]:

@@ -78,6 +78,7 @@ def render_file(profiles: Sequence[Profile], *, name: str, exact: bool = False) 
             versioned=_names(step.versioned for step in _packages(first)),
             source_paths=" ".join(repository.source_path for repository in repositories),
             exact="1" if exact else "",
+            merges=list(_merges(first)),
         )
     )
     return Program.of(text)
@@ -122,10 +123,18 @@ def _steps(profile: Profile, repositories: Sequence[Repository]) -> Iterable[Ste
         if action.kind == "file" and action.target in contents:
             params["content"] = contents[action.target]
         if action.kind == "daemon_json":
-            params["merge"] = json.dumps(_keys(profile, action))
+            params |= _merge(profile, action)
         yield render_step(names[action.id], action, params)
 
 
-def _keys(profile: Profile, action: Action) -> dict[str, object]:
-    steps = [step for step in profile.steps if isinstance(step, DaemonJson)]
-    return next((step.keys for step in steps if step.path == action.target), {})
+def _merges(profile: Profile) -> Iterable[dict[str, str]]:
+    """Files that are merged on the host: path, keys as JSON, and how a daemon takes them."""
+    for action in profile.plan.actions:
+        if action.kind == "daemon_json" and action.verb is not Verb.KEEP:
+            merge = _merge(profile, action)
+            yield {"path": action.target, "keys": merge["merge"], "how": merge["how"]}
+
+
+def _merge(profile: Profile, action: Action) -> dict[str, str]:
+    (step,) = (s for s in profile.steps if isinstance(s, DaemonJson) and s.path == action.target)
+    return {"merge": json.dumps(step.keys), "how": step.how}

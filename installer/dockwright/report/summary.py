@@ -26,6 +26,7 @@ _IS = {
     "nvidia-docker2": "is a Docker host with GPUs",
     "uninstall": "has no Docker packages",
 }
+_LOOKS = ("facts", "render")  # what they print is what was asked for
 _SHOWN = 20
 
 
@@ -44,7 +45,7 @@ def ending(page: Page, tallies: Sequence[HostTally], *, quiet: bool = False) -> 
 
 
 def _host(page: Page, tally: HostTally, *, quiet: bool) -> list[Text]:
-    if tally.code is not Exit.OK or tally.finish is None:
+    if tally.code is not Exit.OK or tally.finish is None or tally.command in _LOOKS:
         return []
     name = page.text(tally.host, "bold")
     spent = duration(tally.finish.seconds)

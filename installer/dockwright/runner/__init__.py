@@ -10,13 +10,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dockwright import events
 from dockwright.channel import Channel, Transport
 from dockwright.errors import FailedError, UnreachableError
 from dockwright.events import Event
-from dockwright.plan import HostPlan
+from dockwright.plan import Assumptions, HostPlan
 from dockwright.runner.records import POLL, Lines, Record, read_records
 from dockwright.runner.teller import Ended, Teller
 
@@ -25,6 +25,7 @@ __all__ = [
     "LeftError",
     "Record",
     "Stop",
+    "attach",
     "read_records",
     "run_attached",
     "run_detached",
@@ -82,14 +83,13 @@ def run_detached(
     ids = {run_id}
     channel = transport.root_shell(launch)
     lines = Lines(channel, ids)
-    directory, asked, quiet = "", False, time.monotonic()
+    directory, asked, quiet, in_vain = "", False, time.monotonic(), 0
     try:
         while teller.ended is None:
             if stop.now.is_set():
                 raise LeftError(run_id)
             if stop.after_step.is_set() and not asked and directory:
-                asked = True
-                _ask_to_stop(transport, directory)
+                asked = _ask_to_stop(transport, directory)
             try:
                 found = lines.next(POLL)
             except TimeoutError:
@@ -102,11 +102,23 @@ def run_detached(
                 if not directory:
                     raise _not_started(channel)
                 channel.close()
-                channel = _join_again(transport, follow(run_id, lines.offset + 1), stop)
+                in_vain += 1
+                if in_vain > len(_REJOIN):
+                    raise _goes_on(None)
+                script = follow(run_id, lines.offset + 1)
+                channel = _join_again(transport, script, stop, run_id)
                 lines = Lines(channel, ids, offset=lines.offset)
                 continue
             quiet = time.monotonic()
+            in_vain = 0 if found else in_vain
             for record in found:
+                if record.type == "last":
+                    run_id = record.text
+                    ids.add(run_id)
+                    directory = f"/var/lib/dockwright/runs/{run_id}"
+                    text = f"no run is under way; this is how the last one, {run_id}, ended"
+                    yield events.Note(host=plan.host, at=time.time(), text=text)
+                    continue
                 if record.type in ("started", "joined"):
                     if record.type == "joined":
                         run_id = record.text
@@ -123,7 +135,26 @@ def run_detached(
                 yield from teller.tell(record)
     finally:
         channel.close()
-    return Ended(teller.ended.exit, teller.ended.changed, teller.ended.same, directory)
+    return replace(teller.ended, directory=directory)
+
+
+def attach(
+    transport: Transport,
+    script: str,
+    follow: Callable[[str, int], str],
+    host: str,
+    *,
+    run_id: str,
+    stop: Stop,
+) -> Generator[Event, None, Ended]:
+    """Follow the run that is under way on the host, or show the last one. Gives Ended.
+
+    ``script`` finds it and frames its first answer by the nonce ``run_id``. Raises RefusedError
+    where there never was a run.
+    """
+    nothing = Assumptions(os_id="", codename="", architecture="")
+    plan = HostPlan(host=host, playbook="", summary="", assumes=nothing)
+    return (yield from run_detached(transport, script, follow, plan, {}, run_id=run_id, stop=stop))
 
 
 class LeftError(Exception):
@@ -134,27 +165,36 @@ class LeftError(Exception):
         self.run_id = run_id
 
 
-def _ask_to_stop(transport: Transport, directory: str) -> None:
-    channel = transport.root_shell(f": >{directory}/stop\n")
+def _ask_to_stop(transport: Transport, directory: str) -> bool:
+    """Whether the wish arrived; where it did not it is handed over again."""
+    try:
+        channel = transport.root_shell(f": >{directory}/stop\n")
+    except UnreachableError:
+        return False
     try:
         while channel.read(10):
             pass
     except (TimeoutError, UnreachableError):
-        pass
+        return False
     finally:
         channel.close()
+    return True
 
 
-def _join_again(transport: Transport, script: str, stop: Stop) -> Channel:
+def _join_again(transport: Transport, script: str, stop: Stop, run_id: str) -> Channel:
     last: UnreachableError | None = None
     for pause in _REJOIN:
         if stop.now.wait(pause):
-            break
+            raise LeftError(run_id)
         try:
             return transport.root_shell(script)
         except UnreachableError as error:
             last = error
-    raise UnreachableError(
+    raise _goes_on(last)
+
+
+def _goes_on(last: UnreachableError | None) -> UnreachableError:
+    return UnreachableError(
         "the connection broke and the host cannot be reached again; the program there goes on",
         details=last.details if last else (),
         next_step="run the same command again: it joins the program",

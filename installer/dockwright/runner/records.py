@@ -15,7 +15,9 @@ from dockwright.errors import UnreachableError
 POLL = 0.25  # seconds between looks at the clock and the stop flags while nothing comes
 _LINE_LIMIT = 4 * 1024 * 1024  # bytes; a host may be hostile
 # Answers of the launcher and the follower: not part of the record file, so not of the offset.
-_NOT_IN_FILE = frozenset({"started", "joined", "busy", "refused", "gone", "unknown"})
+_NOT_IN_FILE = frozenset(
+    {"started", "joined", "last", "none", "busy", "refused", "gone", "unknown"}
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Lines:
         if len(words) < 4 or words[0] != "dw1" or words[1] not in self._ids:
             return None
         kind, step, uptime, text = (*words[2:], "", "")[:4]
-        if kind == "joined":
+        if kind in ("joined", "last"):
             self._ids.add(text)
         if kind not in _NOT_IN_FILE:
             self.offset += len(line) + 1

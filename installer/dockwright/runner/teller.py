@@ -24,14 +24,22 @@ _NEXT = {
 }
 
 
+# Parts of a program that are no actions of a plan.
+_STAGES = frozenset({"guard", "preflight", "download", "locks", "refresh"})
+
+
 @dataclass(frozen=True)
 class Ended:
-    """How a program ended: its exit code and the counts of its steps."""
+    """How a program ended: its exit code and the counts of its steps.
+
+    ``again`` says that it only made the host fit to be planned for.
+    """
 
     exit: Exit
     changed: int = 0
     same: int = 0
     directory: str = ""
+    again: bool = False
 
 
 class Teller:
@@ -39,9 +47,10 @@ class Teller:
 
     def __init__(self, plan: HostPlan, titles: dict[str, str]) -> None:
         self._plan = plan
-        self._titles = titles
+        self._titles = dict(titles)
         self._begun: dict[str, float] = {}
         self._changed = self._same = 0
+        self._again = False
         self._stop: tuple[Exit, bool, str, str] | None = None
         self._cause = self._output = ""
         self.ended: Ended | None = None
@@ -57,6 +66,8 @@ class Teller:
         match record.type:
             case "begin":
                 self._begun[step] = record.uptime
+                # A run that somebody else started names its steps itself.
+                title = self._titles.setdefault(step, record.text or step)
                 yield events.StepStarted(host=host, at=at, step=step, title=title)
             case "same" | "changed" | "verified" | "passed":
                 yield from self._finished(record, seconds)
@@ -73,6 +84,8 @@ class Teller:
                 )  # fmt: skip
             case "note":
                 yield events.Note(host=host, at=at, text=record.decoded)
+            case "again":
+                self._again = True
             case "commit":
                 yield events.CommitPoint(host=host, at=at)
             case "stop":
@@ -106,6 +119,11 @@ class Teller:
                 raise FailedError(
                     "the host does not know this run any more", next_step="run it again"
                 )
+            case "none":
+                raise RefusedError(
+                    f"there is no run of Dockwright on {host}",
+                    next_step="dockwright install, or plan to see what it would do",
+                )
 
     def _finished(self, record: Record, seconds: float) -> Iterator[Event]:
         outcome = {
@@ -123,7 +141,7 @@ class Teller:
                 a.id for a in actions.values() if a.kind == "packages" and a.verb is not Verb.KEEP
             ]
         for step in together:
-            if step in actions:
+            if step in actions or not (actions or step in _STAGES):
                 self._changed += outcome is Outcome.CHANGED
                 self._same += outcome is Outcome.SAME
             yield events.StepFinished(
@@ -155,7 +173,7 @@ class Teller:
                 details=tuple(details), step=title, next_step=_NEXT.get(stopped),
                 changed_host=committed,
             )  # fmt: skip
-        self.ended = Ended(code, self._changed, self._same)
+        self.ended = Ended(code, self._changed, self._same, again=self._again)
 
     def _last(self) -> str:
         last = next(reversed(self._begun), "")

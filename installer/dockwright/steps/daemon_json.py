@@ -44,6 +44,11 @@ class DaemonJson(StepBase):
     path: AbsolutePath = "/etc/docker/daemon.json"
     override: bool = False
 
+    @property
+    def how(self) -> Literal["reload", "restart"]:
+        """What makes a running daemon take all the keys."""
+        return "reload" if set(self.keys) <= _RELOADABLE else "restart"
+
     def decide(self, view: View) -> Decision:
         """The merged file, and the reload or restart that makes it effective."""
         found = view.facts.file(self.path)

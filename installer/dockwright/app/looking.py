@@ -1,76 +1,21 @@
-"""The order of the stages, spelled out once: facts, plan, trust, probe, program.
-
-Each host is two generators of events: ``prepare`` looks and plans, ``carry_out`` changes. Between
-them the command line shows the plans and asks once for all hosts. An error of one host is an event
-of that host; other hosts go on.
-"""
+"""Facts, plan, trust, probe: what is done before anything changes."""
 
 from __future__ import annotations
 
-import queue
 import secrets
-import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from dockwright import __version__, events, facts, judge, planner, renderer, runner
+from dockwright.app.run import Connect, Prepared, Request
 from dockwright.channel import Channel, Transport
-from dockwright.errors import (
-    BY_EXIT,
-    DestructiveError,
-    DockwrightError,
-    Exit,
-    FailedError,
-    RefusedError,
-    UnreachableError,
-)
+from dockwright.errors import BY_EXIT, BusyError, FailedError, RefusedError, UnreachableError
 from dockwright.events import Event
 from dockwright.load import HostValues, Playbook
-from dockwright.models import Facts, Host
+from dockwright.models import Facts, LiveRun
 from dockwright.plan import HostPlan
-from dockwright.runner import Stop
 from dockwright.steps import Offer, RepositoryWish
-
-Connect = Callable[[Host], Transport]
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the user asked for, the same for all hosts of a run.
-
-    ``lock_timeout`` is in seconds; ``operator`` is named in the host's journal.
-    """
-
-    command: str
-    playbook: Playbook | None = None
-    upgrade: bool = False
-    allow_restart: bool = False
-    lock_timeout: int = 600
-    operator: str = ""
-    proxy: str | None = None
-
-
-@dataclass
-class Prepared:
-    """What is known of a host when its plan is made; ``plan`` stays None where it failed."""
-
-    host: Host
-    began: float = field(default_factory=time.monotonic)
-    transport: Transport | None = None
-    facts: Facts | None = None
-    plan: HostPlan | None = None
-    finished: bool = False
-
-    def close(self) -> None:
-        """End the connection."""
-        if self.transport is not None:
-            self.transport.close()
-            self.transport = None
-
-
-# --- looking --------------------------------------------------------------------------------------
 
 
 def gather(prepared: Prepared, request: Request, connect: Connect) -> Iterator[Event]:
@@ -98,6 +43,11 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
     if known is None or playbook is None or prepared.transport is None:
         return
     name = prepared.host.name
+    if known.live is not None and request.command in _CHANGING:
+        # In the middle of a run a host's state is no ground for a plan.
+        prepared.joins = _joined(name, known.live, request)
+        yield events.Note(host=name, at=time.time(), text=_under_way(known.live))
+        return
     make = planner_for(name, playbook, known, request)
     plan, wishes = make(offers={})
     if wishes:
@@ -126,6 +76,25 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
     yield events.Planned(host=name, at=time.time(), plan=plan)
 
 
+_CHANGING = ("install", "apply")
+
+
+def _joined(host: str, live: LiveRun, request: Request) -> LiveRun:
+    """The run that is under way, where it is for the same wish. Raises BusyError else."""
+    if live.wish == request.wish:
+        return live
+    raise BusyError(
+        f"another run is under way on {host}",
+        details=(("run", _under_way(live)),),
+        next_step=f"dockwright attach {host} follows it; the same command again when it has ended",
+    )
+
+
+def _under_way(live: LiveRun) -> str:
+    since = time.strftime("%H:%M:%S", time.localtime(live.since))
+    return f"run {live.run_id} is under way since {since}, started by {live.who}"
+
+
 def planner_for(
     name: str, playbook: Playbook, known: Facts, request: Request
 ) -> Callable[..., tuple[HostPlan, tuple[RepositoryWish, ...]]]:
@@ -142,14 +111,14 @@ def planner_for(
         playbook.summary,
         components,
         known,
-        key_owners=_key_owners(known),
+        key_owners=key_owners(known),
         upgrade=request.upgrade,
         verify=request.command == "verify",
         now=int(time.time()),
     )
 
 
-def _key_owners(known: Facts) -> dict[str, tuple[str, ...]]:
+def key_owners(known: Facts) -> dict[str, tuple[str, ...]]:
     """Whose keys lie on the host, by path."""
     from dockwright import trust  # OpenPGP: only where there are keys
 
@@ -208,7 +177,7 @@ def _probe(transport: Transport, plan: HostPlan, known: Facts) -> HostPlan:
         channel.close()
     if "stop" in told:
         code, _, brief = (*told["stop"].split(" ", 2), "", "")[:3]
-        kind = BY_EXIT.get(Exit(int(code)), FailedError) if code.isdigit() else FailedError
+        kind = {str(int(number)): kind for number, kind in BY_EXIT.items()}.get(code, FailedError)
         details = [("output", told["output"].strip())] if told.get("output", "").strip() else []
         raise kind(brief, details=tuple(details), step="preflight")
     if ended != "0":
@@ -231,7 +200,9 @@ def _converse(transport: Transport, script: str, whole: Callable[[str], bool]) -
     try:
         while not whole(output.decode("utf-8", "replace")):
             left = deadline - time.monotonic()
-            data = channel.read(max(0.1, left))
+            if left <= 0:
+                raise TimeoutError  # noqa: TRY301 (the same end as silence)
+            data = channel.read(left)
             if not data or len(output) > 8 * 1024 * 1024:
                 break
             output += data
@@ -242,145 +213,3 @@ def _converse(transport: Transport, script: str, whole: Callable[[str], bool]) -
     finally:
         channel.close()
     return output.decode("utf-8", "replace")
-
-
-# --- changing -------------------------------------------------------------------------------------
-
-
-def carry_out(prepared: Prepared, request: Request, stop: Stop) -> Iterator[Event]:
-    """Run the plan's program, unless nothing is to be done."""
-    plan, transport = prepared.plan, prepared.transport
-    if plan is None or transport is None:
-        return
-    if plan.stops and not request.allow_restart:
-        raise DestructiveError(
-            f"containers would stop: {', '.join(plan.stops)}",
-            next_step="when they may stop: the same command with --allow-restart",
-        )
-    titles, ended = renderer.titles(plan), None
-    if not plan.changes and not plan.checks:
-        pass
-    elif not plan.changes:
-        run_id = secrets.token_hex(8)
-        program = renderer.render_program(plan, operator=request.operator, attached=run_id)
-        ended = yield from runner.run_attached(transport, program.text, plan, titles, run_id=run_id)
-    else:
-        run_id = f"{time.strftime('%Y-%m-%d')}-{secrets.token_hex(3)}"
-        program = renderer.render_program(
-            plan, operator=request.operator, lock_timeout=request.lock_timeout
-        )
-        launch = renderer.render_launch(
-            program,
-            run_id=run_id,
-            operator=request.operator,
-            booted=plan.assumes.init == "systemd",
-        )
-        ended = yield from runner.run_detached(
-            transport,
-            launch,
-            lambda identity, offset: renderer.render_follow(run_id=identity, offset=offset),
-            plan,
-            titles,
-            run_id=run_id,
-            stop=stop,
-        )
-    kept = len(plan.actions) - len(plan.steps)
-    prepared.finished = True
-    yield events.RunFinished(
-        host=plan.host,
-        at=time.time(),
-        exit=ended.exit if ended else Exit.OK,
-        changed=ended.changed if ended else 0,
-        same=kept + (ended.same if ended else 0),
-        receipt=ended.directory if ended else "",
-        seconds=time.monotonic() - prepared.began,
-    )
-
-
-def finish(prepared: Prepared) -> Iterator[Event]:
-    """The end of a run that only looked."""
-    prepared.finished = True
-    plan = prepared.plan
-    yield events.RunFinished(
-        host=prepared.host.name,
-        at=time.time(),
-        exit=Exit.OK,
-        same=len(plan.actions) - len(plan.changes) - len(plan.checks) if plan else 0,
-        seconds=time.monotonic() - prepared.began,
-    )
-
-
-# --- many hosts -----------------------------------------------------------------------------------
-
-
-def guarded(prepared: Prepared, stage: Iterator[Event]) -> Iterator[Event]:
-    """A stage of one host whose errors are events of that host."""
-    name = prepared.host.name
-    try:
-        yield from stage
-    except DockwrightError as error:
-        prepared.finished = True
-        yield _failed(name, error)
-    except runner.LeftError as left:
-        prepared.finished = True
-        yield events.Failed(
-            host=name, at=time.time(), exit=Exit.INTERRUPTED, changed_host=True,
-            brief=f"left alone: run {left.run_id} goes on on the host",
-            next_step="the same command joins it again",
-        )  # fmt: skip
-
-
-def _failed(name: str, error: DockwrightError) -> Event:
-    return events.Failed(
-        host=name, at=time.time(), exit=error.exit, brief=error.brief, details=error.details,
-        step=error.step, next_step=error.next_step,
-        changed_host=error.exit in (Exit.FAILED, Exit.REPAIR, Exit.VERIFY),
-    )  # fmt: skip
-
-
-def interleave(
-    stages: Iterable[Callable[[], Iterator[Event]]], workers: int
-) -> Generator[Event, None, None]:
-    """Run many hosts' stages on a bounded number of threads; events come out in one.
-
-    An error that is no DockwrightError is a bug: it is raised here once all others have ended.
-    """
-    waiting = list(stages)
-    if len(waiting) == 1:
-        yield from waiting[0]()
-        return
-    lane: queue.Queue[Event | None] = queue.Queue()
-    bugs: list[BaseException] = []
-    todo: queue.SimpleQueue[Callable[[], Iterator[Event]]] = queue.SimpleQueue()
-    for stage in waiting:
-        todo.put(stage)
-
-    def work() -> None:
-        try:
-            while True:
-                try:
-                    stage = todo.get_nowait()
-                except queue.Empty:
-                    return
-                try:
-                    for event in stage():
-                        lane.put(event)
-                except BaseException as error:  # noqa: BLE001  # raised by the reader below
-                    bugs.append(error)
-        finally:
-            lane.put(None)
-
-    threads = [
-        threading.Thread(target=work, daemon=True) for _ in range(min(workers, len(waiting)))
-    ]
-    for thread in threads:
-        thread.start()
-    live = len(threads)
-    while live:
-        event = lane.get()
-        if event is None:
-            live -= 1
-        else:
-            yield event
-    if bugs:
-        raise bugs[0]

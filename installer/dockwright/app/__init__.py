@@ -1,0 +1,29 @@
+"""The order of the stages, spelled out once: facts, plan, trust, probe, program.
+
+Each host is two generators of events: ``prepare`` looks and plans, ``carry_out`` changes. Between
+them the command line shows the plans and asks once for all hosts. An error of one host is an event
+of that host; other hosts go on.
+"""
+
+from dockwright.app.changing import attach, carry_out, finish, reach, take_up
+from dockwright.app.hosts import guarded, interleave
+from dockwright.app.looking import consult, gather, key_owners, planner_for, prepare
+from dockwright.app.run import Connect, Prepared, Request
+
+__all__ = [
+    "Connect",
+    "Prepared",
+    "Request",
+    "attach",
+    "carry_out",
+    "consult",
+    "finish",
+    "gather",
+    "guarded",
+    "interleave",
+    "key_owners",
+    "planner_for",
+    "prepare",
+    "reach",
+    "take_up",
+]

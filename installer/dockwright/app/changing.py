@@ -1,0 +1,131 @@
+"""The program of a plan: started on the host and followed to its end."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+
+from dockwright import __version__, events, renderer, runner
+from dockwright.app.run import Connect, Prepared, Request
+from dockwright.errors import DestructiveError, Exit
+from dockwright.events import Event
+from dockwright.plan import HostPlan
+from dockwright.runner import Stop
+
+
+def take_up(
+    prepared: Prepared, plan: HostPlan, request: Request, connect: Connect
+) -> Iterator[Event]:
+    """Connect for a plan that was saved; the program itself checks that what it assumed still holds."""
+    name = prepared.host.name
+    yield events.RunStarted(
+        host=name, at=time.time(), command=request.command, version=__version__,
+        playbook=plan.playbook, operator=request.operator,
+    )  # fmt: skip
+    prepared.transport = connect(prepared.host)
+    prepared.plan = plan
+    yield events.Planned(host=name, at=time.time(), plan=plan)
+
+
+def carry_out(prepared: Prepared, request: Request, stop: Stop) -> Iterator[Event]:
+    """Run the plan's program, unless nothing is to be done."""
+    plan, transport = prepared.plan, prepared.transport
+    if prepared.joins is not None:
+        yield from attach(prepared, stop)
+        return
+    if plan is None or transport is None:
+        return
+    if plan.stops and not request.allow_restart:
+        raise DestructiveError(
+            f"containers would stop: {', '.join(plan.stops)}",
+            next_step="when they may stop: the same command with --allow-restart",
+        )
+    titles, ended = renderer.titles(plan), None
+    if not plan.changes and not plan.checks:
+        pass
+    elif not plan.changes:
+        run_id = secrets.token_hex(8)
+        program = renderer.render_program(plan, operator=request.operator, attached=run_id)
+        ended = yield from runner.run_attached(transport, program.text, plan, titles, run_id=run_id)
+    else:
+        run_id = f"{time.strftime('%Y-%m-%d')}-{secrets.token_hex(3)}"
+        program = renderer.render_program(
+            plan, operator=request.operator, lock_timeout=request.lock_timeout
+        )
+        launch = renderer.render_launch(
+            program,
+            run_id=run_id,
+            operator=request.operator,
+            booted=plan.assumes.init == "systemd",
+            wish=request.wish,
+        )
+        ended = yield from runner.run_detached(
+            transport,
+            launch,
+            _follow,
+            plan,
+            titles,
+            run_id=run_id,
+            stop=stop,
+        )
+    kept = len(plan.actions) - len(plan.steps)
+    prepared.finished = True
+    prepared.again = ended is not None and ended.exit is Exit.OK and ended.again
+    yield events.RunFinished(
+        host=plan.host,
+        at=time.time(),
+        exit=ended.exit if ended else Exit.OK,
+        changed=ended.changed if ended else 0,
+        same=kept + (ended.same if ended else 0),
+        receipt=ended.directory if ended else "",
+        seconds=time.monotonic() - prepared.began,
+    )
+
+
+def attach(prepared: Prepared, stop: Stop) -> Iterator[Event]:
+    """Follow the run that is under way on a host, or show how the last one ended."""
+    if prepared.transport is None:
+        return
+    nonce = secrets.token_hex(8)
+    script = renderer.render_attach(run_id=nonce)
+    ended = yield from runner.attach(
+        prepared.transport, script, _follow, prepared.host.name, run_id=nonce, stop=stop
+    )
+    prepared.finished = True
+    prepared.again = ended.exit is Exit.OK and ended.again
+    yield events.RunFinished(
+        host=prepared.host.name,
+        at=time.time(),
+        exit=ended.exit,
+        changed=ended.changed,
+        same=ended.same,
+        receipt=ended.directory,
+        seconds=time.monotonic() - prepared.began,
+    )
+
+
+def reach(prepared: Prepared, request: Request, connect: Connect) -> Iterator[Event]:
+    """Make ready to attach: nothing is asked before."""
+    yield events.RunStarted(
+        host=prepared.host.name, at=time.time(), command=request.command, version=__version__,
+        playbook="", operator=request.operator,
+    )  # fmt: skip
+    prepared.transport = connect(prepared.host)
+
+
+def _follow(run_id: str, offset: int) -> str:
+    return renderer.render_follow(run_id=run_id, offset=offset)
+
+
+def finish(prepared: Prepared) -> Iterator[Event]:
+    """The end of a run that only looked."""
+    prepared.finished = True
+    plan = prepared.plan
+    yield events.RunFinished(
+        host=prepared.host.name,
+        at=time.time(),
+        exit=Exit.OK,
+        same=len(plan.actions) - len(plan.changes) - len(plan.checks) if plan else 0,
+        seconds=time.monotonic() - prepared.began,
+    )

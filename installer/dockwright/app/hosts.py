@@ -1,0 +1,92 @@
+"""Many hosts: each one's errors are its own, and one reader gets the events of all."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+
+from dockwright import events, runner
+from dockwright.app.run import Prepared
+from dockwright.errors import DockwrightError, Exit, UnreachableError
+from dockwright.events import Event
+
+
+def guarded(prepared: Prepared, stage: Iterator[Event]) -> Iterator[Event]:
+    """A stage of one host whose errors are events of that host."""
+    name = prepared.host.name
+    begun = committed = False
+    try:
+        for event in stage:
+            begun = begun or event.event == "program_started"
+            committed = committed or event.event == "commit_point"
+            yield event
+    except DockwrightError as error:
+        prepared.finished = True
+        # A program that was lost goes on: nobody can say that the host stays as it was.
+        changed = committed or (begun and isinstance(error, UnreachableError))
+        yield _failed(name, error, changed=changed)
+    except runner.LeftError as left:
+        prepared.finished = True
+        yield events.Failed(
+            host=name, at=time.time(), exit=Exit.INTERRUPTED, changed_host=True,
+            brief=f"left alone: run {left.run_id} goes on on the host",
+            next_step="the same command joins it again",
+        )  # fmt: skip
+
+
+def _failed(name: str, error: DockwrightError, *, changed: bool) -> Event:
+    return events.Failed(
+        host=name, at=time.time(), exit=error.exit, brief=error.brief, details=error.details,
+        step=error.step, next_step=error.next_step,
+        changed_host=changed,
+    )  # fmt: skip
+
+
+def interleave(
+    stages: Iterable[Callable[[], Iterator[Event]]], workers: int
+) -> Generator[Event, None, None]:
+    """Run many hosts' stages on a bounded number of threads; events come out in one.
+
+    An error that is no DockwrightError is a bug: it is raised here once all others have ended.
+    """
+    waiting = list(stages)
+    if len(waiting) == 1:
+        yield from waiting[0]()
+        return
+    lane: queue.Queue[Event | None] = queue.Queue()
+    bugs: list[BaseException] = []
+    todo: queue.SimpleQueue[Callable[[], Iterator[Event]]] = queue.SimpleQueue()
+    for stage in waiting:
+        todo.put(stage)
+
+    def work() -> None:
+        try:
+            while True:
+                try:
+                    stage = todo.get_nowait()
+                except queue.Empty:
+                    return
+                try:
+                    for event in stage():
+                        lane.put(event)
+                except BaseException as error:  # noqa: BLE001  # raised by the reader below
+                    bugs.append(error)
+        finally:
+            lane.put(None)
+
+    threads = [
+        threading.Thread(target=work, daemon=True) for _ in range(min(workers, len(waiting)))
+    ]
+    for thread in threads:
+        thread.start()
+    live = len(threads)
+    while live:
+        event = lane.get()
+        if event is None:
+            live -= 1
+        else:
+            yield event
+    if bugs:
+        raise bugs[0]

@@ -1,0 +1,67 @@
+"""What a run is asked to do, and what is known of each of its hosts."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from dockwright import __version__
+from dockwright.channel import Transport
+from dockwright.load import Playbook
+from dockwright.models import Facts, Host, LiveRun
+from dockwright.plan import HostPlan
+
+Connect = Callable[[Host], Transport]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for, the same for all hosts of a run.
+
+    ``lock_timeout`` is in seconds; ``operator`` is named in the host's journal.
+    """
+
+    command: str
+    playbook: Playbook | None = None
+    upgrade: bool = False
+    allow_restart: bool = False
+    lock_timeout: int = 600
+    operator: str = ""
+    proxy: str | None = None
+
+    @property
+    def wish(self) -> str:
+        """A digest of what is asked for: a run of the same wish is joined and not repeated.
+
+        Not of the program: its text depends on the host's state, which a run changes.
+        """
+        if self.playbook is None:
+            return ""
+        words = f"{__version__} {self.playbook.digest} {self.upgrade}"
+        return hashlib.sha256(words.encode()).hexdigest()
+
+
+@dataclass
+class Prepared:
+    """What is known of a host when its plan is made; ``plan`` stays None where it failed.
+
+    ``joins`` is a run that is under way there for the same wish; ``again`` says that the run only
+    made the host fit to be planned for.
+    """
+
+    host: Host
+    began: float = field(default_factory=time.monotonic)
+    transport: Transport | None = None
+    facts: Facts | None = None
+    plan: HostPlan | None = None
+    joins: LiveRun | None = None
+    again: bool = False
+    finished: bool = False
+
+    def close(self) -> None:
+        """End the connection."""
+        if self.transport is not None:
+            self.transport.close()
+            self.transport = None

@@ -1,0 +1,84 @@
+"""Everyday: install, plan, verify."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dockwright import __version__
+from dockwright.app import Request
+from dockwright.cli.options import (
+    Choice,
+    Consent,
+    Hosts,
+    PlaybookName,
+    Reach,
+    Renewal,
+    Show,
+    Values,
+)
+from dockwright.cli.register import EVERYDAY, command
+from dockwright.cli.session import Session, operator
+from dockwright.cli.shared import change, playbook_of, save
+from dockwright.errors import Exit
+from dockwright.load.saved import dump_plans
+
+
+@command(EVERYDAY)
+def install(
+    *,
+    hosts: Hosts = None,
+    choice: Choice,
+    values: Values,
+    renewal: Renewal,
+    consent: Consent,
+    reach: Reach,
+    show: Show,
+) -> Exit:
+    """Make each HOST a verified Docker host; short for: apply docker."""
+    book = playbook_of("docker", values, choice)
+    return change("install", hosts or [], book, renewal, consent, reach, show)
+
+
+@command(EVERYDAY)
+def plan(
+    *,
+    playbook: PlaybookName,
+    hosts: Hosts = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Save the plans here.", show_default=False)
+    ] = None,
+    choice: Choice,
+    values: Values,
+    renewal: Renewal,
+    reach: Reach,
+    show: Show,
+) -> Exit:
+    """Show what would change on each HOST, why, and with which diffs."""
+    request = Request(
+        command="plan",
+        playbook=playbook_of(playbook, values, choice),
+        upgrade=renewal.upgrade,
+        proxy=renewal.proxy,
+        operator=operator(),
+    )
+    with Session(hosts or [], reach, show) as session:
+        prepared = session.prepare(request)
+        session.finish()
+    if out is not None:
+        made = [one.plan for one in prepared if one.plan is not None]
+        save(out, dump_plans(made, __version__))
+    return session.exit()
+
+
+@command(EVERYDAY)
+def verify(*, hosts: Hosts = None, values: Values, reach: Reach, show: Show) -> Exit:
+    """Prove that each HOST runs containers: client, daemon, pull, run."""
+    book = playbook_of("verify", values)
+    request = Request(command="verify", playbook=book, operator=operator())
+    with Session(hosts or [], reach, show) as session:
+        session.prepare(request)
+        session.carry_out(request)
+    return session.exit()

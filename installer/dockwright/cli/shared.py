@@ -1,0 +1,90 @@
+"""What several commands do alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dockwright.app import Request
+from dockwright.cli.options import (
+    Choice,
+    Consent,
+    Reach,
+    Renewal,
+    Show,
+    Values,
+)
+from dockwright.cli.session import Session, operator
+from dockwright.errors import Exit, InputError
+from dockwright.load import Flag, Overrides, Playbook, load_playbook
+from dockwright.plan import HostPlan
+
+
+def playbook_of(name: str, values: Values, choice: Choice | None = None) -> Playbook:
+    """The playbook of that name with what the options say of its variables."""
+    choice = choice or Choice()
+    given = (
+        ("--docker-version", "docker_version", choice.docker_version),
+        ("--channel", "docker_channel", choice.channel),
+        ("--add-user", "docker_users", choice.add_user),
+    )
+    return load_playbook(
+        name,
+        overrides=Overrides(
+            files=tuple(values.variables or ()),
+            sets=tuple(values.sets or ()),
+            flags=tuple(
+                Flag(option, variable, value) for option, variable, value in given if value
+            ),
+        ),
+    )
+
+
+def change(
+    command: str,
+    targets: list[str],
+    playbook: Playbook,
+    renewal: Renewal,
+    consent: Consent,
+    reach: Reach,
+    show: Show,
+) -> Exit:
+    """Plan all hosts, ask once where it is due, then change them."""
+    request = Request(
+        command=command,
+        playbook=playbook,
+        upgrade=renewal.upgrade,
+        proxy=renewal.proxy,
+        allow_restart=consent.allow_restart,
+        lock_timeout=consent.lock_timeout,
+        operator=operator(),
+    )
+    with Session(targets, reach, show) as session:
+        if not (consent.dry_run or consent.yes or session.terminal):
+            raise InputError(
+                "there is no terminal to ask on",
+                details=(("hosts", "none was contacted"),),
+                next_step="add --yes, or --dry-run to see the plan",
+            )
+        prepared = session.prepare(request)
+        going = [one.plan for one in prepared if one.plan is not None and one.plan.changes]
+        asks = any(one.destructive for one in going) or (session.implied and bool(going))
+        if consent.dry_run or (asks and not consent.yes and not _agreed(session, going)):
+            session.finish()
+        else:
+            session.carry_out(request)
+            if session.again(request):
+                session.carry_out(request)
+    return session.exit()
+
+
+def _agreed(session: Session, plans: list[HostPlan]) -> bool:
+    names = plans[0].host if len(plans) == 1 else f"{len(plans)} hosts"
+    return session.terminal is not None and session.terminal.confirm(f"Apply this to {names}?")
+
+
+def save(path: Path, text: str) -> None:
+    """Write a file that the user named; InputError where that is not possible."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from None

@@ -1,0 +1,155 @@
+"""One case: a fault at a point of a run, the heal, the same command once more, and the verdict."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.lab.control import Process
+from tests.lab.faults.faults import FAULTS, Fault, Scene
+from tests.lab.faults.journal import Watch, journal
+from tests.lab.faults.scenario import Bench
+from tests.lab.faults.state import answers, difference, state
+from tests.lab.host import Host
+
+BOUND = 150.0  # seconds that a disturbed run may take; an undisturbed one takes a few
+AFTER = 120.0  # seconds for the run after it
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fault at a point; prints as the word that repeats it."""
+
+    fault: str
+    point: int
+
+    def __str__(self) -> str:
+        return f"{self.fault}:{self.point}"
+
+
+@dataclass
+class Outcome:
+    """What a case came to; ``wrong`` is empty where all is well."""
+
+    case: Case
+    where: str
+    struck: bool = False
+    first: int | None = None
+    second: int | None = None
+    runs: int = 0
+    seconds: float = 0.0
+    stranded: bool = False
+    wrong: list[str] = field(default_factory=list)
+    told: str = ""
+
+    def __str__(self) -> str:
+        verdict = "STRANDED" if self.stranded else "WRONG" if self.wrong else "ok"
+        codes = f"{self.first} then {self.second}" if self.struck else f"{self.first} (ended before)"
+        line = f"{verdict:8} {self.case!s:20} exit {codes}, {self.seconds:.1f} s, at: {self.where}"
+        return "\n".join([line, *(f"         {wrong}" for wrong in self.wrong[:30])])
+
+
+def inject(bench: Bench, fault: Fault, point: int) -> Outcome:
+    """Try one case on a host of its own."""
+    outcome = Outcome(Case(fault.name, point), bench.points[point])
+    began = time.monotonic()
+    host = bench.host()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            _try(bench, host, fault, outcome, Path(folder))
+    finally:
+        host.remove()
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+def _try(bench: Bench, host: Host, fault: Fault, outcome: Outcome, folder: Path) -> None:
+    fault.prepare(host)
+    first = folder / "first.jsonl"
+    with bench.start(host, first) as process:
+        outcome.struck = _strike(bench, host, process, fault, outcome.case.point, first)
+        outcome.first = _end(process, BOUND)
+    outcome.told = _said(first)
+    if outcome.first is None:
+        outcome.wrong.append(f"the disturbed run had not ended after {BOUND:.0f} s")
+    elif outcome.first not in fault.first:
+        outcome.wrong.append(f"the disturbed run ended with {outcome.first}: {outcome.told}")
+    fault.heal(host)
+    second = folder / "second.jsonl"
+    with bench.start(host, second) as process:
+        outcome.second = _end(process, AFTER)
+    outcome.told = _said(second)
+    named = outcome.second == 7 and bool(outcome.told)
+    if outcome.second is None:
+        outcome.wrong.append(f"the run after it had not ended after {AFTER:.0f} s")
+    elif outcome.second != 0 and not named:
+        outcome.wrong.append(f"the run after it ended with {outcome.second}: {outcome.told}")
+    if not _quiet(host):
+        outcome.wrong.append("a program still runs on the host")
+    outcome.stranded = not answers(host)
+    if outcome.second != 7:
+        outcome.wrong += difference(bench.expected, state(host))
+    if outcome.wrong or outcome.stranded:
+        kept = Path(tempfile.mkdtemp(prefix=f"faults-{outcome.case.fault}-{outcome.case.point}-"))
+        for path in folder.iterdir():
+            (kept / path.name).write_bytes(path.read_bytes())
+        (kept / "journal").write_text(journal(host))
+        log = host.exec("cat /var/lib/dockwright/runs/*/log; journalctl -b -n 300 --no-pager", check=False)
+        (kept / "log").write_text(log.stdout)
+        outcome.wrong.append(f"see {kept}")
+
+
+def _strike(
+    bench: Bench, host: Host, process: Process, fault: Fault, point: int, events: Path
+) -> bool:
+    """Wait for the point, then strike; false where the run ended before."""
+    watch = Watch(bench.points)
+    scene = Scene(host, process)
+    end = time.monotonic() + BOUND
+    while process.poll() is None and time.monotonic() < end:
+        if watch.reached(events, host) >= point:
+            fault.strike(scene)
+            return True
+        time.sleep(0.004)
+    return False
+
+
+def _end(process: Process, bound: float) -> int | None:
+    end = time.monotonic() + bound
+    while time.monotonic() < end:
+        code = process.poll()
+        if code is not None:
+            return code
+        time.sleep(0.01)
+    process.kill()
+    return None
+
+
+def _quiet(host: Host) -> bool:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if not Scene(host, None).units():  # type: ignore[arg-type]  # only looks at the host
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _said(events: Path) -> str:
+    """What a run said of its failure."""
+    said = []
+    for line in events.read_text().splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:  # killed in the middle of a line
+            continue
+        if event["event"] == "failed":
+            details = [f"{label}: {text}" for label, text in event["details"]]
+            said.append("; ".join([event["brief"], *details]).replace("\n", " | ")[:600])
+    tail = events.with_suffix(".err").read_text().strip().splitlines()[-3:]
+    return " || ".join([*said, *tail])
+
+
+__all__ = ["FAULTS", "Case", "Outcome", "inject"]

@@ -1,0 +1,444 @@
+"""Words on the command line to exit codes, on hosts that are made up."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from dockwright import events
+from dockwright.cli import session, typer_app
+from dockwright.errors import BY_EXIT, DockwrightError, Exit, UnreachableError
+from dockwright.events import Event
+from dockwright.plan import HostPlan
+from tests.fakes import CUT, SILENCE, FakeChannel
+from tests.unit.making import b64
+from tests.unit.playing import INSTALLED, PIN, World, facts_of, fresh, probe_of, records
+
+
+def dockwright(*words: str, typed: str | None = None) -> Result:
+    done = CliRunner().invoke(typer_app, list(words), input=typed, prog_name="dockwright")
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done
+
+
+def events_of(text: str) -> list[Event]:
+    return [events.parse(line) for line in text.splitlines()]
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "interactive", lambda: True)
+
+
+# --- install --------------------------------------------------------------------------------------
+
+
+def test_a_fresh_host_is_installed(world: World) -> None:
+    host = world.host("web1", *fresh())
+    done = dockwright("install", "web1", "--yes", *PIN)
+    assert done.exit_code == Exit.OK, done.output
+    assert "docker-ce" in done.stdout
+    assert "daemon 29.7.2" in done.stdout
+    assert host.closed
+
+
+def test_a_second_run_has_nothing_to_do(world: World) -> None:
+    host = world.host("web1", facts_of("ubuntu-24.04-installed"))
+    done = dockwright("install", "web1", "--yes", "--detailed-exitcode", *PIN)
+    assert done.exit_code == Exit.OK, done.output
+    assert len(host.scripts) == 1
+
+
+@pytest.mark.parametrize("command", [("install",), ("apply", "docker")])
+def test_a_change_is_told_by_20_where_that_was_asked_for(
+    world: World, command: tuple[str, ...]
+) -> None:
+    world.host("web1", *fresh())
+    assert dockwright(*command, "web1", "--yes", "--detailed-exitcode", *PIN).exit_code == 20
+
+
+def test_options_name_what_is_installed(world: World) -> None:
+    world.host("web1", facts_of("ubuntu-24.04-bare"), probe_of("ubuntu-24.04-bare"))
+    done = dockwright("install", "web1", "--yes", "--docker-version", "29.9", "--add-user", "pat", *PIN)
+    assert done.exit_code == Exit.REFUSED
+    assert "docker-ce 29.9 is not in the repository" in done.output
+
+
+@pytest.mark.parametrize("kind", BY_EXIT.values())
+def test_each_error_has_its_exit_code(world: World, kind: type[DockwrightError]) -> None:
+    world.host("web1", kind("it is so", next_step="do that"))
+    done = dockwright("install", "web1", "--yes", *PIN)
+    assert done.exit_code == kind.exit
+    assert "it is so" in done.output
+    assert "do that" in done.output
+    assert f"exit {int(kind.exit)} ({kind.exit.word})" in done.output
+
+
+@pytest.mark.parametrize("code", [4, 6, 7, 8, 10])
+def test_a_program_that_fails_gives_its_exit_code(world: World, code: int) -> None:
+    said = ("started -", "commit -", "begin s03 x", f"stop s03 {b64(f'{code} 1 it broke')}",
+            f"cause s03 {b64('disk full')}", f"end - {code}")  # fmt: skip
+    world.host("web1", *fresh()[:2], records(*said))
+    done = dockwright("install", "web1", "--yes", *PIN)
+    assert done.exit_code == code
+    assert "it broke" in done.output
+    assert "disk full" in done.output
+    assert "nothing was changed" not in done.output
+
+
+def test_a_host_that_is_lost_after_the_commit_point_is_not_called_unchanged(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dockwright.runner._REJOIN", (0.0,))
+    lost = UnreachableError("no route")
+    world.host("web1", *fresh()[:2], records("started -", "commit -"), lost)
+    done = dockwright("install", "web1", "--yes", *PIN)
+    assert done.exit_code == Exit.UNREACHABLE
+    assert "the program there goes on" in done.output.replace("\n", " ")
+    assert "nothing was changed" not in done.output
+
+
+def test_a_bug_is_no_exit_code_of_ours(world: World) -> None:
+    world.host("web1", ZeroDivisionError("a bug"))
+    with pytest.raises(ZeroDivisionError):
+        dockwright("install", "web1", "--yes", *PIN)
+
+
+# --- asking ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [("install",), ("apply", "docker")])
+def test_without_a_terminal_yes_is_needed_before_any_contact(
+    world: World, command: tuple[str, ...]
+) -> None:
+    world.host("web1")
+    done = dockwright(*command, "web1", *PIN)
+    assert done.exit_code == Exit.INPUT
+    assert "there is no terminal to ask on" in done.output
+    assert "--yes" in done.output
+    assert world.contacted == []
+
+
+def test_a_dry_run_needs_no_yes_and_shows_the_plan(world: World) -> None:
+    host = world.host("web1", *fresh()[:2])
+    done = dockwright("install", "web1", "--dry-run", *PIN)
+    assert done.exit_code == Exit.OK, done.output
+    assert "docker.sources" in done.stdout
+    assert len(host.scripts) == 2
+
+
+def test_a_dry_run_that_would_change_something_is_20(world: World) -> None:
+    world.host("web1", *fresh()[:2])
+    assert dockwright("install", "web1", "-n", "--detailed-exitcode", *PIN).exit_code == 20
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_plan_that_only_adds_asks_nothing(world: World) -> None:
+    world.host("web1", *fresh())
+    done = dockwright("install", "web1", *PIN)
+    assert done.exit_code == Exit.OK, done.output
+    assert "Apply this" not in done.output
+
+
+REPLACED = (facts_of("debian-13-docker.io"), probe_of("debian-13-docker.io"))
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize(("typed", "scripts"), [("n\n", 2), ("\n", 2), ("", 2), ("y\n", 3)])
+def test_a_removal_is_asked_about_once(world: World, typed: str, scripts: int) -> None:
+    host = world.host("web1", *REPLACED, records(*INSTALLED))
+    done = dockwright("install", "web1", "--allow-restart", *PIN, typed=typed)
+    assert done.exit_code == Exit.OK, done.output
+    assert done.output.count("Apply this to web1?") == 1
+    assert len(host.scripts) == scripts
+
+
+@pytest.mark.usefixtures("terminal")
+def test_one_question_is_for_all_hosts(world: World) -> None:
+    for name in ("web1", "web2"):
+        world.host(name, *REPLACED)
+    done = dockwright("install", "web1", "web2", "--allow-restart", *PIN, typed="n\n")
+    assert done.output.count("Apply this to 2 hosts?") == 1
+
+
+def test_no_input_is_as_good_as_no_terminal(world: World, terminal: None) -> None:
+    done = dockwright("install", "web1", "--no-input", *PIN)
+    assert (done.exit_code, world.contacted) == (Exit.INPUT, [])
+
+
+def test_yes_does_not_cover_stopping_containers(world: World) -> None:
+    host = world.host("web1", *REPLACED)
+    done = dockwright("install", "web1", "--yes", *PIN)
+    assert done.exit_code == Exit.DESTRUCTIVE
+    assert "legacy-app" in done.output
+    assert "--allow-restart" in done.output
+    assert len(host.scripts) == 2
+
+
+# --- input ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("install", "web1", "web1", "--yes"), "named twice: web1"),
+        (("install", "web 1", "--yes"), "no host name has"),
+        (("apply", "dokcer", "web1", "--yes"), "docker"),
+        (("install", "web1", "--yes", "--set", "docker_verison=29"), "docker_version"),
+        (("install", "web1", "--yes", "--set", "nothing"), "NAME=VALUE"),
+        (("install", "web1", "--yes", "--channel", "nightly"), "nightly is gone"),
+        (("install", "web1", "--yes", "--docker-version", "x\ny"), "docker_version"),
+        (("install", "web1", "--yes", "--vars", "/nonexistent/vars.yaml"), "vars.yaml"),
+        (("install", "web1", "--yes", "--log", "/nonexistent/run.jsonl"), "the log cannot be written"),
+        (("install", "web1", "--yes", "-K"), "-K asks on a terminal"),
+        (("install", "web1", "--yes", "--sudo-password-file", "/nonexistent"), "/nonexistent"),
+        (("verify", "web1", "web1"), "named twice"),
+    ],
+)
+def test_wrong_words_are_2_and_nobody_is_contacted(
+    world: World, words: tuple[str, ...], said: str
+) -> None:
+    done = dockwright(*words)
+    assert done.exit_code == Exit.INPUT
+    assert said in done.output
+    assert world.contacted == []
+
+
+@pytest.mark.parametrize("words", [("dance",), ("install", "--dance"), ("install", "--forks", "many")])
+def test_words_that_nobody_knows_are_2(words: tuple[str, ...]) -> None:
+    assert dockwright(*words).exit_code == Exit.INPUT
+
+
+# --- plan -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "code"), [("ubuntu-24.04-bare", 20), ("ubuntu-24.04-installed", 0)])
+def test_a_plan_tells_whether_something_would_change(world: World, name: str, code: int) -> None:
+    answers = fresh() if name.endswith("bare") else [facts_of(name)]
+    world.host("web1", *answers[:2])
+    assert dockwright("plan", "docker", "web1", "--detailed-exitcode", *PIN).exit_code == code
+
+
+def test_a_plan_is_saved_as_it_was_shown(world: World, tmp_path: Path) -> None:
+    world.host("web1", *fresh()[:2])
+    file = tmp_path / "plan.json"
+    assert dockwright("plan", "docker", "web1", "-o", str(file), *PIN).exit_code == Exit.OK
+    saved = json.loads(file.read_text())
+    assert set(saved) == {"dockwright", "plans"}
+    (plan,) = saved["plans"]
+    assert HostPlan.model_validate_json(json.dumps(plan)).host == "web1"
+
+
+def test_a_plan_that_cannot_be_saved_is_2(world: World) -> None:
+    world.host("web1", *fresh()[:2])
+    done = dockwright("plan", "docker", "web1", "-o", "/nonexistent/plan.json", *PIN)
+    assert done.exit_code == Exit.INPUT
+    assert "/nonexistent/plan.json cannot be written" in done.output
+
+
+# --- verify, facts, render ------------------------------------------------------------------------
+
+
+def test_verify_runs_the_ladder(world: World) -> None:
+    ladder = records("begin s01 verify", "verified s01 daemon 29.7.2 · hello-world ran", "end - 0")
+    world.host("web1", facts_of("ubuntu-24.04-installed"), ladder)
+    done = dockwright("verify", "web1")
+    assert done.exit_code == Exit.OK, done.output
+    assert "hello-world ran" in done.output
+
+
+def test_verify_that_fails_is_8(world: World) -> None:
+    ladder = records("begin s01 verify", f"stop s01 {b64('8 0 the daemon does not answer')}", "end - 8")
+    world.host("web1", facts_of("ubuntu-24.04-daemon-down"), ladder)
+    done = dockwright("verify", "web1")
+    assert done.exit_code == Exit.VERIFY
+    assert "the daemon does not answer" in done.output
+
+
+def test_verify_on_a_host_that_dpkg_left_half_way_changes_nothing(world: World) -> None:
+    ladder = records("begin s01 verify", "verified s01 ran", "end - 0")
+    host = world.host("web1", facts_of("ubuntu-24.04-half-installed"), ladder)
+    assert dockwright("verify", "web1").exit_code == Exit.OK
+    assert "open_scratch" in host.scripts[1]
+
+
+def test_facts_are_for_people_and_for_programs(world: World) -> None:
+    world.host("web1", facts_of("debian-13-docker.io"))
+    done = dockwright("facts", "web1")
+    assert done.exit_code == Exit.OK, done.output
+    assert "Debian GNU/Linux 13 (trixie)" in done.stdout
+    assert "nothing to do" not in done.stdout
+    world.host("web1", facts_of("debian-13-docker.io"))
+    done = dockwright("facts", "web1", "--json")
+    assert [e.event for e in events_of(done.stdout)] == ["run_started", "host_reached", "run_finished"]
+    assert done.exit_code == Exit.OK
+
+
+def test_facts_of_a_host_that_is_away_are_5(world: World) -> None:
+    world.host("web1", UnreachableError("no route to host"))
+    assert dockwright("facts", "web1").exit_code == Exit.UNREACHABLE
+
+
+def test_render_prints_the_program_and_nothing_else(world: World) -> None:
+    host = world.host("web1", *fresh()[:2])
+    done = dockwright("render", "docker", "--for", "web1", *PIN)
+    assert done.exit_code == Exit.OK, done.output
+    assert done.stdout.startswith("#!/bin/sh\n")
+    assert done.stdout.endswith('main "$@" </dev/null\n')
+    assert done.stderr == ""
+    assert len(host.scripts) == 2
+
+
+def test_render_for_a_host_that_is_away_prints_no_program(world: World) -> None:
+    world.host("web1", UnreachableError("no route to host"))
+    done = dockwright("render", "docker", "--for", "web1", *PIN)
+    assert (done.exit_code, done.stdout) == (Exit.UNREACHABLE, "")
+    assert "no route to host" in done.stderr
+
+
+# --- many hosts -----------------------------------------------------------------------------------
+
+
+def test_a_host_that_fails_does_not_stop_the_others(world: World) -> None:
+    world.host("web1", *fresh())
+    world.host("web2", UnreachableError("no route to host"))
+    world.host("web3", *fresh("debian-13-bare")[:1], UnreachableError("gone"))
+    world.host("web4", facts_of("ubuntu-24.04-installed"))
+    done = dockwright("install", "web1", "web2", "web3", "web4", "--yes", "--json", *PIN)
+    assert done.exit_code == Exit.UNREACHABLE
+    ends = {
+        event.host: (event.event, int(event.exit))
+        for event in events_of(done.stdout)
+        if event.event in ("failed", "run_finished")
+    }
+    assert ends == {
+        "web1": ("run_finished", 0), "web2": ("failed", 5), "web3": ("failed", 5),
+        "web4": ("run_finished", 0),
+    }  # fmt: skip
+
+
+def test_a_fleet_exits_with_its_worst_host(world: World) -> None:
+    broken = records("started -", f"stop s03 {b64('7 1 broken')}", "end - 7")
+    world.host("web1", *fresh()[:2], broken)
+    world.host("web2", UnreachableError("away"))
+    world.host("web3", *fresh())
+    assert dockwright("install", "web1", "web2", "web3", "--yes", "-q", *PIN).exit_code == Exit.REPAIR
+
+
+# --- output ---------------------------------------------------------------------------------------
+
+
+def test_json_is_events_and_nothing_else(world: World) -> None:
+    world.host("web1", *fresh())
+    done = dockwright("install", "web1", "--yes", "--json", *PIN)
+    told = events_of(done.stdout)
+    assert told[0].event == "run_started"
+    assert told[-1].event == "run_finished"
+    assert done.stderr == ""
+
+
+def test_a_log_is_the_same_events(world: World, tmp_path: Path) -> None:
+    world.host("web1", *fresh())
+    log = tmp_path / "run.jsonl"
+    done = dockwright("install", "web1", "--yes", "--json", "--log", str(log), *PIN)
+    assert done.exit_code == Exit.OK
+    assert events_of(log.read_text()) == events_of(done.stdout)
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_pipe_gets_no_escapes(world: World) -> None:
+    world.host("web1", *fresh())
+    assert "\x1b" not in dockwright("install", "web1", "--yes", *PIN).output
+    world.host("web1", *fresh())
+    assert "\x1b[" in dockwright("install", "web1", "--yes", "--color", "always", *PIN).output
+
+
+# --- Ctrl-C ---------------------------------------------------------------------------------------
+
+
+def interrupt() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("hosts", [("web1",), ("web1", "web2")])
+def test_ctrl_c_while_planning_is_130_and_nothing_was_changed(
+    world: World, hosts: tuple[str, ...]
+) -> None:
+    for name in hosts:
+        world.host(name, FakeChannel([interrupt, SILENCE]))
+    if len(hosts) == 2:
+        world.host("web2", facts_of("debian-13-bare"))
+    done = dockwright("install", *hosts, "--yes", *PIN)
+    assert done.exit_code == Exit.INTERRUPTED
+    assert "interrupted; nothing was changed" in done.output
+
+
+def test_ctrl_c_once_stops_after_the_running_step(world: World) -> None:
+    stopped = f"stop s03 {b64('130 1 stopped after a step, as asked')}"
+    program = records("started -", "commit -", "begin s03 x", interrupt, "changed s03", stopped, "end - 130")
+    host = world.host("web1", *fresh()[:2], program, FakeChannel([]))
+    done = dockwright("install", "web1", "--yes", *PIN)
+    assert done.exit_code == Exit.INTERRUPTED
+    assert "stopping after the running step" in done.output
+    assert host.scripts[3].endswith("/stop\n")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_twice_leaves_the_program_running(world: World) -> None:
+    program = records("started -", "commit -", interrupt, interrupt, "begin s03 x", "begin s04 y")
+    world.host("web1", *fresh()[:2], program, FakeChannel([]), FakeChannel([]))
+    done = dockwright("install", "web1", "--yes", *PIN)
+    assert done.exit_code == Exit.INTERRUPTED
+    assert "left alone" in done.output
+    assert "nothing was changed" not in done.output
+
+
+def test_a_terminal_that_goes_away_leaves_the_program_running(world: World) -> None:
+    def hang_up() -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    world.host("web1", *fresh()[:2], records("started -", hang_up, "begin s03 x", "begin s04 y"))
+    assert dockwright("install", "web1", "--yes", *PIN).exit_code == Exit.INTERRUPTED
+
+
+# --- the command itself ---------------------------------------------------------------------------
+
+
+def test_help_has_every_exit_code_and_comes_in_groups() -> None:
+    text = dockwright("--help").stdout
+    for code in BY_EXIT:
+        assert str(int(code)) in text
+    assert text.index("Everyday") < text.index("Plans") < text.index("Look")
+
+
+def test_the_version_is_told() -> None:
+    from dockwright import __version__
+
+    done = dockwright("--version")
+    assert (done.exit_code, done.stdout) == (0, f"dockwright {__version__}\n")
+
+
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "dockwright", "install", "web1"],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == Exit.INPUT
+    assert "there is no terminal to ask on" in done.stderr
+
+
+def test_cut_is_a_word_that_fakes_know() -> None:
+    with pytest.raises(UnreachableError):
+        FakeChannel([CUT]).read(1.0)
