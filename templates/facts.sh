@@ -120,7 +120,11 @@ facts() {
   if [ "$(first /sys/module/apparmor/parameters/enabled)" = Y ] && ! have apparmor_parser; then say "apparmor_parser_missing 1"; fi
   # Port 22 in LISTEN (0A), of any address: columns of proc_net_tcp.
   ! cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '$4 == "0A" && $2 ~ /:0016$/ { f = 1 } END { exit !f }' || say "ssh_listening 1"
-  [ ! -r /var/lib/dockwright/last ] || say "last_run $(first /var/lib/dockwright/last)"
+  if [ -r /var/lib/dockwright/last ]; then
+    last=$(first /var/lib/dockwright/last)
+    say "last_run $last"
+    [ ! -s "/var/lib/dockwright/runs/$last/receipt" ] || say "last_receipt $(head -c 65536 "/var/lib/dockwright/runs/$last/receipt" | b64)"
+  fi
   # A run that is under way: runtime/live.sh has the words of its line.
   if read -r run pid started boot wish since who 2>/dev/null </var/lib/dockwright/live &&
     [ "$boot" = "$(first /proc/sys/kernel/random/boot_id)" ] &&

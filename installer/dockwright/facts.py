@@ -139,6 +139,7 @@ def _facts(told: dict[str, list[str]]) -> Facts:
         ),
         ssh_listening="ssh_listening" in told,
         last_run=_printable(_one(told, "last_run")),
+        last_receipt=_printable(_text(_one(told, "last_receipt")), keep="\n"),
         live=next(
             (
                 LiveRun(run_id=run, wish=wish, since=_int(since), who=_printable(_text(who)))

@@ -212,6 +212,7 @@ class Facts(Frozen):
     ca_certificates: bool = True
     ssh_listening: bool = False
     last_run: str = ""
+    last_receipt: str = ""
     live: LiveRun | None = None
 
     def package(self, name: str) -> Package | None:

@@ -47,7 +47,7 @@ class Action(Frozen):
     diffs. ``stops`` lists the containers that it would stop.
     """
 
-    id: str
+    id: str = Field(pattern="^[a-z0-9]*$")
     component: str
     step: str
     kind: str
@@ -137,7 +137,7 @@ class HostPlan(Frozen):
 
     ``unresolved`` names the repositories whose key and index are still to be fetched before the
     plan is whole. A ``preliminary`` plan makes the host fit to be planned for: after it the same
-    command plans anew. ``notes`` are things worth knowing that change nothing.
+    command plans anew. ``undoes`` is the run that the plan takes back, empty for all other plans. ``notes`` are things worth knowing that change nothing.
     """
 
     host: str
@@ -150,6 +150,7 @@ class HostPlan(Frozen):
     trust: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     preliminary: bool = False
+    undoes: str = ""
 
     @property
     def changes(self) -> tuple[Action, ...]:

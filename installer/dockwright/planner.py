@@ -53,9 +53,7 @@ def make_plan(
         decisions += [_decide(step, view) for step in steps]
     asked = {name for decision in decisions for name in decision.consult}
     wishes = tuple(d.wish for d in decisions if d.wish is not None and d.wish.id in asked)
-    actions = _settled(
-        [a for decision in decisions for a in decision.actions], facts, verify=verify
-    )
+    actions = _settled(_needed(decisions), facts, verify=verify)
     plan = HostPlan(
         host=host,
         playbook=playbook,
@@ -125,6 +123,14 @@ def _decide(step: Step, view: View) -> Decision:
             action(step, view, kind=step.kind, verb=Verb.KEEP, target=step.name, reason=mismatch),
         )
     )
+
+
+def _needed(decisions: list[Decision]) -> list[Action]:
+    """The actions without restarts that a package brings anyway: a new daemon reads a new file."""
+    names = {change.name for decision in decisions for change in decision.packages}
+    replaced = bool(names & {"docker-ce", "docker.io", "docker-engine", "moby-engine"})
+    every = [action for decision in decisions for action in decision.actions]
+    return [each for each in every if not (replaced and each.kind == "reload")]
 
 
 def _settled(actions: list[Action], facts: Facts, *, verify: bool) -> tuple[Action, ...]:

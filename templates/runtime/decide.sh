@@ -177,7 +177,7 @@ fit_to_change() {
   [ ! -e /snap/docker/current ] ||
     stop 3 guard "the snap 'docker' is installed: two daemons would fight for one socket" "take it out first, its data with it: snap remove docker"
   held=
-  for package in $(apt-mark showhold 2>/dev/null); do
+  for package in $(dpkg-query -W -f='${db:Status-Want} ${Package}\n' 2>/dev/null | sed -n 's/^hold //p'); do
     for word in $wanted; do
       word=${word%%=*}
       [ "${word%-}" != "$package" ] || held="$held $package"

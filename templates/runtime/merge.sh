@@ -1,13 +1,17 @@
 # --- merge: daemon.json by key, with the host's own python3 ---------------------------------------
 
-# merged PATH KEYS FRESH: prints the file with KEYS (JSON) merged in; FRESH is the text where there
-# is no file. Fails with words on stderr where the file is not valid, a key clashes, or no python3.
+# merged PATH KEYS FRESH [RELOADABLE]: prints the file with KEYS (JSON) merged in; FRESH is the text where there
+# is no file, or the very file. Fails with words on stderr where the file is not valid, a key clashes,
+# or there is no python3. With RELOADABLE (names) it prints, instead, the keys that need a restart.
 merged() {
-  [ -e "$1" ] || { printf '%s' "$3"; return; }
+  if [ ! -e "$1" ] || printf '%s' "$3" | cmp -s - "$1"; then
+    printf '%s' "$3"
+    return
+  fi
   command -v python3 >/dev/null 2>&1 || { echo "$1 exists and there is no python3 to merge it with" >&2; return 1; }
-  python3 - "$1" "$2" <<'MERGE'
+  python3 - "$1" "$2" "${4-}" <<'MERGE'
 import json, sys
-path, keys = sys.argv[1], json.loads(sys.argv[2])
+path, keys, reloadable = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3].split()
 def once(pairs):
     names = [name for name, _ in pairs]
     if len(set(names)) != len(names):
@@ -24,25 +28,29 @@ def merge(there, wanted, where=""):
 try:
     text = open(path, encoding="utf-8").read()
     there = json.loads(text, object_pairs_hook=once)
-    before = json.dumps(there)
+    before, old = json.dumps(there), json.loads(text)
 except ValueError as error:
     sys.exit(f"{path} is not valid: {error}")
 if not isinstance(there, dict):
     sys.exit(f"{path} is not an object")
 merge(there, keys)
+if reloadable:
+    sys.exit(print(*(k for k in there if there[k] != old.get(k) and k not in reloadable)))
 sys.stdout.write(text if json.dumps(there) == before else json.dumps(there, indent=2, ensure_ascii=False) + "\n")
 MERGE
 }
 
-# judge_merge PATH KEYS HOW: refuse now what could not be merged later, or would stop containers.
+# judge_merge PATH KEYS FRESH HOW: refuse now what could not be merged later, or would stop containers.
+# HOW, reload or restart, is for a file that is not there yet. Sets daemon_how.
 judge_merge() {
+  daemon_how=$4
   [ ! -L "$1" ] || stop 3 guard "$1 is a symlink to $(readlink "$1")" "make it a plain file, or render without docker_daemon"
   if [ -e "$1" ]; then
-    merged "$1" "$2" '' >"$run/merged" 2>"$out" ||
-      stop 3 guard "$1 cannot be merged: $(tail -n 1 "$out")"
+    merged "$1" "$2" "$3" >"$run/merged" 2>"$out" || stop 3 guard "$1 cannot be merged: $(tail -n 1 "$out")"
     if cmp -s "$run/merged" "$1"; then return; fi
+    [ -n "$(merged "$1" "$2" '' "$reloadable")" ] || daemon_how=reload
   fi
-  if [ "$3" = reload ] || ! systemctl is-active -q docker.service 2>/dev/null; then return; fi
+  if [ "$daemon_how" = reload ] || ! systemctl is-active -q docker.service 2>/dev/null; then return; fi
   told=$(timeout 20 docker info --format '{{.Swarm.LocalNodeState}} {{.LiveRestoreEnabled}}' 2>/dev/null)
   case $told in active*) stop 9 guard "this is a Swarm node; a restart of dockerd moves its tasks" ;; esac
   [ -z "$allow_restart" ] && [ "$told" = "${told% true}" ] || return 0
@@ -50,11 +58,11 @@ judge_merge() {
   [ -z "$names" ] || stop 9 guard "a new $1 needs a restart; containers would stop: $names(when they may: --allow-restart)"
 }
 
-# take_up HOW: a daemon that runs takes the new file; where it does not, the old file comes back.
+# take_up: a daemon that runs takes the new file; where it does not, the old file comes back.
 take_up() {
   systemctl is-active -q docker.service 2>/dev/null || return 0
-  if systemctl "$1" docker.service && systemctl is-active -q docker.service; then
-    receipt "$1 docker.service"
+  if systemctl "$daemon_how" docker.service && systemctl is-active -q docker.service; then
+    receipt "$daemon_how docker.service"
     return 0
   fi
   journalctl -u docker.service -n 20 --no-pager 2>/dev/null

@@ -1,5 +1,6 @@
 # --- undo: back to the state before the last run, by its receipt ----------------------------------
 
+# undo [ID...]: the ids are the actions of a plan that a controller showed.
 undo() {
   step_id=undo
   record begin undo "back to the state before the last run"
@@ -20,7 +21,8 @@ undo() {
   earlier=$(ls -1t "$state"/runs/*/receipt 2>/dev/null | head -n 1)
   earlier=${earlier%/receipt}
   if [ -n "$earlier" ]; then printf '%s\n' "${earlier##*/}" >"$state/last"; else rm -f "$state/last"; fi
-  record changed undo "run $last is undone; data stays"
+  for id; do record changed "$id" ""; done
+  record passed undo "run $last is undone; data stays"
 }
 
 # undo_packages STEP: what came goes, what went comes back, in one transaction.

@@ -29,7 +29,8 @@ pytestmark = pytest.mark.lab
 HOLD = """\
 use Fcntl;
 open(my $f, "+>>", $ARGV[0]) or die;
-fcntl($f, F_SETLK, pack("s s l! l! i x4", F_WRLCK, 0, 0, 0, 0)) or die "held already";
+my $lock = pack("s s l! l! i x4", F_WRLCK, 0, 0, 0, 0);
+fcntl($f, F_SETLK, $lock) or die "held already";
 open(my $said, ">", "/run/holds") or die;
 close($said);
 sleep 1000;

@@ -67,7 +67,9 @@ def test_a_change_is_told_by_20_where_that_was_asked_for(
 
 def test_options_name_what_is_installed(world: World) -> None:
     world.host("web1", facts_of("ubuntu-24.04-bare"), probe_of("ubuntu-24.04-bare"))
-    done = dockwright("install", "web1", "--yes", "--docker-version", "29.9", "--add-user", "pat", *PIN)
+    done = dockwright(
+        "install", "web1", "--yes", "--docker-version", "29.9", "--add-user", "pat", *PIN
+    )
     assert done.exit_code == Exit.REFUSED
     assert "docker-ce 29.9 is not in the repository" in done.output
 
@@ -197,7 +199,10 @@ def test_yes_does_not_cover_stopping_containers(world: World) -> None:
         (("install", "web1", "--yes", "--channel", "nightly"), "nightly is gone"),
         (("install", "web1", "--yes", "--docker-version", "x\ny"), "docker_version"),
         (("install", "web1", "--yes", "--vars", "/nonexistent/vars.yaml"), "vars.yaml"),
-        (("install", "web1", "--yes", "--log", "/nonexistent/run.jsonl"), "the log cannot be written"),
+        (
+            ("install", "web1", "--yes", "--log", "/nonexistent/run.jsonl"),
+            "the log cannot be written",
+        ),
         (("install", "web1", "--yes", "-K"), "-K asks on a terminal"),
         (("install", "web1", "--yes", "--sudo-password-file", "/nonexistent"), "/nonexistent"),
         (("verify", "web1", "web1"), "named twice"),
@@ -212,7 +217,9 @@ def test_wrong_words_are_2_and_nobody_is_contacted(
     assert world.contacted == []
 
 
-@pytest.mark.parametrize("words", [("dance",), ("install", "--dance"), ("install", "--forks", "many")])
+@pytest.mark.parametrize(
+    "words", [("dance",), ("install", "--dance"), ("install", "--forks", "many")]
+)
 def test_words_that_nobody_knows_are_2(words: tuple[str, ...]) -> None:
     assert dockwright(*words).exit_code == Exit.INPUT
 
@@ -220,7 +227,9 @@ def test_words_that_nobody_knows_are_2(words: tuple[str, ...]) -> None:
 # --- plan -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "code"), [("ubuntu-24.04-bare", 20), ("ubuntu-24.04-installed", 0)])
+@pytest.mark.parametrize(
+    ("name", "code"), [("ubuntu-24.04-bare", 20), ("ubuntu-24.04-installed", 0)]
+)
 def test_a_plan_tells_whether_something_would_change(world: World, name: str, code: int) -> None:
     answers = fresh() if name.endswith("bare") else [facts_of(name)]
     world.host("web1", *answers[:2])
@@ -256,7 +265,9 @@ def test_verify_runs_the_ladder(world: World) -> None:
 
 
 def test_verify_that_fails_is_8(world: World) -> None:
-    ladder = records("begin s01 verify", f"stop s01 {b64('8 0 the daemon does not answer')}", "end - 8")
+    ladder = records(
+        "begin s01 verify", f"stop s01 {b64('8 0 the daemon does not answer')}", "end - 8"
+    )
     world.host("web1", facts_of("ubuntu-24.04-daemon-down"), ladder)
     done = dockwright("verify", "web1")
     assert done.exit_code == Exit.VERIFY
@@ -278,7 +289,11 @@ def test_facts_are_for_people_and_for_programs(world: World) -> None:
     assert "nothing to do" not in done.stdout
     world.host("web1", facts_of("debian-13-docker.io"))
     done = dockwright("facts", "web1", "--json")
-    assert [e.event for e in events_of(done.stdout)] == ["run_started", "host_reached", "run_finished"]
+    assert [e.event for e in events_of(done.stdout)] == [
+        "run_started",
+        "host_reached",
+        "run_finished",
+    ]
     assert done.exit_code == Exit.OK
 
 
@@ -330,7 +345,9 @@ def test_a_fleet_exits_with_its_worst_host(world: World) -> None:
     world.host("web1", *fresh()[:2], broken)
     world.host("web2", UnreachableError("away"))
     world.host("web3", *fresh())
-    assert dockwright("install", "web1", "web2", "web3", "--yes", "-q", *PIN).exit_code == Exit.REPAIR
+    assert (
+        dockwright("install", "web1", "web2", "web3", "--yes", "-q", *PIN).exit_code == Exit.REPAIR
+    )
 
 
 # --- output ---------------------------------------------------------------------------------------
@@ -383,7 +400,9 @@ def test_ctrl_c_while_planning_is_130_and_nothing_was_changed(
 
 def test_ctrl_c_once_stops_after_the_running_step(world: World) -> None:
     stopped = f"stop s03 {b64('130 1 stopped after a step, as asked')}"
-    program = records("started -", "commit -", "begin s03 x", interrupt, "changed s03", stopped, "end - 130")
+    program = records(
+        "started -", "commit -", "begin s03 x", interrupt, "changed s03", stopped, "end - 130"
+    )
     host = world.host("web1", *fresh()[:2], program, FakeChannel([]))
     done = dockwright("install", "web1", "--yes", *PIN)
     assert done.exit_code == Exit.INTERRUPTED

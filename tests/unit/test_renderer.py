@@ -351,7 +351,18 @@ def test_the_steps_of_a_hostile_plan_run_nothing_of_it(empty: Path, text: str) -
     program = render_program(filled(lambda _: f"{text}{CANARY}"), operator="x").text
     begin = program.index("check_s02() {")
     functions = program[begin : program.index("check_refresh() {")]
-    ours = ["put", "holds", "keep", "receipt", "say", "sum_of", "record", "restore_files", "transact", "cause_of"]
+    ours = [
+        "put",
+        "holds",
+        "keep",
+        "receipt",
+        "say",
+        "sum_of",
+        "record",
+        "restore_files",
+        "transact",
+        "cause_of",
+    ]
     stubs = "".join(f"{name}() {{ printf '%s\\0' \"$@\"; }}\n" for name in ours)
     calls = "".join(f"(check_s{n:02d}); (apply_s{n:02d})\n" for n in range(2, 11))
     script = f"cause= brief= step_id= run=/nonexistent out=/nonexistent\n{stubs}{functions}{calls}"

@@ -46,7 +46,9 @@ def b64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def record(kind: str, step: str = "-", text: str = "", *, uptime: str = "1.0", run: str = RUN) -> bytes:
+def record(
+    kind: str, step: str = "-", text: str = "", *, uptime: str = "1.0", run: str = RUN
+) -> bytes:
     return f"dw1 {run} {kind} {step} {uptime} {text}\n".encode()
 
 
@@ -128,7 +130,9 @@ def test_a_run_is_told_from_its_start_to_its_end() -> None:
         ("step_started", "s03"), ("step_progress", "s03"),
         ("step_finished", "s01"), ("step_finished", "s03"),  # one transaction, two actions
     ]  # fmt: skip
-    assert run.ended == Ended(Exit.OK, changed=3, same=0, directory=f"/var/lib/dockwright/runs/{RUN}")
+    assert run.ended == Ended(
+        Exit.OK, changed=3, same=0, directory=f"/var/lib/dockwright/runs/{RUN}"
+    )
     assert run.transport.scripts == ["launch"]
     assert all(one.closed for one in run.transport.channels)
 
@@ -144,12 +148,16 @@ def test_times_are_the_host_s_and_titles_are_the_plan_s() -> None:
 
 
 def test_progress_is_what_apt_said() -> None:
-    (progress,) = [e for e in Run(channel(STARTED, *WELL)).go().events if e.event == "step_progress"]
+    (progress,) = [
+        e for e in Run(channel(STARTED, *WELL)).go().events if e.event == "step_progress"
+    ]
     assert (progress.percent, progress.text) == (42.5, "docker-ce Unpacking docker-ce")
 
 
 def test_what_is_so_already_is_counted_apart() -> None:
-    run = Run(channel(STARTED, record("begin", "s02"), record("same", "s02"), record("end", text="0"))).go()
+    run = Run(
+        channel(STARTED, record("begin", "s02"), record("same", "s02"), record("end", text="0"))
+    ).go()
     assert run.ended is not None
     assert (run.ended.changed, run.ended.same) == (0, 1)
 
@@ -287,9 +295,7 @@ def test_only_bytes_of_the_record_file_count() -> None:
 
 
 def test_it_is_joined_again_and_again_where_it_breaks_again() -> None:
-    run = Run(
-        channel(STARTED, *WELL[:2], CUT), channel(*WELL[2:5], CUT), channel(*WELL[5:])
-    ).go()
+    run = Run(channel(STARTED, *WELL[:2], CUT), channel(*WELL[2:5], CUT), channel(*WELL[5:])).go()
     assert run.follows == [(RUN, offset_of(*WELL[:2])), (RUN, offset_of(*WELL[:5]))]
 
 
@@ -410,7 +416,10 @@ def test_an_exit_that_nobody_knows_is_a_failure() -> None:
 def test_the_first_stop_is_handed_to_the_program_once() -> None:
     stop = Stop()
     asked = channel()
-    last = [record("stop", "s03", b64("130 1 stopped after a step, as asked")), record("end", text="130")]
+    last = [
+        record("stop", "s03", b64("130 1 stopped after a step, as asked")),
+        record("end", text="130"),
+    ]
     run = Run(
         channel(STARTED, *WELL[:6], stop.after_step.set, SILENCE, SILENCE, *last), asked, stop=stop
     ).go()

@@ -19,7 +19,38 @@ from dockwright.renderer import render_program
 from dockwright.resources import directory
 
 RUNTIME = directory("templates") / "runtime"
-TOOLS = ["awk", "base64", "cat", "chmod", "cmp", "cp", "cut", "date", "diff", "dirname", "grep", "head", "kill", "mkdir", "mktemp", "mv", "readlink", "rm", "sed", "sh", "sha256sum", "sleep", "sort", "stat", "sync", "tail", "timeout", "tr", "xargs", "find"]
+TOOLS = [
+    "awk",
+    "base64",
+    "cat",
+    "chmod",
+    "cmp",
+    "cp",
+    "cut",
+    "date",
+    "diff",
+    "dirname",
+    "grep",
+    "head",
+    "kill",
+    "mkdir",
+    "mktemp",
+    "mv",
+    "readlink",
+    "rm",
+    "sed",
+    "sh",
+    "sha256sum",
+    "sleep",
+    "sort",
+    "stat",
+    "sync",
+    "tail",
+    "timeout",
+    "tr",
+    "xargs",
+    "find",
+]
 SHELLS = [name for name in ("dash", "bash") if shutil.which(name)]
 
 

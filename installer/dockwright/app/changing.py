@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from dockwright import __version__, events, renderer, runner
 from dockwright.app.run import Connect, Prepared, Request
+from dockwright.channel import Transport
 from dockwright.errors import DestructiveError, Exit
 from dockwright.events import Event
 from dockwright.plan import HostPlan
@@ -31,8 +32,8 @@ def take_up(
 def carry_out(prepared: Prepared, request: Request, stop: Stop) -> Iterator[Event]:
     """Run the plan's program, unless nothing is to be done."""
     plan, transport = prepared.plan, prepared.transport
-    if prepared.joins is not None:
-        yield from attach(prepared, stop)
+    if prepared.joins is not None and transport is not None:
+        yield from _join(prepared, transport, stop)
         return
     if plan is None or transport is None:
         return
@@ -83,14 +84,21 @@ def carry_out(prepared: Prepared, request: Request, stop: Stop) -> Iterator[Even
     )
 
 
-def attach(prepared: Prepared, stop: Stop) -> Iterator[Event]:
+def attach(prepared: Prepared, request: Request, connect: Connect, stop: Stop) -> Iterator[Event]:
     """Follow the run that is under way on a host, or show how the last one ended."""
-    if prepared.transport is None:
-        return
+    yield events.RunStarted(
+        host=prepared.host.name, at=time.time(), command=request.command, version=__version__,
+        playbook="", operator=request.operator,
+    )  # fmt: skip
+    prepared.transport = connect(prepared.host)
+    yield from _join(prepared, prepared.transport, stop)
+
+
+def _join(prepared: Prepared, transport: Transport, stop: Stop) -> Iterator[Event]:
     nonce = secrets.token_hex(8)
     script = renderer.render_attach(run_id=nonce)
     ended = yield from runner.attach(
-        prepared.transport, script, _follow, prepared.host.name, run_id=nonce, stop=stop
+        transport, script, _follow, prepared.host.name, run_id=nonce, stop=stop
     )
     prepared.finished = True
     prepared.again = ended.exit is Exit.OK and ended.again
@@ -103,15 +111,6 @@ def attach(prepared: Prepared, stop: Stop) -> Iterator[Event]:
         receipt=ended.directory,
         seconds=time.monotonic() - prepared.began,
     )
-
-
-def reach(prepared: Prepared, request: Request, connect: Connect) -> Iterator[Event]:
-    """Make ready to attach: nothing is asked before."""
-    yield events.RunStarted(
-        host=prepared.host.name, at=time.time(), command=request.command, version=__version__,
-        playbook="", operator=request.operator,
-    )  # fmt: skip
-    prepared.transport = connect(prepared.host)
 
 
 def _follow(run_id: str, offset: int) -> str:

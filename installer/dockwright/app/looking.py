@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from dockwright import __version__, events, facts, judge, planner, renderer, runner
+from dockwright import __version__, events, facts, judge, planner, receipts, renderer, runner
 from dockwright.app.run import Connect, Prepared, Request
 from dockwright.channel import Channel, Transport
 from dockwright.errors import BY_EXIT, BusyError, FailedError, RefusedError, UnreachableError
@@ -40,6 +40,9 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
     """Facts, plan, and where packages change: the vendor's key and index, and apt's simulation."""
     yield from gather(prepared, request, connect)
     known, playbook = prepared.facts, request.playbook
+    if request.command == "undo" and known is not None:
+        prepared.plan = receipts.plan_undo(prepared.host.name, known)
+        yield events.Planned(host=prepared.host.name, at=time.time(), plan=prepared.plan)
     if known is None or playbook is None or prepared.transport is None:
         return
     name = prepared.host.name
@@ -113,7 +116,7 @@ def planner_for(
         known,
         key_owners=key_owners(known),
         upgrade=request.upgrade,
-        verify=request.command == "verify",
+        verify=request.command == "verify" or request.proof,
         now=int(time.time()),
     )
 

@@ -20,7 +20,8 @@ Connect = Callable[[Host], Transport]
 class Request:
     """What the user asked for, the same for all hosts of a run.
 
-    ``lock_timeout`` is in seconds; ``operator`` is named in the host's journal.
+    ``lock_timeout`` is in seconds; ``operator`` is named in the host's journal. ``proof`` asks for
+    the checks although the plan itself changes nothing.
     """
 
     command: str
@@ -30,6 +31,7 @@ class Request:
     lock_timeout: int = 600
     operator: str = ""
     proxy: str | None = None
+    proof: bool = False
 
     @property
     def wish(self) -> str:

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from dockwright import __version__
-from dockwright.app import Request
 from dockwright.cli.options import (
     Choice,
     Consent,
@@ -20,8 +19,8 @@ from dockwright.cli.options import (
     Values,
 )
 from dockwright.cli.register import EVERYDAY, command
-from dockwright.cli.session import Session, operator
-from dockwright.cli.shared import change, playbook_of, save
+from dockwright.cli.session import Session
+from dockwright.cli.shared import change, playbook_of, request_for, save
 from dockwright.errors import Exit
 from dockwright.load.saved import dump_plans
 
@@ -38,8 +37,8 @@ def install(
     show: Show,
 ) -> Exit:
     """Make each HOST a verified Docker host; short for: apply docker."""
-    book = playbook_of("docker", values, choice)
-    return change("install", hosts or [], book, renewal, consent, reach, show)
+    request = request_for("install", playbook_of("docker", values, choice), renewal, consent)
+    return change(request, hosts or [], consent, reach, show)
 
 
 @command(EVERYDAY)
@@ -57,13 +56,7 @@ def plan(
     show: Show,
 ) -> Exit:
     """Show what would change on each HOST, why, and with which diffs."""
-    request = Request(
-        command="plan",
-        playbook=playbook_of(playbook, values, choice),
-        upgrade=renewal.upgrade,
-        proxy=renewal.proxy,
-        operator=operator(),
-    )
+    request = request_for("plan", playbook_of(playbook, values, choice), renewal)
     with Session(hosts or [], reach, show) as session:
         prepared = session.prepare(request)
         session.finish()
@@ -76,8 +69,7 @@ def plan(
 @command(EVERYDAY)
 def verify(*, hosts: Hosts = None, values: Values, reach: Reach, show: Show) -> Exit:
     """Prove that each HOST runs containers: client, daemon, pull, run."""
-    book = playbook_of("verify", values)
-    request = Request(command="verify", playbook=book, operator=operator())
+    request = request_for("verify", playbook_of("verify", values))
     with Session(hosts or [], reach, show) as session:
         session.prepare(request)
         session.carry_out(request)

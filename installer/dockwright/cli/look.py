@@ -1,4 +1,4 @@
-"""Look: facts."""
+"""Look: facts, attach."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dockwright.cli.options import (
 )
 from dockwright.cli.register import LOOK, command
 from dockwright.cli.session import Session, operator
+from dockwright.cli.shared import request_for
 from dockwright.errors import Exit
 
 
@@ -19,7 +20,7 @@ from dockwright.errors import Exit
 def facts(*, hosts: Hosts = None, reach: Reach, show: Show) -> Exit:
     """Tell what each HOST is; read-only, one round trip."""
     with Session(hosts or [], reach, show) as session:
-        prepared = session.gather(Request(command="facts", operator=operator()))
+        prepared = session.gather(request_for("facts"))
         session.finish()
         if not show.as_json:
             from dockwright.report.facts_view import render_facts
@@ -32,4 +33,12 @@ def facts(*, hosts: Hosts = None, reach: Reach, show: Show) -> Exit:
                     render_facts(
                         one.facts, console, host=one.host.name, how=how, verbose=show.verbose
                     )
+    return session.exit()
+
+
+@command(LOOK)
+def attach(*, hosts: Hosts = None, reach: Reach, show: Show) -> Exit:
+    """Follow the run that is under way on each HOST, or show how the last one ended."""
+    with Session(hosts or [], reach, show) as session:
+        session.attach(Request(command="attach", operator=operator()))
     return session.exit()

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from dockwright import profiles
-from dockwright.app import Request
 from dockwright.cli.options import (
     Choice,
     Consent,
@@ -21,8 +20,8 @@ from dockwright.cli.options import (
     Values,
 )
 from dockwright.cli.register import PLANS, command
-from dockwright.cli.session import Session, operator
-from dockwright.cli.shared import change, playbook_of, save
+from dockwright.cli.session import Session
+from dockwright.cli.shared import change, playbook_of, request_for, save
 from dockwright.errors import Exit, InputError
 from dockwright.load.saved import read_plans
 
@@ -42,8 +41,20 @@ def apply(
     """Apply a playbook to each HOST, or plans that were saved by plan -o."""
     if playbook.endswith(".json"):
         return _apply_saved(Path(playbook), hosts or [], consent, reach, show)
-    book = playbook_of(playbook, values, choice)
-    return change("apply", hosts or [], book, renewal, consent, reach, show)
+    request = request_for("apply", playbook_of(playbook, values, choice), renewal, consent)
+    return change(request, hosts or [], consent, reach, show)
+
+
+@command(PLANS)
+def undo(
+    *,
+    hosts: Annotated[list[str], typer.Argument(metavar="HOST...", help="Named, 'local' too.")],
+    consent: Consent,
+    reach: Reach,
+    show: Show,
+) -> Exit:
+    """Take each HOST back to the state before the last run; data stays."""
+    return change(request_for("undo", consent=consent), hosts, consent, reach, show)
 
 
 @command(PLANS)
@@ -84,13 +95,7 @@ def render(
         raise InputError("--for takes one host, or profiles such as ubuntu:24.04:amd64")
     from dockwright.renderer import render_program
 
-    request = Request(
-        command="render",
-        playbook=book,
-        upgrade=renewal.upgrade,
-        proxy=renewal.proxy,
-        operator=operator(),
-    )
+    request = request_for("render", book, renewal)
     with Session(names, reach, Show(quiet=True), stream=sys.stderr) as session:
         (prepared,) = session.prepare(request)
         session.finish()
@@ -110,12 +115,7 @@ def _apply_saved(
             f"{path} has no plan for {', '.join(unknown) or 'any host'}",
             details=(("has", ", ".join(plans) or "none"),),
         )
-    request = Request(
-        command="apply",
-        allow_restart=consent.allow_restart,
-        lock_timeout=consent.lock_timeout,
-        operator=operator(),
-    )
+    request = request_for("apply", consent=consent)
     with Session(targets or list(plans), reach, show) as session:
         session.take_up(plans, request)
         if consent.dry_run:

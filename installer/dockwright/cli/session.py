@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import TextIO
 
@@ -127,19 +128,28 @@ class Session:
         with self._interruptible():
             self._tell(app.interleave(stages, self._reach.forks))
 
+    def attach(self, request: Request) -> None:
+        """Follow what is under way on the hosts, or show how the last run there ended."""
+
+        def stage(prepared: Prepared, request: Request, connect: app.Connect) -> Iterator[Event]:
+            return app.attach(prepared, request, connect, self.stop)
+
+        with self._interruptible():
+            self._look(stage, request)
+
     def again(self, request: Request) -> bool:
-        """Plan anew for hosts whose plan was preliminary and went well; whether there are any."""
+        """Plan anew for hosts that were only made fit to be planned for; whether there are any."""
         due = [
             prepared
             for prepared in self._prepared
-            if prepared.plan is not None
-            and prepared.plan.preliminary
-            and self._tallies[prepared.host.name].code is Exit.OK
+            if prepared.again and self._tallies[prepared.host.name].code is Exit.OK
         ]
         for prepared in due:
             prepared.close()
         if due and not self.stop.after_step.is_set():
-            self._look(app.prepare, request, tuple(prepared.host for prepared in due))
+            # What was finished for them is proven by the checks, also where nothing else is to do.
+            proof = replace(request, proof=True)
+            self._look(app.prepare, proof, tuple(prepared.host for prepared in due))
             return True
         return False
 

@@ -39,17 +39,15 @@ def playbook_of(name: str, values: Values, choice: Choice | None = None) -> Play
     )
 
 
-def change(
+def request_for(
     command: str,
-    targets: list[str],
-    playbook: Playbook,
-    renewal: Renewal,
-    consent: Consent,
-    reach: Reach,
-    show: Show,
-) -> Exit:
-    """Plan all hosts, ask once where it is due, then change them."""
-    request = Request(
+    playbook: Playbook | None = None,
+    renewal: Renewal | None = None,
+    consent: Consent | None = None,
+) -> Request:
+    """What the options ask for."""
+    renewal, consent = renewal or Renewal(), consent or Consent()
+    return Request(
         command=command,
         playbook=playbook,
         upgrade=renewal.upgrade,
@@ -58,6 +56,12 @@ def change(
         lock_timeout=consent.lock_timeout,
         operator=operator(),
     )
+
+
+def change(
+    request: Request, targets: list[str], consent: Consent, reach: Reach, show: Show
+) -> Exit:
+    """Plan all hosts, ask once where it is due, then change them."""
     with Session(targets, reach, show) as session:
         if not (consent.dry_run or consent.yes or session.terminal):
             raise InputError(

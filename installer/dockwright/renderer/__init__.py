@@ -52,6 +52,19 @@ def render_program(
     ``operator`` is named in the host's journal; ``lock_timeout`` is in seconds. ``attached`` is the
     run id of a program that only verifies: it writes records to standard output and keeps nothing.
     """
+    if plan.undoes:
+        # All package actions are one transaction: its end is told once.
+        of_packages = [action.id for action in plan.actions if action.kind == "packages"]
+        ids = [action.id for action in plan.actions if action.id not in of_packages[:-1]]
+        template = environment().get_template("undo.sh.j2")
+        text = template.render(
+            plan=plan,
+            ids=ids,
+            version=__version__,
+            operator=one_line(operator),
+            lock_timeout=lock_timeout,
+        )
+        return Program.of(text)
     return _program(
         "program.sh.j2",
         plan,

@@ -18,6 +18,7 @@ from dockwright.renderer import Program, Step, list_prefix, render_step, titles
 from dockwright.renderer.shell import Raw, environment, variable
 from dockwright.steps import DaemonJson, Packages
 from dockwright.steps import Step as PlaybookStep
+from dockwright.steps.daemon_json import RELOADABLE
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ def render_file(profiles: Sequence[Profile], *, name: str, exact: bool = False) 
             source_paths=" ".join(repository.source_path for repository in repositories),
             exact="1" if exact else "",
             merges=list(_merges(first)),
+            reloadable=" ".join(sorted(RELOADABLE)),
         )
     )
     return Program.of(text)
@@ -128,11 +130,11 @@ def _steps(profile: Profile, repositories: Sequence[Repository]) -> Iterable[Ste
 
 
 def _merges(profile: Profile) -> Iterable[dict[str, str]]:
-    """Files that are merged on the host: path, keys as JSON, and how a daemon takes them."""
+    """Files that are merged on the host: path, keys as JSON, how a daemon takes them."""
     for action in profile.plan.actions:
         if action.kind == "daemon_json" and action.verb is not Verb.KEEP:
             merge = _merge(profile, action)
-            yield {"path": action.target, "keys": merge["merge"], "how": merge["how"]}
+            yield {"path": action.target, "fresh": action.params["content"], **merge}
 
 
 def _merge(profile: Profile, action: Action) -> dict[str, str]:

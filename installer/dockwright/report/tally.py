@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 class HostTally:
     """What became of one host so far.
 
-    ``would`` counts the changes of its plan; ``exit`` is ``None`` until the run on it ended, and
+    ``would`` counts the changes of its plan, ``before`` what a preliminary run changed that this
+    one goes on from; ``exit`` is ``None`` until the run on it ended, and
     ``failure`` is what it failed with. ``outcomes`` counts the steps.
     """
 
@@ -39,6 +40,8 @@ class HostTally:
     began: float = 0.0
     ended: float = 0.0
     would: int = 0
+    before: int = 0
+    preliminary: bool = False
     planned: bool = False
     program: bool = False
     committed: bool = False
@@ -53,7 +56,8 @@ class HostTally:
     @property
     def changed(self) -> int:
         """How many things were changed, by the host's own count where it came."""
-        return self.finish.changed if self.finish else self.count(Outcome.CHANGED)
+        own = self.finish.changed if self.finish else self.count(Outcome.CHANGED)
+        return self.before + own
 
     @property
     def same(self) -> int:
@@ -86,13 +90,18 @@ class HostTally:
 def fold(tally: HostTally | None, event: Event) -> HostTally:
     """The tally of a host after one more of its events; a second run of it starts anew."""
     if tally is None or isinstance(event, RunStarted):
-        tally = HostTally(event.host, began=event.at)
+        repaired = tally.changed if tally is not None and tally.preliminary else 0
+        tally = HostTally(event.host, began=event.at, before=repaired)
     tally = replace(tally, ended=event.at)
     if isinstance(event, RunStarted):
         return replace(tally, command=event.command, playbook=event.playbook)
     if isinstance(event, Planned):
         return replace(
-            tally, planned=True, would=len(event.plan.changes), playbook=event.plan.playbook
+            tally,
+            planned=True,
+            would=len(event.plan.changes),
+            playbook=event.plan.playbook,
+            preliminary=event.plan.preliminary,
         )
     if isinstance(event, ProgramStarted):
         return replace(tally, program=True)

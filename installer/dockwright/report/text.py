@@ -130,5 +130,6 @@ def short_version(version: str, other: str | None = None) -> str:
 
 def apply_command(playbook: str, hosts: Iterable[str]) -> str:
     """The command that applies a playbook to hosts, ready to be pasted."""
-    verb = ["install"] if playbook == "docker" else ["apply", playbook]
+    verbs = {"docker": ["install"], "undo": ["undo"]}
+    verb = verbs.get(playbook, ["apply", playbook])
     return clean(shlex.join(["dockwright", *verb, *hosts]))

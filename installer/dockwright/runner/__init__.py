@@ -102,15 +102,13 @@ def run_detached(
                 if not directory:
                     raise _not_started(channel)
                 channel.close()
-                in_vain += 1
-                if in_vain > len(_REJOIN):
+                if in_vain == len(_REJOIN):
                     raise _goes_on(None)
-                script = follow(run_id, lines.offset + 1)
-                channel = _join_again(transport, script, stop, run_id)
+                in_vain += 1
+                channel = _join_again(transport, follow(run_id, lines.offset + 1), stop, run_id)
                 lines = Lines(channel, ids, offset=lines.offset)
                 continue
-            quiet = time.monotonic()
-            in_vain = 0 if found else in_vain
+            quiet, in_vain = time.monotonic(), 0 if found else in_vain
             for record in found:
                 if record.type == "last":
                     run_id = record.text

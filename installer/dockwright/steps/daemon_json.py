@@ -13,7 +13,7 @@ from dockwright.plan import Action, Verb
 from dockwright.steps.base import Decision, StepBase, View, action, assumed
 
 # dockerd(8), "Configuration reload behavior": a SIGHUP applies these, all else needs a restart.
-_RELOADABLE = frozenset(
+RELOADABLE = frozenset(
     [
         "debug",
         "labels",
@@ -47,7 +47,7 @@ class DaemonJson(StepBase):
     @property
     def how(self) -> Literal["reload", "restart"]:
         """What makes a running daemon take all the keys."""
-        return "reload" if set(self.keys) <= _RELOADABLE else "restart"
+        return "reload" if set(self.keys) <= RELOADABLE else "restart"
 
     def decide(self, view: View) -> Decision:
         """The merged file, and the reload or restart that makes it effective."""
@@ -116,7 +116,7 @@ class DaemonJson(StepBase):
         daemon = view.facts.daemon
         if daemon is None:
             return ()
-        if set(changed) <= _RELOADABLE:
+        if set(changed) <= RELOADABLE:
             return (
                 action(
                     self,
@@ -128,7 +128,7 @@ class DaemonJson(StepBase):
                     params={"unit": "docker.service", "how": "reload"},
                 ),
             )
-        needs = ", ".join(key for key in changed if key not in _RELOADABLE)
+        needs = ", ".join(key for key in changed if key not in RELOADABLE)
         if daemon.swarm == "active":
             raise DestructiveError(
                 f"{view.facts.hostname} is a Swarm node; a restart of dockerd moves its tasks",

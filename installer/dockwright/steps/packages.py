@@ -7,7 +7,6 @@ replaces it is downloaded, and a failure leaves no gap.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cmp_to_key
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -16,24 +15,8 @@ from dockwright.errors import RefusedError
 from dockwright.models import Line, PackageName, VersionWish, Word
 from dockwright.plan import ANY_VERSION, Action, PackageChange, Verb
 from dockwright.steps.base import Decision, Offer, StepBase, View, action
-
-# Removing or replacing one of these ends the containers that it runs.
-_RUNTIMES = frozenset(
-    [
-        "docker.io",
-        "docker-ce",
-        "docker-engine",
-        "moby-engine",
-        "containerd",
-        "containerd.io",
-        "moby-containerd",
-        "runc",
-        "moby-runc",
-        "podman-docker",
-    ]
-)
-# With live-restore these can be upgraded below running containers; docs.docker.com, live-restore.
-_LIVE = frozenset({"docker-ce", "docker-ce-cli", "containerd.io"})
+from dockwright.steps.runtimes import stopped
+from dockwright.steps.versions import compare, major, matches, newest_first, short, upstream
 
 
 class Packages(StepBase):
@@ -128,7 +111,7 @@ class Packages(StepBase):
             target=", ".join(f"{change.name} {short(change.old or '')}" for change in removal),
             reason=f"{self.because}; removed after the download, data stays",
             params={"packages": names},
-            stops=_stopped(view, names, live=False),
+            stops=stopped(view, names, live=False),
         )
 
     # --- what must be there ---------------------------------------------------------------
@@ -265,7 +248,7 @@ class Packages(StepBase):
                 ),
                 reason=f"version {self.version} was named" if self.version else "upgrade asked for",
                 params={"packages": names},
-                stops=_stopped(view, names, live=live),
+                stops=stopped(view, names, live=live),
             )
         if same:
             yield action(
@@ -301,49 +284,8 @@ class Packages(StepBase):
         return bool(package and package.installed and package.held and not ours)
 
 
-# --- versions -----------------------------------------------------------------------------
-
-
-def compare(one: str, other: str) -> int:
-    """Below, at or above 0 as ``one`` is older, the same or newer; Debian's order (deb-version(7))."""
-    from debian.debian_support import version_compare  # 40 ms, seldom needed
-
-    return int(version_compare(one, other))
-
-
-def newest_first(versions: tuple[str, ...]) -> list[str]:
-    """Versions in Debian's order, the newest first."""
-    return sorted(versions, key=cmp_to_key(compare), reverse=True)
-
-
-def upstream(version: str) -> str:
-    """``29.7.2`` of ``5:29.7.2-1~ubuntu.24.04~noble``; of ``5:20.10.24~3-0~ubuntu-jammy`` too."""
-    return version.rpartition(":")[2].split("-", 1)[0].split("~", 1)[0]
-
-
-def short(version: str) -> str:
-    """A version without the part that names the release it was built for."""
-    return version.split("~", 1)[0]
-
-
-def major(version: str) -> str:
-    """The first number of the upstream version."""
-    return upstream(version).split(".", 1)[0]
-
-
-def matches(version: str, wish: str) -> bool:
-    """Whether a full version fits a wish: the same, the upstream part, or a leading part of it."""
-    plain = upstream(version)
-    return version == wish or plain == wish or plain.startswith(f"{wish}.")
-
-
 def _listed(changes: list[PackageChange]) -> str:
     return ", ".join(
         change.name if change.new == ANY_VERSION else f"{change.name} {short(change.new or '')}"
         for change in changes
     )
-
-
-def _stopped(view: View, names: list[str], *, live: bool) -> tuple[str, ...]:
-    affected = _RUNTIMES.intersection(names) - (_LIVE if live else frozenset())
-    return tuple(container.name for container in view.facts.containers) if affected else ()

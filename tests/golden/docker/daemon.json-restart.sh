@@ -124,21 +124,22 @@ said() {
 }
 
 # --- one run at a time: $state/live names it, below the lock of $state/mutex ----------------------
-# The line is: RUN PID START-TIME BOOT-ID DIGEST SINCE WHO. A process is known by pid, start time
-# and boot: a line of a run that died, or of an earlier boot, counts for nothing.
+# The line is: RUN PID START-TIME BOOT-ID WISH SINCE WHO. A process is known by pid, start time
+# and boot: a line of a run that died, or of an earlier boot, counts for nothing. WISH is a digest of
+# what was asked for: the same command joins the run, whatever its plan would be in the middle of it.
 
 started_of() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 
 boot_id() { cat /proc/sys/kernel/random/boot_id; }
 
 somebody_runs() { # true, with live_run and the rest set, while a run is under way
-  read -r live_run live_pid live_started live_boot live_digest live_since live_who 2>/dev/null <"$state/live" &&
+  read -r live_run live_pid live_started live_boot live_wish live_since live_who 2>/dev/null <"$state/live" &&
     [ "$live_boot" = "$(boot_id)" ] && [ "$(started_of "$live_pid")" = "$live_started" ]
 }
 
 who_runs() { printf '%s since %s, started by %s' "$live_run" "$(date -d "@$live_since" '+%H:%M:%S' 2>/dev/null)" "$live_who"; }
 
-announce() { # RUN PID START-TIME DIGEST WHO
+announce() { # RUN PID START-TIME WISH WHO
   printf '%s\n' "$1 $2 $3 $(boot_id) $4 $(date +%s) $5" >"$state/live"
 }
 
@@ -487,7 +488,7 @@ transact() {
     receipt "package $package $(version_of "$package") ${version:-absent}"
   done
   # shellcheck disable=SC2086
-  if with_progress "$step_id" private_apt $apt_flags --no-download \
+  if with_progress "$step_id" private_apt $apt_flags --no-download -o Dir::Log=/var/log/apt \
       -o "DPkg::Pre-Install-Pkgs::=$private/guard" -o "DPkg::Tools::Options::$private/guard::Version=3" \
       install $wanted; then
     say "$(printf '%s' "$transaction" | grep -c '^I') packages in, $(count_of $removals) out"

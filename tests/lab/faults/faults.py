@@ -26,6 +26,7 @@ STATE = "/var/lib/dockwright"
 _SMALL = "/usr /etc /var/lib/dpkg /var/lib/apt /var/cache/apt /var/lib/dockwright"
 _ON_A_SMALL_DISK = f"""\
 mkdir -p /var/lib/dockwright /run/disk && mount -t tmpfs -o size=1g disk /run/disk || exit
+echo >/run/disk/something # a size of 0 means: no limit
 for dir in {_SMALL}; do
   own=/run/disk/$(echo "$dir" | tr / -)
   mkdir -p "$own/upper" "$own/work" && chmod --reference="$dir" "$own/upper" || exit

@@ -1,0 +1,38 @@
+"""Versions of packages: Debian's order, and the words in which people name them."""
+
+from __future__ import annotations
+
+from functools import cmp_to_key
+
+
+def compare(one: str, other: str) -> int:
+    """Below, at or above 0 as ``one`` is older, the same or newer; Debian's order (deb-version(7))."""
+    from debian.debian_support import version_compare  # 40 ms, seldom needed
+
+    return int(version_compare(one, other))
+
+
+def newest_first(versions: tuple[str, ...]) -> list[str]:
+    """Versions in Debian's order, the newest first."""
+    return sorted(versions, key=cmp_to_key(compare), reverse=True)
+
+
+def upstream(version: str) -> str:
+    """``29.7.2`` of ``5:29.7.2-1~ubuntu.24.04~noble``; of ``5:20.10.24~3-0~ubuntu-jammy`` too."""
+    return version.rpartition(":")[2].split("-", 1)[0].split("~", 1)[0]
+
+
+def short(version: str) -> str:
+    """A version without the part that names the release it was built for."""
+    return version.split("~", 1)[0]
+
+
+def major(version: str) -> str:
+    """The first number of the upstream version."""
+    return upstream(version).split(".", 1)[0]
+
+
+def matches(version: str, wish: str) -> bool:
+    """Whether a full version fits a wish: the same, the upstream part, or a leading part of it."""
+    plain = upstream(version)
+    return version == wish or plain == wish or plain.startswith(f"{wish}.")
