@@ -7,51 +7,62 @@ facts() {
   unset DOCKER_HOST DOCKER_CONTEXT DOCKER_CONFIG
   nonce=$1
   say() { printf '%s\n' "$*"; }
-  b64() { base64 | tr -d '\n'; }
+  b64() { base64 -w0; }
   have() { command -v "$1" >/dev/null 2>&1; }
-  first() { { IFS= read -r line <"$1"; } 2>/dev/null && printf '%s' "$line"; }
+  # The first line of a file in $line; no process is started, as there are many such files.
+  first() { line='' && { IFS= read -r line <"$1"; } 2>/dev/null; }
 
-  # dockerd answers beside the rest; each answer is one short line, which a pipe keeps whole.
   # Where the daemon is down the client says so, leaves the version empty, and ends with 0.
   docker_facts() {
-    answer=$(timeout 10 docker info --format \
-      'daemon {{.ServerVersion}} {{.LiveRestoreEnabled}} {{.Swarm.LocalNodeState}} {{.Driver}} {{.DockerRootDir}}' 2>&1)
-    daemon=$(printf '%s\n' "$answer" | grep '^daemon [^ ]')
-    if [ -z "$daemon" ]; then
-      say "daemon_error $(printf '%s' "$answer" | grep -v '^daemon ' | head -c 500 | b64)"
-      return
-    fi
-    running=$(timeout 10 docker ps --no-trunc --format 'container {{.ID}} {{.Names}} {{.Image}}' 2>/dev/null)
-    printf '%s\n' "$daemon" "${running:-container}"
+    have docker || return 0
+    timeout 10 docker ps --no-trunc --format 'container {{.ID}} {{.Names}} {{.Image}}' 2>/dev/null | {
+      answer=$(timeout 10 docker info --format \
+        'daemon {{.ServerVersion}} {{.LiveRestoreEnabled}} {{.Swarm.LocalNodeState}} {{.Driver}} {{.DockerRootDir}}' 2>&1)
+      printf '%s\n' "$answer" | grep '^daemon [^ ]' ||
+        say "daemon_error $(printf '%s' "$answer" | grep -v '^daemon ' | head -c 500 | b64)"
+      cat
+    }
   }
 
-  # sha256, mode, owner, path and (for small files) the content of regular files and symlinks.
+  # KIND SHA256 MODE OWNER PATH CONTENT TARGET of regular files and symlinks. Small files come with
+  # their content, and their sum is left to the reader; odd paths are base64.
   file_fact() {
     [ -f "$2" ] || [ -L "$2" ] || return 0
-    sum=$(sha256sum <"$2" 2>/dev/null) || sum=unreadable
-    target=-
-    [ ! -L "$2" ] || target=$(readlink "$2" | b64)
-    body=-
-    [ "$(stat -Lc %s "$2" 2>/dev/null || echo 999999)" -gt 65536 ] || body=$(b64 <"$2" 2>/dev/null)
-    say "$1 ${sum%% *} $(stat -Lc '%04a %U:%G' "$2" 2>/dev/null || echo '0000 ?:?') $(printf %s "$2" | b64) ${body:--} $target"
+    about=$(stat -Lc '%s %04a %U:%G' "$2" 2>/dev/null) || about='0 0000 ?:?'
+    sum=- target=- body=- place=$2
+    if [ -L "$2" ]; then target=$(readlink "$2" | b64); fi
+    if [ ! -r "$2" ]; then
+      sum=unreadable
+    elif [ "${about%% *}" -gt 65536 ]; then
+      sum=$(sha256sum <"$2") && sum=${sum%% *}
+    else
+      body=$(b64 <"$2")
+    fi
+    case $2 in *[!A-Za-z0-9/._@+-]*) place=$(printf %s "$2" | b64) ;; esac
+    say "$1 $sum ${about#* } $place ${body:-=} $target"
   }
 
-  say "dw1 $nonce begin"
-  if have docker; then docker_facts & fi
+  host_facts() {
   [ ! -r /etc/os-release ] || say "os_release $(b64 </etc/os-release)"
   say "hostname $(uname -n)"
   say "kernel $(uname -r)"
   say "clock $(date +%s)"
-  say "boot_id $(first /proc/sys/kernel/random/boot_id)"
-  say "machine_id $(first /etc/machine-id)"
+  first /proc/sys/kernel/random/boot_id && boot_id=$line && say "boot_id $line"
+  first /etc/machine-id && say "machine_id $line"
   say "uid $(id -u) ${SUDO_USER:--}"
   have dpkg && say "architecture $(dpkg --print-architecture)"
-  if [ -d /run/systemd/system ]; then say "init systemd"; else say "init $(first /proc/1/comm)"; fi
+  if [ -d /run/systemd/system ]; then say "init systemd"; else first /proc/1/comm && say "init $line"; fi
   have systemd-detect-virt && say "virtualisation $(systemd-detect-virt 2>/dev/null)"
+  set --
   for path in / /var /var/lib/docker /var/lib/containerd /run; do
-    [ -d "$path" ] || continue
-    say "disk $path $(df -Pk "$path" 2>/dev/null | awk 'NR==2 {print $4, $2}') $(df -Pi "$path" 2>/dev/null | awk 'NR==2 {print $4}')"
+    [ ! -d "$path" ] || set -- "$@" "$path"
   done
+  { df -Pk "$@" && df -Pi "$@"; } 2>/dev/null | awk -v paths="$*" '
+    BEGIN { count = split(paths, path, " ") }
+    $1 == "Filesystem" { table++; row = 0; next }
+    table == 1 { row++; free[row] = $4; total[row] = $2 }
+    table == 2 { inodes[++row] = $4 }
+    END { for (i = 1; i <= count; i++) print "disk", path[i], free[i], total[i], inodes[i] }'
 
   # The Docker family of every origin, and what stands beside it. The globs are dpkg's.
   family="docker docker-ce docker-ce-cli docker-ce-rootless-extras docker-buildx-plugin docker-compose-plugin
@@ -110,28 +121,39 @@ facts() {
   if group=$(getent group docker 2>/dev/null); then say "docker_group ${group##*:}"; fi
   have getent && say "users $(getent passwd | awk -F: '$3 == 0 || ($3 >= 1000 && $3 < 65534) { print $1 }' | tr '\n' ' ')"
   for path in /sys/bus/pci/devices/*; do
-    [ "$(first "$path/vendor")" != 0x10de ] || case $(first "$path/class") in
-      0x0300*|0x0302*|0x0380*) say "gpu ${path##*/} $(first "$path/device")" ;;
-    esac
+    if first "$path/vendor" && [ "$line" = 0x10de ] && first "$path/class"; then
+      case $line in
+        0x0300*|0x0302*|0x0380*) first "$path/device" && say "gpu ${path##*/} $line" ;;
+      esac
+    fi
   done
   for path in /etc/kubernetes/kubelet.conf /var/lib/kubelet/config.yaml /var/lib/rancher/k3s /var/lib/rancher/rke2 /var/lib/k0s; do
     [ ! -e "$path" ] || say "kubernetes $path"
   done
-  if [ "$(first /sys/module/apparmor/parameters/enabled)" = Y ] && ! have apparmor_parser; then say "apparmor_parser_missing 1"; fi
+  if first /sys/module/apparmor/parameters/enabled && [ "$line" = Y ] && ! have apparmor_parser; then
+    say "apparmor_parser_missing 1"
+  fi
   # Port 22 in LISTEN (0A), of any address: columns of proc_net_tcp.
   ! cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '$4 == "0A" && $2 ~ /:0016$/ { f = 1 } END { exit !f }' || say "ssh_listening 1"
-  if [ -r /var/lib/dockwright/last ]; then
-    last=$(first /var/lib/dockwright/last)
+  if first /var/lib/dockwright/last; then
+    last=$line
     say "last_run $last"
     [ ! -s "/var/lib/dockwright/runs/$last/receipt" ] || say "last_receipt $(head -c 65536 "/var/lib/dockwright/runs/$last/receipt" | b64)"
   fi
   # A run that is under way: runtime/live.sh has the words of its line.
   if read -r run pid started boot wish since who 2>/dev/null </var/lib/dockwright/live &&
-    [ "$boot" = "$(first /proc/sys/kernel/random/boot_id)" ] &&
+    [ "$boot" = "$boot_id" ] &&
     [ "$(sed 's/^.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d' ' -f20)" = "$started" ]; then
     say "live $run $wish $since $(printf %s "$who" | b64)"
   fi
-  wait
+  }
+
+  # dockerd answers beside the rest; its lines wait in the pipe until the rest is told.
+  say "dw1 $nonce begin"
+  docker_facts | {
+    host_facts
+    cat
+  }
   say "dw1 $nonce end"
 }
 facts "$@" </dev/null

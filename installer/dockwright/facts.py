@@ -24,7 +24,6 @@ from dockwright.models import (
 from dockwright.resources import directory
 
 _KEEP = 200_000  # characters of an answer that are looked at; a host may be hostile
-_EMPTY = hashlib.sha256(b"").hexdigest()
 
 
 def question() -> tuple[str, str]:
@@ -168,11 +167,16 @@ def _words(told: dict[str, list[str]], key: str, count: int) -> Iterator[tuple[s
         yield tuple([*words, *[""] * count][:count])
 
 
-def _text(encoded: str, encoding: str = "utf-8") -> str:
+def _bytes(encoded: str) -> bytes:
+    """What base64 says; nothing where it is none (``=`` stands for an empty file)."""
     try:
-        return base64.b64decode(encoded, validate=True).decode(encoding, "replace")
+        return base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
-        return ""
+        return b""
+
+
+def _text(encoded: str) -> str:
+    return _bytes(encoded).decode("utf-8", "replace")
 
 
 def _printable(text: str, keep: str = "") -> str:
@@ -199,13 +203,15 @@ def _files(told: dict[str, list[str]], key: str) -> tuple[FileFact, ...]:
     # Keys may be binary: latin-1 keeps each byte, and whoever reads them encodes it back.
     encoding = "latin-1" if key == "key" else "utf-8"
     for sha256, mode, owner, path, body, target in _words(told, key, 6):
-        content = None if body == "-" else _text(body, encoding)
-        if sha256 == _EMPTY:
-            content = ""
+        raw = None if body == "-" else _bytes(body)
+        found_sum = sha256
+        if raw is not None and sha256 == "-":
+            found_sum = hashlib.sha256(raw).hexdigest()
+        content = None if raw is None else raw.decode(encoding, "replace")
         found.append(
             FileFact(
-                path=_printable(_text(path)),
-                sha256=sha256,
+                path=path if path.startswith("/") else _printable(_text(path)),
+                sha256=found_sum,
                 mode=mode,
                 owner=owner,
                 content=content,

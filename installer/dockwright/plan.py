@@ -47,7 +47,7 @@ class Action(Frozen):
     diffs. ``stops`` lists the containers that it would stop.
     """
 
-    id: str = Field(pattern="^[a-z0-9]*$")
+    id: str
     component: str
     step: str
     kind: str

@@ -152,7 +152,8 @@ refuse_to_stop() {
   affected='' live=1
   for word in $wanted; do
     package=${word##*/}
-    package=${package%%[=_]*}
+    package=${package%%=*}
+    package=${package%%_*}
     case ${package%-} in
       docker-ce|docker-ce-cli|containerd.io) case $word in *=*) ;; *) live= ;; esac ;;
     esac

@@ -111,8 +111,10 @@ class Ours:
         choice = (
             ["--set", f"docker_packages={json.dumps(packages)}"] if packages != PACKAGES else []
         )
-        install = self.command("install", f"{USER}@dockwright", "--yes", *choice)
-        return Rival("dockwright", "dockwright install --yes, of this checkout", install, install)
+        args = ("install", f"{USER}@dockwright", "--yes", *choice)
+        # A second run that changes something ends with 20, and so fails here.
+        first, again = self.command(*args), self.command(*args, "--detailed-exitcode")
+        return Rival("dockwright", "dockwright install --yes, of this checkout", first, again)
 
 
 # --- the vendor -----------------------------------------------------------------------------------
@@ -182,7 +184,7 @@ def ansible(lab: Lab, folder: Path, packages: tuple[str, ...], role: Path | None
         missing = "ansible-playbook" if command is None else f"the role {ROLE}"
         return f"skipped: {missing} is not at hand"
     for need in ROLE_NEEDS:
-        if not any((lab.dir / "www/archive.lab.test/ubuntu/").rglob(f"{need}_*.deb")):
+        if not any((lab.dir / "www/archive.lab.test/ubuntu-24.04/").rglob(f"{need}_*.deb")):
             return f"skipped: the lab's archive has no {need}"
     (folder / "roles").mkdir()
     (folder / "roles" / ROLE).symlink_to(found.resolve())

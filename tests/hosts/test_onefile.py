@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -29,7 +31,7 @@ from tests.hosts.support import (
 from tests.lab import deb
 from tests.lab.host import Host
 from tests.lab.lab import Lab
-from tests.lab.machine import arch
+from tests.lab.machine import ROOT, arch
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("vendor_is_good")]
 
@@ -483,3 +485,34 @@ def test_versions(lab: Lab, prepared: Make, text: str) -> None:
         fresh = hand(prepared("fresh"), which)
         ends(run(fresh, "apply"), 0)
         assert engine(fresh) == wish
+
+
+# --- a release ------------------------------------------------------------------------------------
+
+
+def test_release(lab: Lab, prepared: Make, tmp_path: Path) -> None:
+    """What script/release builds is whole, and its file installs."""
+    wish = [word for name in PROFILES for word in ("--for", name.replace("amd64", arch()))]
+    wish += ["--lock", "--set", f"docker_fingerprint={lab.fingerprint}"]
+    env = {
+        "DIST": str(tmp_path / "dist"),
+        "PYTHON": sys.executable,
+        "PYTHONPATH": str(ROOT / "installer"),
+    }
+    done = lab.run([ROOT / "script/release", *wish], env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    sums = dict(
+        reversed(line.split("  "))
+        for line in (tmp_path / "dist/SHA256SUMS").read_text().splitlines()
+    )
+    assert sorted(path.suffix for path in map(Path, sums)) == [".gz", ".sh", ".whl"]
+    for name, digest in sums.items():
+        assert hashlib.sha256((tmp_path / "dist" / name).read_bytes()).hexdigest() == digest
+    host = hand(prepared("fresh"), (tmp_path / "dist/dockwright-docker.sh").read_text())
+    ends(run(host, "apply"), 0)
+    assert engine(host) == "29.7.2"
+    for words, code in ((["--nope"], 2), (["--for"], 2), (["--for", "ubuntu:1.0:amd64"], 2)):
+        refused = lab.run(
+            [ROOT / "script/release", *words], env={**env, "DIST": str(tmp_path / "x")}
+        )
+        assert refused.returncode == code, refused.stdout + refused.stderr

@@ -61,10 +61,12 @@ class Dress:
 
 
 TRIXIE = {"debian": "trixie", "ubuntu": "noble"}
+BOOKWORM = {"debian": "bookworm", "ubuntu": "jammy"}
 
 DRESSES = {
     dress.name: dress
     for dress in (
+        Dress("debian", "12", "bookworm", "Debian GNU/Linux 12 (bookworm)", BOOKWORM),
         Dress("debian", "13", "trixie", "Debian GNU/Linux 13 (trixie)", TRIXIE),
         Dress("ubuntu", "24.04", "noble", "Ubuntu 24.04.4 LTS", TRIXIE),
     )
@@ -78,7 +80,7 @@ FIELDS = {
 
 @lru_cache
 def archive(dress: Dress) -> Part:
-    """The distribution's archive as guests see it: ``http://archive.lab.test/{debian,ubuntu}``."""
+    """The distribution's archive as guests see it: ``http://archive.lab.test/debian-13``."""
     below = tree(dress.suite)
 
     def build(out: Path, paths: Paths) -> None:
@@ -112,7 +114,7 @@ def layer(dress: Dress) -> Part:
         (root / "etc/issue").write_text(f"{dress.pretty} \\n \\l\n")
         shutil.copy(paths["keys"] / "archive.gpg", root / keyring)
         (root / f"etc/apt/sources.list.d/{dress.distro}.sources").write_text(
-            f"Types: deb\nURIs: http://archive.lab.test/{dress.distro}\n"
+            f"Types: deb\nURIs: http://archive.lab.test/{dress.name}\n"
             f"Suites: {dress.codename}\nComponents: main\nSigned-By: /{keyring}\n"
         )
         brand = dress.distro.capitalize()

@@ -252,12 +252,11 @@ class Lab:
 
 def _spec() -> dict[str, Any]:
     """Build what every lab needs and say where it lies."""
-    suite = DRESSES["debian-13"].suite
-    goods = vendor(suite)
+    goods = vendor(DRESSES["debian-13"].suite, DRESSES["debian-12"].suite)
     built = ensure(KEYS, IMAGES, goods, *(each for d in DRESSES.values() for each in _of(d)))
     www = {"download.docker.com": str(built[goods.name] / "good")}
     for dress in DRESSES.values():
-        www[f"archive.lab.test/{dress.distro}"] = str(built[archive(dress).name] / "repo")
+        www[f"archive.lab.test/{dress.name}"] = str(built[archive(dress).name] / "repo")
     return {
         "parts": {name: str(path) for name, path in built.items()},
         "vendor": goods.name,

@@ -32,15 +32,15 @@ class Codename:
     distro: str
     name: str
     tail: str
-    newest_only: bool = False
+    older: bool = False  # its C library is too old for the newer runc; and the newest versions only
 
 
 CODENAMES = (
     Codename("ubuntu", "noble", "ubuntu.24.04~noble"),
     Codename("ubuntu", "resolute", "ubuntu.26.04~resolute"),
-    Codename("ubuntu", "jammy", "ubuntu.22.04~jammy", newest_only=True),
+    Codename("ubuntu", "jammy", "ubuntu.22.04~jammy", older=True),
     Codename("debian", "trixie", "debian.13~trixie"),
-    Codename("debian", "bookworm", "debian.12~bookworm", newest_only=True),
+    Codename("debian", "bookworm", "debian.12~bookworm", older=True),
 )
 
 FIELDS = {
@@ -114,20 +114,29 @@ def _scripts(package: Package) -> dict[str, str]:
 
 def _versions(package: Package, codename: Codename) -> Iterator[str]:
     numbers = VERSIONS[package.line]
-    for number in numbers[-1:] if codename.newest_only else numbers:
+    for number in numbers[-1:] if codename.older else numbers:
         yield f"{number}-1~{codename.tail}"
 
 
-def _pool(out: Path, debs: Path) -> dict[str, list[str]]:
-    """Write all .debs; returns the Packages stanzas of each codename."""
+def _pool(out: Path, debs: Path, older: Path) -> dict[str, list[str]]:
+    """Write all .debs; returns the Packages stanzas of each codename.
+
+    ``older`` has the .debs of the older releases, whose runc they get.
+    """
     source = out / "unpacked"
+    _unpack(older, ("runc",), out / "older")
     _unpack(debs, ("tini", "docker.io", "docker-cli", "containerd", "runc"), source)
     _unpack(debs, ("docker-buildx", "docker-compose", "docker-compose-v2"), source)
     stanzas: dict[str, list[str]] = {codename.name: [] for codename in CODENAMES}
     for package in PACKAGES:
         root = out / package.name
         _pick(source, package, root)
-        body = Body.pack(package.name, root, _scripts(package))
+        bodies = [Body.pack(package.name, root, _scripts(package))] * 2
+        if package.name == "containerd.io":
+            shutil.rmtree(root / "DEBIAN")
+            (runc,) = (out / "older").glob("usr/*bin/runc")
+            shutil.copy(runc, root / "usr/bin/runc")
+            bodies[1] = Body.pack(package.name, root, _scripts(package))
         size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file()) // 1024
         for codename in CODENAMES:
             where = f"dists/{codename.name}/pool/stable/{arch()}"
@@ -136,11 +145,12 @@ def _pool(out: Path, debs: Path) -> dict[str, list[str]]:
             for version in _versions(package, codename):
                 control = package.control(version, arch(), size)
                 file = f"{package.name}_{version.split(':')[-1]}_{arch()}.deb"
-                facts = body.write(folder / file, control)
+                facts = bodies[codename.older].write(folder / file, control)
                 stanzas[codename.name].append(repo.stanza(control, f"{where}/{file}", *facts))
         shutil.rmtree(root)
         root.with_suffix(".deb").unlink()
     shutil.rmtree(source)
+    shutil.rmtree(out / "older")
     return stanzas
 
 
@@ -233,10 +243,10 @@ VARIANTS: dict[str, Callable[[Path, Path], None]] = {
 }
 
 
-def _build_vendor(below: Part) -> Callable[[Path, Paths], None]:
+def _build_vendor(below: Part, older: Part) -> Callable[[Path, Paths], None]:
     def build(out: Path, paths: Paths) -> None:
         signer, final = paths["keys"], paths[f"vendor-{below.salt}"]
-        stanzas = _pool(out, paths[below.name] / "debs")
+        stanzas = _pool(out, paths[below.name] / "debs", paths[older.name] / "debs")
         # Links point to where the finished part will lie, not to where it is being built.
         _good(out / "good", final / "pool", stanzas, signer, "vendor")
         _good(out / "wrong-key", final / "pool", stanzas, signer, "wrong")
@@ -258,8 +268,8 @@ def _unlink_shared(top: Path) -> None:
             path.write_bytes(data)
 
 
-def vendor(suite: str) -> Part:
+def vendor(suite: str, older_suite: str) -> Part:
     """The part with the vendor's pool and each state of its repository in a folder of its own."""
-    below = tree(suite)
+    below, older = tree(suite), tree(older_suite)
     sources = ("vendor.py", "packages.py", "deb.py", "repo.py")
-    return Part(f"vendor-{suite}", sources, _build_vendor(below), (KEYS, below), suite)
+    return Part(f"vendor-{suite}", sources, _build_vendor(below, older), (KEYS, below, older), suite)

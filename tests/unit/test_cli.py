@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 import subprocess
 import sys
 from pathlib import Path
@@ -382,7 +383,8 @@ def test_a_pipe_gets_no_escapes(world: World) -> None:
 
 
 def interrupt() -> None:
-    os.kill(os.getpid(), signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
+    time.sleep(0.1)  # the main thread takes it, this one goes on
 
 
 @pytest.mark.parametrize("hosts", [("web1",), ("web1", "web2")])
@@ -422,7 +424,8 @@ def test_ctrl_c_twice_leaves_the_program_running(world: World) -> None:
 
 def test_a_terminal_that_goes_away_leaves_the_program_running(world: World) -> None:
     def hang_up() -> None:
-        os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL
+        signal.raise_signal(signal.SIGHUP)
 
     world.host("web1", *fresh()[:2], records("started -", hang_up, "begin s03 x", "begin s04 y"))
     assert dockwright("install", "web1", "--yes", *PIN).exit_code == Exit.INTERRUPTED

@@ -197,8 +197,8 @@ def test_a_file_system_without_inodes_is_full() -> None:
 
 # --- the parser -----------------------------------------------------------------------------------
 
-NAME = st.from_regex(r"\A[a-z0-9][a-z0-9.+-]{1,20}\Z")
-VERSION = st.from_regex(r"\A([0-9]:)?[0-9][A-Za-z0-9.+~-]{0,20}\Z")
+NAME = st.text("abz09.+-", min_size=1, max_size=12).map(lambda text: f"a{text}")
+VERSION = st.text("019.+~-:Az", max_size=12).map(lambda text: f"5{text}")
 WORDS = st.sampled_from(
     [
         "Inst",

@@ -140,7 +140,7 @@ def test_a_run_is_told_from_its_start_to_its_end() -> None:
 def test_times_are_the_host_s_and_titles_are_the_plan_s() -> None:
     finished = [e for e in Run(channel(STARTED, *WELL)).go().events if e.event == "step_finished"]
     assert [(e.step, e.title, e.outcome, e.seconds) for e in finished] == [
-        ("preflight", "preflight", Outcome.VERIFIED, 0.5),
+        ("preflight", "simulate", Outcome.VERIFIED, 0.5),
         ("s02", "file docker.asc", Outcome.CHANGED, 0.25),
         ("s01", "remove old packages", Outcome.CHANGED, 0.0),
         ("s03", "install docker-ce", Outcome.CHANGED, 2.0),

@@ -538,15 +538,15 @@ def test_docker_s_words_become_a_cause(bench: Bench, said: str, cause: str) -> N
 
 def test_a_run_that_lives_is_found_and_a_dead_one_is_not(bench: Bench) -> None:
     body = """somebody_runs && exit 9
-    announce r1 $$ "$(started_of $$)" digest "pat@here"
+    announce r1 $$ "$(started_of $$)" wish "pat@here"
     somebody_runs || exit 8
-    echo "$live_digest|$(who_runs)"
+    echo "$live_wish|$(who_runs)"
     announce r1 $$ 12345 digest x; somebody_runs && exit 7
     announce r1 99999999 "$(started_of $$)" digest x; somebody_runs && exit 6
     exit 0"""
     done = bench.run(body, "live")
     assert done.status == 0
-    assert re.fullmatch(r"digest\|r1 since [0-9:]{8}, started by pat@here\n", done.output)
+    assert re.fullmatch(r"wish\|r1 since [0-9:]{8}, started by pat@here\n", done.output)
 
 
 def test_a_run_of_an_earlier_boot_counts_for_nothing(bench: Bench) -> None:
@@ -559,10 +559,10 @@ def test_a_run_of_an_earlier_boot_counts_for_nothing(bench: Bench) -> None:
 def test_records_are_followed_from_a_byte_and_a_dead_program_is_gone(bench: Bench) -> None:
     (bench.top / "run/ev").write_text("dw1 r1 begin s01 1.0 x\ndw1 r1 same s01 1.1 \n")
     offset = len("dw1 r1 begin s01 1.0 x\n") + 1
-    text = (RUNTIME / "follow.sh").read_text(encoding="utf-8")
-    script = bench.script(f"{text}\npid=99999999\nfollow {offset}")
+    text = "".join((RUNTIME / name).read_text(encoding="utf-8") for name in ("live.sh", "follow.sh"))
+    script = bench.script(f"{text}\npid=99999999 started=1\nfollow {offset}")
     process = subprocess.Popen(
-        ["dash", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ["timeout", "30", "dash", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stdin is not None
     assert process.stdout is not None

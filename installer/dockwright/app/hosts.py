@@ -44,22 +44,19 @@ def _failed(name: str, error: DockwrightError, *, changed: bool) -> Event:
     )  # fmt: skip
 
 
-def interleave(
-    stages: Iterable[Callable[[], Iterator[Event]]], workers: int
-) -> Generator[Event, None, None]:
-    """Run many hosts' stages on a bounded number of threads; events come out in one.
+def interleave(stages: Iterable[Callable[[], Iterator[Event]]], workers: int) -> Iterator[Event]:
+    """Run hosts' stages on a bounded number of threads; their events come out in one.
 
-    An error that is no DockwrightError is a bug: it is raised here once all others have ended.
+    The threads start at once, the caller reads when it is ready. An error that is no
+    DockwrightError is a bug: the reader raises it once all others have ended.
     """
-    waiting = list(stages)
-    if len(waiting) == 1:
-        yield from waiting[0]()
-        return
+    todo: queue.SimpleQueue[Callable[[], Iterator[Event]]] = queue.SimpleQueue()
+    count = 0
+    for stage in stages:
+        todo.put(stage)
+        count += 1
     lane: queue.Queue[Event | None] = queue.Queue()
     bugs: list[BaseException] = []
-    todo: queue.SimpleQueue[Callable[[], Iterator[Event]]] = queue.SimpleQueue()
-    for stage in waiting:
-        todo.put(stage)
 
     def work() -> None:
         try:
@@ -76,12 +73,15 @@ def interleave(
         finally:
             lane.put(None)
 
-    threads = [
-        threading.Thread(target=work, daemon=True) for _ in range(min(workers, len(waiting)))
-    ]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(workers, count))]
     for thread in threads:
         thread.start()
-    live = len(threads)
+    return _read(lane, len(threads), bugs)
+
+
+def _read(
+    lane: queue.Queue[Event | None], live: int, bugs: list[BaseException]
+) -> Generator[Event, None, None]:
     while live:
         event = lane.get()
         if event is None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import getpass
+import importlib
 import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
@@ -43,7 +45,9 @@ class Session:
         self.hosts = _unique([parse_target(target) for target in targets or ["local"]])
         self._show = show
         self._reach = reach
-        self._reporters: list[Reporter] = []
+        self._console: Reporter | None = None
+        self._log: Reporter | None = None
+        self._console_lock = threading.RLock()
         self._tallies: dict[str, HostTally] = {}
         self._prepared: list[Prepared] = []
         self.stop = Stop()
@@ -62,23 +66,20 @@ class Session:
         )
 
     def __enter__(self) -> Self:
-        output = Output(
-            stream=self._stream,
-            hosts=tuple(host.name for host in self.hosts),
-            color=self._show.color.value,
-            quiet=self._show.quiet,
-            verbose=self._show.verbose,
-        )
-        self._reporters = [REPORTERS["jsonl" if self._show.as_json else "console"](output)]
         if self._show.log is not None:
-            self._reporters.append(JsonlReporter.to_file(self._show.log))
+            self._log = JsonlReporter.to_file(self._show.log)
+        if self.terminal is not None:
+            self.terminal.remember()
         return self
 
     def __exit__(self, *_: object) -> None:
         for prepared in self._prepared:
             prepared.close()
-        for reporter in self._reporters:
-            reporter.close()
+        if self.terminal is not None:
+            self.terminal.restore()
+        for reporter in (self._console, self._log):
+            if reporter is not None:
+                reporter.close()
 
     # --- stages ---------------------------------------------------------------------------
 
@@ -109,7 +110,14 @@ class Session:
             partial(app.guarded, prepared, stage(prepared, request, self._connect))
             for prepared in self._prepared
         )
-        self._tell(app.interleave(stages, self._reach.forks))
+        if not all(host.local for host in self.hosts):
+            # In one go: two threads that import at the same time are no faster than one.
+            importlib.import_module("dockwright.transport.remote")
+        stream = app.interleave(stages, self._reach.forks)
+        # While the hosts answer, what their answers need is loaded.
+        for name in _NEEDED_NEXT:
+            importlib.import_module(name)
+        self._tell(stream)
         return self._prepared
 
     def finish(self) -> None:
@@ -163,16 +171,30 @@ class Session:
         asker: Asker = self.terminal or Silent()
         return open_transport(host, self._options, asker)
 
+    def _reporter(self) -> Reporter:
+        """The console (or the JSON lines), made when there is something to tell."""
+        with self._console_lock:
+            if self._console is None:
+                output = Output(
+                    stream=self._stream,
+                    hosts=tuple(host.name for host in self.hosts),
+                    color=self._show.color.value,
+                    quiet=self._show.quiet,
+                    verbose=self._show.verbose,
+                )
+                self._console = REPORTERS["jsonl" if self._show.as_json else "console"](output)
+            return self._console
+
     def _tell(self, stream: Iterator[Event]) -> None:
         for event in stream:
             self._tallies[event.host] = fold(self._tallies.get(event.host), event)
-            for reporter in self._reporters:
-                reporter(event)
+            self._reporter()(event)
+            if self._log is not None:
+                self._log(event)
 
     def _paused(self) -> AbstractContextManager[None]:
-        pause = (
-            getattr(self._reporters[0], "paused", nullcontext) if self._reporters else nullcontext
-        )
+        pause: Callable[[], AbstractContextManager[None]]
+        pause = getattr(self._reporter(), "paused", nullcontext)
         return pause()
 
     @contextmanager
@@ -195,6 +217,7 @@ class Session:
                 signal.signal(number, handler)
 
 
+_NEEDED_NEXT = ("dockwright.planner", "dockwright.trust.key", "dockwright.report.console")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

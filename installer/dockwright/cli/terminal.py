@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import getpass
 import sys
+import termios
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from dockwright.errors import InputError
 from dockwright.models import Host
@@ -27,6 +29,18 @@ class Terminal:
         self._paused = paused
         self._lock = threading.Lock()
         self._sudo: Secret | None = None
+        self._settings: list[Any] | None = None
+
+    def remember(self) -> None:
+        """Keep how the terminal is set: a thread that asks for a password may be cut off."""
+        with contextlib.suppress(termios.error, OSError):
+            self._settings = termios.tcgetattr(sys.stdin)
+
+    def restore(self) -> None:
+        """Set the terminal as it was."""
+        if self._settings is not None:
+            with contextlib.suppress(termios.error, OSError):
+                termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._settings)
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from dockwright import __version__
 from dockwright.plan import Action, HostPlan, Verb
-from dockwright.renderer.shell import Raw, environment, one_line
+from dockwright.renderer.shell import Raw, environment, one_line, variable
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ def render_step(title: str, action: Action, params: dict[str, Any]) -> Step:
     """The step of an action, by the template of its kind."""
     module = environment().get_template(f"steps/{action.kind}.sh.j2").module
     return Step(
-        id=Raw(action.id),
+        id=variable(action.id),
         title=title,
         kind=action.kind,
         how=Raw("verify" if action.verb is Verb.CHECK else "step"),

@@ -392,8 +392,9 @@ preflight() {
 download() {
   asked_to_stop "$1"
   record begin "$1" "download"
+  # Lists and archives are ours alone and dpkg is not run: nobody who holds a lock is in the way.
   # shellcheck disable=SC2086
-  with_progress "$1" private_apt $apt_flags --download-only install $wanted ||
+  with_progress "$1" private_apt $apt_flags -o Debug::NoLocking=true --download-only install $wanted ||
     stop 5 "$1" "a package could not be downloaded"
   for package in $removals; do
     version=$(dpkg-query -W -f='${Version}' "$package" 2>/dev/null) || continue

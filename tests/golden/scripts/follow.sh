@@ -1,7 +1,8 @@
 main() {
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 run_id=2026-11-24-1f3a2b
-run=/var/lib/dockwright/runs/$run_id
+state=/var/lib/dockwright
+run=$state/runs/$run_id
 read -r pid started 2>/dev/null <"$run/pid" || { printf 'dw1 %s unknown - -\n' "$run_id"; exit 0; }
 # --- one run at a time: $state/live names it, below the lock of $state/mutex ----------------------
 # The line is: RUN PID START-TIME BOOT-ID WISH SINCE WHO. A process is known by pid, start time
