@@ -95,6 +95,7 @@ facts() {
     esac
   done
   say "apt_lists $lists"
+  for path in /var/lib/apt/lists/*Release; do [ ! -e "$path" ] || say "list ${path##*/}"; done
 
   # Apt sources that name a vendor, in both formats, and the keys beside them.
   for path in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do

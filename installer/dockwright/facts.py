@@ -108,6 +108,7 @@ def _facts(told: dict[str, list[str]]) -> Facts:
             if status != "not-installed"
         ),
         apt_lists=_one(told, "apt_lists") == "1",
+        lists=tuple(_printable(name) for name in told.get("list", ())),
         offered={name: tuple(dict.fromkeys(versions)) for name, versions in offered.items()},
         sources=_files(told, "source"),
         keys=_files(told, "key"),

@@ -172,7 +172,7 @@ class Facts(Frozen):
     ``codename`` is the codename of the Ubuntu or Debian release that the host is, or derives
     from (UBUNTU_CODENAME before VERSION_CODENAME, os-release(5)); ``distro`` is ``ubuntu``,
     ``debian``, or the host's own ID where it derives from neither. ``clock`` is in seconds since
-    the epoch. ``offered`` maps vendors' packages to the versions in the host's own apt lists.
+    the epoch. ``lists`` names the release files among apt's lists. ``offered`` maps vendors' packages to the versions in the host's own apt lists.
     ``dpkg_audit`` has a line for each package that is half installed, empty where all is well.
     ``docker_group`` is ``None`` where there is no such group. ``machine_id`` and ``boot_id`` as machine-id(5) and random(4) have them.
     """
@@ -196,6 +196,7 @@ class Facts(Frozen):
     packages: tuple[Package, ...] = ()
     apt_version: str = ""
     apt_lists: bool = True
+    lists: tuple[str, ...] = ()
     offered: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     sources: tuple[FileFact, ...] = ()
     keys: tuple[FileFact, ...] = ()

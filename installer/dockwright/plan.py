@@ -182,3 +182,10 @@ class HostPlan(Frozen):
         return bool(self.stops) or any(
             action.verb in (Verb.REMOVE, Verb.RESTART) for action in self.actions
         )
+
+
+def list_prefix(url: str, suite: str) -> str:
+    """How apt names the list files of a repository: URI to file name, ``/`` as ``_``."""
+    plain = url.split("://", 1)[1].rstrip("/")
+    end = "" if suite == "/" else f"/dists/{suite}"
+    return f"{plain}{end}".replace("/", "_")

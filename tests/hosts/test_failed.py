@@ -5,16 +5,15 @@ from __future__ import annotations
 import pytest
 
 from dockwright import events
-from tests.hosts.support import DRESSES, Make, at, clean, containers, install, leftovers
+from tests.hosts.support import Make, at, clean, containers, install, leftovers
 from tests.lab.lab import Lab
 
 pytestmark = pytest.mark.lab
 
 
-@pytest.mark.parametrize("dress", DRESSES)
-def test_postinst_fails(lab: Lab, prepared: Make, dress: str) -> None:
+def test_postinst_fails(lab: Lab, prepared: Make) -> None:
     """docker-ce's postinst makes the group docker: where groupadd fails, so does the package."""
-    host = prepared("fresh", dress)
+    host = prepared("fresh")
     host.exec("mv /usr/sbin/groupadd /usr/sbin/groupadd.off")
     host.put("/usr/sbin/groupadd", "#!/bin/sh\necho groupadd: no more groups >&2\nexit 10\n", 0o755)
     run = install(lab, at(host, "ops"))

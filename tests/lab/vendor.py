@@ -134,8 +134,8 @@ def _pool(out: Path, debs: Path, older: Path) -> dict[str, list[str]]:
         bodies = [Body.pack(package.name, root, _scripts(package))] * 2
         if package.name == "containerd.io":
             shutil.rmtree(root / "DEBIAN")
-            (runc,) = (out / "older").glob("usr/*bin/runc")
-            shutil.copy(runc, root / "usr/bin/runc")
+            found = [p for p in (out / "older").glob("usr/*bin/runc") if not p.is_symlink()]
+            shutil.copy(found[0], root / "usr/bin/runc")
             bodies[1] = Body.pack(package.name, root, _scripts(package))
         size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file()) // 1024
         for codename in CODENAMES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -39,11 +40,11 @@ from tests.unit.playing import World, facts_of, fresh, probe_of, records
 WEB1 = Host(name="web1", address="web1")
 
 
-def request(name: str = "docker", *, command: str = "install", **options: object) -> Request:
+def request(name: str = "docker", *, command: str = "install", **options: Any) -> Request:
     variables = {"docker_fingerprint": pin()} if name == "docker" else {}
     return Request(
         command=command, playbook=playbook(name, variables), operator="pat@here", **options
-    )  # type: ignore[arg-type]
+    )
 
 
 def prepared_on(world: World, asked: Request | None = None) -> tuple[Prepared, list[Event]]:
@@ -195,7 +196,7 @@ def test_a_probe_that_breaks_off_is_unreachable(world: World, lines: tuple[str, 
 
 def test_a_simulation_that_is_not_the_plan_is_refused(world: World) -> None:
     world.host("web1", facts_of("ubuntu-24.04-bare"), probe_of("ubuntu-24.04-behind"))
-    with pytest.raises(RefusedError, match="apt would not install containerd.io"):
+    with pytest.raises(RefusedError, match=r"apt would not install containerd\.io"):
         prepared_on(world)
 
 
@@ -351,10 +352,9 @@ def test_no_more_hosts_at_a_time_than_asked_for() -> None:
 
 def test_a_bug_on_one_host_is_raised_when_the_others_have_ended() -> None:
     told: list[Event] = []
+    stages = [lambda: raising(ZeroDivisionError()), stage("a"), stage("b")]
     with pytest.raises(ZeroDivisionError):
-        told.extend([])
-        for event in interleave([lambda: raising(ZeroDivisionError()), stage("a"), stage("b")], 2):
-            told.append(event)
+        told.extend(event for event in interleave(stages, 2))
     assert sorted(event.host for event in told) == ["a", "a", "b", "b", "web1"]
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from dockwright.cli import session, typer_app
 from dockwright.errors import BY_EXIT, DockwrightError, Exit, UnreachableError
 from dockwright.events import Event
 from dockwright.plan import HostPlan
+from dockwright.runner import Stop
 from tests.fakes import CUT, SILENCE, FakeChannel
 from tests.unit.making import b64
 from tests.unit.playing import INSTALLED, PIN, World, facts_of, fresh, probe_of, records
@@ -382,28 +384,61 @@ def test_a_pipe_gets_no_escapes(world: World) -> None:
 # --- Ctrl-C ---------------------------------------------------------------------------------------
 
 
-def interrupt() -> None:
-    signal.raise_signal(signal.SIGINT)
-    time.sleep(0.1)  # the main thread takes it, this one goes on
+class Keys:
+    """Signals as a terminal sends them: to the main thread, while a host is being read."""
+
+    def __init__(self) -> None:
+        self.stop = Stop()
+        self.over = threading.Event()
+
+    def remembered(self) -> Stop:
+        return self.stop
+
+    def once(self) -> None:
+        self._send(signal.SIGINT, self.stop.after_step)
+
+    def twice(self) -> None:
+        self._send(signal.SIGINT, self.stop.now)
+
+    def hang_up(self) -> None:
+        self._send(signal.SIGHUP, self.stop.now)
+
+    def while_planning(self) -> None:
+        self._send(signal.SIGINT, None)
+
+    def _send(self, number: signal.Signals, until: threading.Event | None) -> None:
+        assert signal.getsignal(number) is not signal.SIG_DFL, "that would end the tests"
+        main = threading.main_thread().ident
+        assert main is not None
+        signal.pthread_kill(main, number)
+        # This host says nothing more before the signal has arrived.
+        assert (until or self.over).wait(5)
+
+
+@pytest.fixture
+def keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[Keys]:
+    made = Keys()
+    monkeypatch.setattr(session, "Stop", made.remembered)
+    yield made
+    made.over.set()
 
 
 @pytest.mark.parametrize("hosts", [("web1",), ("web1", "web2")])
 def test_ctrl_c_while_planning_is_130_and_nothing_was_changed(
-    world: World, hosts: tuple[str, ...]
+    world: World, keys: Keys, hosts: tuple[str, ...]
 ) -> None:
     for name in hosts:
-        world.host(name, FakeChannel([interrupt, SILENCE]))
-    if len(hosts) == 2:
-        world.host("web2", facts_of("debian-13-bare"))
+        world.host(name, FakeChannel([SILENCE]))
+    world.host("web1", FakeChannel([keys.while_planning, SILENCE]))
     done = dockwright("install", *hosts, "--yes", *PIN)
     assert done.exit_code == Exit.INTERRUPTED
     assert "interrupted; nothing was changed" in done.output
 
 
-def test_ctrl_c_once_stops_after_the_running_step(world: World) -> None:
+def test_ctrl_c_once_stops_after_the_running_step(world: World, keys: Keys) -> None:
     stopped = f"stop s03 {b64('130 1 stopped after a step, as asked')}"
     program = records(
-        "started -", "commit -", "begin s03 x", interrupt, "changed s03", stopped, "end - 130"
+        "started -", "commit -", "begin s03 x", keys.once, "changed s03", stopped, "end - 130"
     )
     host = world.host("web1", *fresh()[:2], program, FakeChannel([]))
     done = dockwright("install", "web1", "--yes", *PIN)
@@ -413,8 +448,8 @@ def test_ctrl_c_once_stops_after_the_running_step(world: World) -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_ctrl_c_twice_leaves_the_program_running(world: World) -> None:
-    program = records("started -", "commit -", interrupt, interrupt, "begin s03 x", "begin s04 y")
+def test_ctrl_c_twice_leaves_the_program_running(world: World, keys: Keys) -> None:
+    program = records("started -", "commit -", keys.once, keys.twice, "begin s03 x", "begin s04 y")
     world.host("web1", *fresh()[:2], program, FakeChannel([]), FakeChannel([]))
     done = dockwright("install", "web1", "--yes", *PIN)
     assert done.exit_code == Exit.INTERRUPTED
@@ -422,12 +457,9 @@ def test_ctrl_c_twice_leaves_the_program_running(world: World) -> None:
     assert "nothing was changed" not in done.output
 
 
-def test_a_terminal_that_goes_away_leaves_the_program_running(world: World) -> None:
-    def hang_up() -> None:
-        assert signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL
-        signal.raise_signal(signal.SIGHUP)
-
-    world.host("web1", *fresh()[:2], records("started -", hang_up, "begin s03 x", "begin s04 y"))
+def test_a_terminal_that_goes_away_leaves_the_program_running(world: World, keys: Keys) -> None:
+    program = records("started -", keys.hang_up, "begin s03 x", "begin s04 y")
+    world.host("web1", *fresh()[:2], program)
     assert dockwright("install", "web1", "--yes", *PIN).exit_code == Exit.INTERRUPTED
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import subprocess
 import sys
@@ -143,6 +144,7 @@ def kinds_of_actions() -> set[str]:
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("action", "Action")
         for keyword in node.keywords
         if keyword.arg == "kind" and isinstance(keyword.value, ast.Constant)
+        if isinstance(keyword.value.value, str)
     }
 
 
@@ -194,7 +196,7 @@ def test_every_exit_code_has_a_word_and_every_error_a_code() -> None:
 
 def test_the_worst_host_decides() -> None:
     assert [int(worst([Exit(code), Exit.OK])) for code in _SEVERITY] == list(_SEVERITY)
-    pairs = zip(_SEVERITY, _SEVERITY[1:], strict=False)
+    pairs = itertools.pairwise(_SEVERITY)
     assert all(worst([Exit(one), Exit(two)]) == one for one, two in pairs)
     assert worst([]) is Exit.OK
     assert worst([Exit.REPAIR, Exit.INTERRUPTED]) is Exit.INTERRUPTED

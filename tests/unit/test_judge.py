@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from functools import cache
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dockwright.errors import DestructiveError, DockwrightError, RefusedError
+from dockwright.errors import DestructiveError, RefusedError
 from dockwright.judge import Simulation, judge, read_simulation
 from dockwright.models import Disk, Facts
 from dockwright.plan import HostPlan, PackageChange
@@ -182,7 +183,7 @@ def test_download_and_unpacked_size_must_fit_with_a_margin() -> None:
     with pytest.raises(RefusedError, match="not enough room below /var") as caught:
         judged(facts=disks(_=10**9, _var=needed))
     assert dict(caught.value.details).keys() == {"need", "have"}
-    with pytest.raises(RefusedError, match="not enough room below /$"):
+    with pytest.raises(RefusedError, match=r"not enough room below /$"):
         judged(facts=disks(_=5))
 
 
@@ -227,7 +228,7 @@ def test_apt_s_own_form_is_read_back(installs: dict[str, tuple[str | None, str]]
 
 
 @given(st.dictionaries(NAME, st.none() | VERSION, max_size=6), st.booleans())
-def test_removals_are_read_back(removals: dict[str, str | None], foreign: bool) -> None:
+def test_removals_are_read_back(removals: dict[str, str | None], foreign: bool) -> None:  # noqa: FBT001
     arch = ":i386" if foreign else ""
     lines = [f"Remv {name}{arch}{f' [{old}]' if old else ''}" for name, old in removals.items()]
     assert read_simulation("\n".join(lines), "", "").removals == removals
@@ -241,7 +242,5 @@ def test_removals_are_read_back(removals: dict[str, str | None], foreign: bool) 
 def test_any_text_is_read_and_judged_without_a_bug(simulated: str, uris: str, gone: str) -> None:
     seen = read_simulation(simulated, uris, gone)
     assert seen.download_bytes >= 0
-    try:
+    with contextlib.suppress(RefusedError, DestructiveError):
         judge(planned("ubuntu-24.04-bare"), seen, recorded("ubuntu-24.04-bare"))
-    except DockwrightError as error:
-        assert error.exit in (3, 9)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dockwright import __version__
-from dockwright.plan import Action, HostPlan, Verb
+from dockwright.plan import Action, HostPlan, Verb, list_prefix
 from dockwright.renderer.shell import Raw, environment, one_line, variable
 
 
@@ -129,7 +129,12 @@ def titles(plan: HostPlan) -> dict[str, str]:
 
 def _title(action: Action) -> str:
     name = posixpath.basename(action.target)
-    words = {"file": f"file {name}", "hold": "hold packages", "reload": f"reload {name}"}
+    words = {
+        "file": f"file {name}",
+        "hold": "hold packages",
+        "lists": "refresh lists",
+        "reload": f"reload {name}",
+    }
     return words.get(action.kind, action.step)
 
 
@@ -178,13 +183,6 @@ def _replaced(plan: HostPlan) -> Iterable[str]:
     for action in plan.actions:
         if action.kind == "file" and action.params.get("absent"):
             yield action.target
-
-
-def list_prefix(url: str, suite: str) -> str:
-    """How apt names the list files of a repository: URI to file name, ``/`` as ``_``."""
-    plain = url.split("://", 1)[1].rstrip("/")
-    end = "" if suite == "/" else f"/dists/{suite}"
-    return f"{plain}{end}".replace("/", "_")
 
 
 def _steps(plan: HostPlan) -> list[Step]:

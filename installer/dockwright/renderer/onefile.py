@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from dockwright import __version__
 from dockwright.errors import InputError
-from dockwright.plan import ANY_VERSION, Action, HostPlan, Repository, Verb
-from dockwright.renderer import Program, Step, list_prefix, render_step, titles
+from dockwright.plan import ANY_VERSION, Action, HostPlan, Repository, Verb, list_prefix
+from dockwright.renderer import Program, Step, render_step, titles
 from dockwright.renderer.shell import Raw, environment, variable
 from dockwright.steps import DaemonJson, Packages
 from dockwright.steps import Step as PlaybookStep

@@ -6,7 +6,7 @@ from typing import Literal
 
 from dockwright.errors import RefusedError
 from dockwright.models import AbsolutePath, Fingerprint, Suite, Url, Word
-from dockwright.plan import Action, Repository, Verb
+from dockwright.plan import Action, Repository, Verb, list_prefix
 from dockwright.steps import apt_sources
 from dockwright.steps.base import Decision, Offer, RepositoryWish, StepBase, View, action, assumed
 
@@ -67,6 +67,7 @@ class AptRepository(StepBase):
                 self._key(view, right=key_right, text=offer.key if offer else ""),
                 *(self._replaced(view, path) for path in others),
                 self._source(view, right=source_right, text=source, replaces=others),
+                *self._lists(view, settled=settled),
             ),
             repository=repository,
             wish=wish,
@@ -86,6 +87,30 @@ class AptRepository(StepBase):
             key_path=self.key_path,
             source_path=self.source_path,
             source=source,
+        )
+
+    def _lists(self, view: View, *, settled: bool) -> tuple[Action, ...]:
+        """A run that was cut after the packages were in left apt without lists of the repository.
+
+        Where packages change they are fetched anyway; a host that keeps no lists is left so.
+        """
+        prefix = list_prefix(self.url, self.suite)
+        known = view.facts.lists
+        if not settled or self.id in view.offers or not known:
+            return ()
+        if any(name.startswith(prefix) for name in known):
+            return ()
+        params = {"source_path": self.source_path, "prefix": prefix}
+        return (
+            action(
+                self,
+                view,
+                kind="lists",
+                verb=Verb.ADD,
+                target=self.source_path,
+                reason="apt has no lists of it yet",
+                params=params,
+            ),
         )
 
     def _others(self, view: View) -> tuple[str, ...]:

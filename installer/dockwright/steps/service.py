@@ -11,12 +11,16 @@ from dockwright.steps.base import Decision, StepBase, View, action
 
 
 class Service(StepBase):
-    """``unit`` is enabled and running, as systemctl(1) has the words; never stopped by this."""
+    """``unit`` is enabled and running, as systemctl(1) has the words; never stopped by this.
+
+    ``also`` are units that it needs, enabled too where they are there.
+    """
 
     kind: Literal["service"]
     unit: UnitName
     enabled: bool = True
     running: bool = True
+    also: tuple[UnitName, ...] = ()
 
     def decide(self, view: View) -> Decision:
         """Kept where systemd says enabled and active; refused where there is no systemd."""
@@ -32,6 +36,13 @@ class Service(StepBase):
         # "static" and "alias" units cannot be enabled and need not be; systemctl(1), is-enabled.
         if self.enabled and (unit is None or unit.enabled in ("disabled", "-", "masked")):
             lacks.append("enabled")
+        elif self.enabled:
+            others = [view.facts.unit(name) for name in self.also]
+            lacks += [
+                f"enabled with {other.name}"
+                for other in others
+                if other is not None and other.enabled == "disabled"
+            ]
         if self.running and (unit is None or unit.active != "active"):
             lacks.append("running")
         if unit is not None and unit.enabled == "masked":
@@ -53,7 +64,12 @@ class Service(StepBase):
                     verb=Verb.CHANGE if lacks else Verb.KEEP,
                     target=self.unit,
                     reason=reason,
-                    params={"unit": self.unit, "enabled": self.enabled, "running": self.running},
+                    params={
+                        "unit": self.unit,
+                        "enabled": self.enabled,
+                        "running": self.running,
+                        **({"also": list(self.also)} if self.also else {}),
+                    },
                 ),
             )
         )

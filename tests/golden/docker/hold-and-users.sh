@@ -456,13 +456,21 @@ version_of() { # PACKAGE: the installed version, or "absent"
   esac
 }
 
+plan_versions() { # lines of the transaction: NAME HAVE WANTED, each a version or "absent"
+  # shellcheck disable=SC2046  # a list of names
+  {
+    printf '%s' "$transaction"
+    echo --
+    dpkg-query -W -f='${Package} ${db:Status-Status} ${Version}\n' $(plan_names) 2>/dev/null
+  } | awk '
+    $0 == "--" { asked = 1; next }
+    !asked { name[++count] = $2; want[$2] = $1 == "I" ? $3 : "absent"; next }
+    $2 == "installed" { have[$1] = $3 }
+    END { for (i = 1; i <= count; i++) print name[i], (name[i] in have ? have[name[i]] : "absent"), want[name[i]] }'
+}
+
 transaction_done() { # every package is as the transaction says
-  printf '%s' "$transaction" | {
-    while read -r _ package version; do
-      [ "$(version_of "$package")" = "${version:-absent}" ] || exit 1
-    done
-    exit 0
-  }
+  plan_versions | awk '$2 != $3 { bad = 1 } END { exit bad }'
 }
 
 write_guard() {
@@ -485,9 +493,7 @@ transact() {
   wait_for_locks "$step_id"
   : >"$run/running"
   [ -z "$removals" ] || timeout 20 docker ps -q --no-trunc >"$run/running" 2>/dev/null
-  printf '%s' "$transaction" | while read -r _ package version; do
-    receipt "package $package $(version_of "$package") ${version:-absent}"
-  done
+  plan_versions | while read -r package before after; do receipt "package $package $before $after"; done
   # shellcheck disable=SC2086
   if with_progress "$step_id" private_apt $apt_flags --no-download -o Dir::Log=/var/log/apt \
       -o "DPkg::Pre-Install-Pkgs::=$private/guard" -o "DPkg::Tools::Options::$private/guard::Version=3" \

@@ -47,7 +47,9 @@ class Outcome:
 
     def __str__(self) -> str:
         verdict = "STRANDED" if self.stranded else "WRONG" if self.wrong else "ok"
-        codes = f"{self.first} then {self.second}" if self.struck else f"{self.first} (ended before)"
+        codes = (
+            f"{self.first} then {self.second}" if self.struck else f"{self.first} (ended before)"
+        )
         line = f"{verdict:8} {self.case!s:20} exit {codes}, {self.seconds:.1f} s, at: {self.where}"
         return "\n".join([line, *(f"         {wrong}" for wrong in self.wrong[:30])])
 
@@ -97,7 +99,9 @@ def _try(bench: Bench, host: Host, fault: Fault, outcome: Outcome, folder: Path)
         for path in folder.iterdir():
             (kept / path.name).write_bytes(path.read_bytes())
         (kept / "journal").write_text(journal(host))
-        log = host.exec("cat /var/lib/dockwright/runs/*/log; journalctl -b -n 300 --no-pager", check=False)
+        log = host.exec(
+            "cat /var/lib/dockwright/runs/*/log; journalctl -b -n 300 --no-pager", check=False
+        )
         (kept / "log").write_text(log.stdout)
         outcome.wrong.append(f"see {kept}")
 

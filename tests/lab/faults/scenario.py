@@ -103,7 +103,15 @@ class Bench:
 
     def command(self, host: Host) -> list[str]:
         """The command line that is disturbed, and run again."""
-        argv = [sys.executable, "-m", "dockwright", "install", f"ops@{host.name}", "--yes", "--json"]
+        argv = [
+            sys.executable,
+            "-m",
+            "dockwright",
+            "install",
+            f"ops@{host.name}",
+            "--yes",
+            "--json",
+        ]
         pin = f"docker_fingerprint={self.lab.fingerprint}"
         return [*argv, "--set", pin, *SCENARIOS[self.scenario].options]
 

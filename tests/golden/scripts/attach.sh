@@ -1,0 +1,53 @@
+main() {
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+state=/var/lib/dockwright
+# --- one run at a time: $state/live names it, below the lock of $state/mutex ----------------------
+# The line is: RUN PID START-TIME BOOT-ID WISH SINCE WHO. A process is known by pid, start time
+# and boot: a line of a run that died, or of an earlier boot, counts for nothing. WISH is a digest of
+# what was asked for: the same command joins the run, whatever its plan would be in the middle of it.
+
+started_of() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+
+boot_id() { cat /proc/sys/kernel/random/boot_id; }
+
+somebody_runs() { # true, with live_run and the rest set, while a run is under way
+  read -r live_run live_pid live_started live_boot live_wish live_since live_who 2>/dev/null <"$state/live" &&
+    [ "$live_boot" = "$(boot_id)" ] && [ "$(started_of "$live_pid")" = "$live_started" ]
+}
+
+who_runs() { printf '%s since %s, started by %s' "$live_run" "$(date -d "@$live_since" '+%H:%M:%S' 2>/dev/null)" "$live_who"; }
+
+announce() { # RUN PID START-TIME WISH WHO
+  printf '%s\n' "$1 $2 $3 $(boot_id) $4 $(date +%s) $5" >"$state/live"
+}
+
+if somebody_runs; then
+  found=$live_run how=joined
+else
+  found=$(find "$state/runs" -mindepth 1 -maxdepth 1 -printf '%T@ %f\n' 2>/dev/null | sort -n | tail -n 1)
+  found=${found#* } how=last
+  [ -n "$found" ] || { printf 'dw1 %s none - -\n' 2026-11-24-1f3a2b; exit 0; }
+fi
+printf 'dw1 %s %s - - %s\n' 2026-11-24-1f3a2b "$how" "$found"
+run=$state/runs/$found pid= started=
+read -r pid started 2>/dev/null <"$run/pid"
+run_id=$found
+# follow FIRST-BYTE: the records of $run as they come, until the controller closes its end.
+# A watch says "gone" where the program dies without a last record (killed, out of memory, power
+# cut). $pid and $started name the process: after a reboot its pid may be another's.
+follow() {
+  tail -s 0.05 -c "+$1" -f "$run/ev" &
+  tailing=$!
+  (
+    while [ -n "$started" ] && [ "$(started_of "$pid")" = "$started" ]; do sleep 0.5; done
+    sleep 0.5
+    grep -q '^dw1 [^ ]* end ' "$run/ev" || printf 'dw1 %s gone - -\n' "$run_id"
+  ) &
+  watching=$!
+  read -r _
+  kill "$tailing" "$watching" 2>/dev/null
+}
+
+follow 1
+}
+main
