@@ -95,6 +95,10 @@ facts() {
     esac
   done
   say "apt_lists $lists"
+  # Where apt was told not to verify: FILE:LINE:TEXT of settings and of sources.
+  lax=$(grep -HnsiE '^[^#/]*Allow(Unauthenticated|InsecureRepositories|WeakRepositories|DowngradeToInsecureRepositories)[ "]+(1|yes|true|on)|^ *deb.*\[[^]]*(trusted|allow-insecure)=yes|^ *(trusted|allow-insecure): *yes' \
+    /etc/apt/apt.conf /etc/apt/apt.conf.d/* /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources | head -c 4000)
+  [ -z "$lax" ] || say "apt_lax $(printf '%s' "$lax" | b64)"
   for path in /var/lib/apt/lists/*Release; do [ ! -e "$path" ] || say "list ${path##*/}"; done
 
   # Apt sources that name a vendor, in both formats, and the keys beside them.
@@ -142,10 +146,13 @@ facts() {
     [ ! -s "/var/lib/dockwright/runs/$last/receipt" ] || say "last_receipt $(head -c 65536 "/var/lib/dockwright/runs/$last/receipt" | b64)"
   fi
   # A run that is under way: runtime/live.sh has the words of its line.
-  if read -r run pid started boot wish since who 2>/dev/null </var/lib/dockwright/live &&
-    [ "$boot" = "$boot_id" ] &&
-    [ "$(sed 's/^.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d' ' -f20)" = "$started" ]; then
-    say "live $run $wish $since $(printf %s "$who" | b64)"
+  if read -r run pid started boot wish since who 2>/dev/null </var/lib/dockwright/live; then
+    if [ "$boot" = "$boot_id" ] &&
+      [ "$(sed 's/^.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d' ' -f20)" = "$started" ]; then
+      say "live $run $wish $since $(printf %s "$who" | b64)"
+    else
+      say "cut $run" # it died without a last word
+    fi
   fi
   }
 

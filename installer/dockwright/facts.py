@@ -108,6 +108,7 @@ def _facts(told: dict[str, list[str]]) -> Facts:
             if status != "not-installed"
         ),
         apt_lists=_one(told, "apt_lists") == "1",
+        apt_lax=tuple(_printable(_text(_one(told, "apt_lax")), keep="\n").splitlines()),
         lists=tuple(_printable(name) for name in told.get("list", ())),
         offered={name: tuple(dict.fromkeys(versions)) for name, versions in offered.items()},
         sources=_files(told, "source"),
@@ -139,6 +140,7 @@ def _facts(told: dict[str, list[str]]) -> Facts:
         ),
         ssh_listening="ssh_listening" in told,
         last_run=_printable(_one(told, "last_run")),
+        cut=_printable(_one(told, "cut")),
         last_receipt=_printable(_text(_one(told, "last_receipt")), keep="\n"),
         live=next(
             (

@@ -11,7 +11,7 @@ import re
 
 from pydantic import Field
 
-from dockwright.errors import DestructiveError, RefusedError
+from dockwright.errors import DestructiveError, RefusedError, TrustError
 from dockwright.models import Facts, Frozen
 from dockwright.plan import ANY_VERSION, HostPlan, PackageChange, Transaction
 
@@ -129,7 +129,7 @@ def _origin(change: PackageChange, simulation: Simulation, transaction: Transact
     uri = simulation.uris.get(change.name, "")
     if repository is None or uri.startswith(repository.url.rstrip("/") + "/"):
         return
-    raise RefusedError(
+    raise TrustError(
         f"{change.name} would come from another source than {repository.url}",
         details=(("from", uri or "unknown"),),
         next_step="take that source, or its pin, out of the host's apt configuration",

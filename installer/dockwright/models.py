@@ -173,7 +173,9 @@ class Facts(Frozen):
     from (UBUNTU_CODENAME before VERSION_CODENAME, os-release(5)); ``distro`` is ``ubuntu``,
     ``debian``, or the host's own ID where it derives from neither. ``clock`` is in seconds since
     the epoch. ``lists`` names the release files among apt's lists. ``offered`` maps vendors' packages to the versions in the host's own apt lists.
+    ``apt_lax`` has FILE:LINE:TEXT of each place where apt was told not to verify.
     ``dpkg_audit`` has a line for each package that is half installed, empty where all is well.
+    ``live`` is a run that is under way, ``cut`` the id of one that died before its end.
     ``docker_group`` is ``None`` where there is no such group. ``machine_id`` and ``boot_id`` as machine-id(5) and random(4) have them.
     """
 
@@ -196,6 +198,7 @@ class Facts(Frozen):
     packages: tuple[Package, ...] = ()
     apt_version: str = ""
     apt_lists: bool = True
+    apt_lax: tuple[str, ...] = ()
     lists: tuple[str, ...] = ()
     offered: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     sources: tuple[FileFact, ...] = ()
@@ -217,6 +220,7 @@ class Facts(Frozen):
     last_run: str = ""
     last_receipt: str = ""
     live: LiveRun | None = None
+    cut: str = ""
 
     def package(self, name: str) -> Package | None:
         """The package of that name, if dpkg or apt knows it."""

@@ -10,14 +10,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 
 from dockwright import distros
-from dockwright.errors import DestructiveError, RefusedError, RepairError
+from dockwright.errors import DestructiveError, RefusedError, RepairError, TrustError
 from dockwright.models import Facts
 from dockwright.plan import Action, Assumptions, HostPlan, Repository, Transaction, Verb
 from dockwright.steps import Decision, RepositoryWish, Step, View
 from dockwright.steps.base import Offer, action
+from dockwright.steps.versions import compare
 
 ComponentSteps = tuple[str, Sequence[Step]]
 
+# Where apt itself could be deceived: codename -> the version that can not, and the CVE.
+_FIXED_APT = {"bookworm": ("2.6.2", "CVE-2026-109518")}
 _CLOCK_TOLERANCE = 300  # seconds; above it signatures and certificates are judged wrongly
 
 
@@ -53,7 +56,10 @@ def make_plan(
         decisions += [_decide(step, view) for step in steps]
     asked = {name for decision in decisions for name in decision.consult}
     wishes = tuple(d.wish for d in decisions if d.wish is not None and d.wish.id in asked)
-    actions = _settled(_needed(decisions), facts, verify=verify)
+    intended = _needed(decisions)
+    if facts.cut and not verify and all(a.verb in (Verb.KEEP, Verb.CHECK) for a in intended):
+        intended.insert(0, _after_a_cut(facts))
+    actions = _settled(intended, facts, verify=verify)
     plan = HostPlan(
         host=host,
         playbook=playbook,
@@ -111,6 +117,19 @@ def _repair(host: str, playbook: str, facts: Facts) -> HostPlan:
         ),
         notes=("what was asked for is planned after that",),
         preliminary=True,
+    )
+
+
+def _after_a_cut(facts: Facts) -> Action:
+    """All is there, but a run died before its end: nobody cleared up, and nobody verified."""
+    return Action(
+        id="",
+        component="dockwright",
+        step="clear up after a run that was cut",
+        kind="leftovers",
+        verb=Verb.CHANGE,
+        target="/var/lib/dockwright",
+        reason=f"run {facts.cut} died before its end",
     )
 
 
@@ -179,6 +198,14 @@ def _notes(facts: Facts, now: int | None) -> Iterable[str]:
             yield f"{release} is past its regular support ({release.eol}): {life.value}"
     if facts.os_id != facts.distro:
         yield f"{facts.pretty_name} is served as {facts.distro} {facts.codename}, which it derives from"
+    apt = facts.package("apt")
+    fixed = _FIXED_APT.get(facts.codename)
+    if apt is not None and apt.version and fixed and compare(apt.version, fixed[0]) < 0:
+        yield f"apt {apt.version} is older than {fixed[0]} ({fixed[1]}): upgrade apt first"
+    for line in facts.apt_lax:
+        if not _is_setting(line):
+            place = ":".join(line.split(":")[:2])
+            yield f"{place} trusts its source without a signature: packages from it are not verified"
     if facts.gpus:
         yield f"{len(facts.gpus)} NVIDIA GPU seen on the PCI bus; this playbook does not use it"
 
@@ -206,6 +233,7 @@ def _fit_to_change(plan: HostPlan, facts: Facts, now: int | None) -> None:
             details=(("why", "signatures and certificates would be judged by a wrong date"),),
             next_step="timedatectl set-ntp true",
         )
+    _verifies(plan, facts)
     if facts.snaps and plan.transaction.changes and any(s.name == "docker" for s in facts.snaps):
         raise RefusedError(
             "the snap 'docker' is installed: two daemons would fight for one socket",
@@ -220,6 +248,29 @@ def _fit_to_change(plan: HostPlan, facts: Facts, now: int | None) -> None:
             ),
             next_step="use a host without Kubernetes, or drain and clean this one first",
         )
+
+
+def _verifies(plan: HostPlan, facts: Facts) -> None:
+    """Refuse a host whose apt would take packages that nobody signed."""
+    urls = [
+        repository.url.partition("://")[2].rstrip("/").lower()
+        for repository in plan.transaction.repositories
+    ]
+    for line in facts.apt_lax:
+        ours = any(url in line.lower() for url in urls)
+        if not (_is_setting(line) or ours) or not (plan.transaction.changes or urls):
+            continue
+        path, number, text = (*line.split(":", 2), "", "")[:3]
+        raise TrustError(
+            f"{path}:{number} tells apt not to verify",
+            details=(("there", text.strip()),),
+            next_step=f"take that line out of {path}",
+        )
+
+
+def _is_setting(line: str) -> bool:
+    """Whether it is from apt's configuration, and not of one source."""
+    return line.startswith("/etc/apt/apt.conf")
 
 
 def _unsupported(facts: Facts) -> RefusedError:

@@ -100,7 +100,7 @@ judge_simulation() {
     for url in $repository_urls; do
       if grep -q "^'$url/[^ ]* ${pair%%=*}_" "$private/uris"; then from=$url; fi
     done
-    [ -n "$from" ] || stop 3 "$1" "${pair%%=*} would come from another source than ours"
+    [ -n "$from" ] || stop 4 "$1" "${pair%%=*} would come from another source than ours"
   done
   transaction=$(printf '%s\nx' "$transaction")
   transaction=${transaction%x}

@@ -1,10 +1,12 @@
 # --- locks: who holds apt's and dpkg's locks; a holder is waited for and never ended -------------
 
+apt_locks="/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock"
+
 # Prints "LOCK PID SECONDS COMMAND" of the first lock that is held. The locks are fcntl locks, so
 # /proc/locks has them by inode; the holder is confirmed by its open file (inodes repeat between
-# file systems).
+# file systems). A first boot counts as a holder: cloud-init writes sources and installs packages.
 lock_holder() {
-  for lock in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock; do
+  for lock in $apt_locks; do
     inode=$(stat -c %i "$lock" 2>/dev/null) || continue
     while read -r _ kind _ mode pid device _; do
       [ "$kind" = POSIX ] && [ "$mode" = WRITE ] && [ "${device##*:}" = "$inode" ] || continue
@@ -20,7 +22,26 @@ lock_holder() {
       return 0
     done </proc/locks
   done
-  return 1
+  unseen_holder || first_boot
+}
+
+# A holder outside our pid namespace is not in our /proc/locks; the kernel tells of it where it is
+# asked for the lock. perl-base is Essential.
+unseen_holder() {
+  # shellcheck disable=SC2016,SC2086  # perl's variables; a list of paths
+  lock=$(perl -e 'use Fcntl; for (@ARGV) { open(my $f, "+<", $_) or next; my $b = pack("s s x96", F_WRLCK, 0);
+    if (fcntl($f, F_GETLK, $b) and unpack("s", $b) != F_UNLCK) { print; last } }' $apt_locks 2>/dev/null) || return
+  [ -n "$lock" ] || return
+  printf '%s 0 0 a process that cannot be seen from here\n' "$lock"
+}
+
+# first_boot: cloud-init has begun, has no result yet, and systemd is at it.
+first_boot() {
+  [ -e /run/cloud-init/status.json ] && [ ! -e /run/cloud-init/result.json ] &&
+    systemctl list-jobs --no-legend 2>/dev/null | grep -q ' cloud-' || return
+  now
+  pid=$(systemctl show -P MainPID cloud-init.service cloud-config.service cloud-final.service | awk '$1 { pid = $1 } END { print pid + 0 }')
+  printf '/run/cloud-init/status.json %s %s cloud-init, on the first boot\n' "$pid" "${uptime%%.*}"
 }
 
 # wait_for_locks STEP: until nobody holds one; gives up with 10 after $lock_timeout seconds.

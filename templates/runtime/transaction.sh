@@ -23,8 +23,11 @@ download() {
   record begin "$1" "download"
   # Lists and archives are ours alone and dpkg is not run: nobody who holds a lock is in the way.
   # shellcheck disable=SC2086
-  with_progress "$1" private_apt $apt_flags -o Debug::NoLocking=true --download-only install $wanted ||
+  if ! with_progress "$1" private_apt $apt_flags -o Debug::NoLocking=true --download-only install $wanted; then
+    ! grep -qE 'Hash Sum mismatch|unexpected size|could not be authenticated' "$out" ||
+      stop 4 "$1" "a package is not what the signed index says"
     stop 5 "$1" "a package could not be downloaded"
+  fi
   for package in $removals; do
     version=$(dpkg-query -W -f='${Version}' "$package" 2>/dev/null) || continue
     if ! keep_archive "$package=$version" >>"$out" 2>&1; then

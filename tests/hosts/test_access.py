@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dockwright import events
-from tests.hosts.support import Layers, Run, at, install, sessions, talkative, unseen
+from tests.hosts.support import Layers, Run, at, install, sessions, talkative, unseen, until
 from tests.lab.host import Host
 from tests.lab.lab import Lab
 
@@ -95,7 +96,7 @@ class TestHostKey:
     def test_accepted(self, lab: Lab, host: Host, tmp_path: Path) -> None:
         known = tmp_path / "known"
         known.touch()
-        given = ["--known-hosts", known, "--host-keys", "accept-new", "--dry-run"]
+        given: list[str | Path] = ["--known-hosts", known, "--host-keys", "accept-new", "--dry-run"]
         run = install(lab, at(host, "ops"), *given)
         assert run.code == 20, run
         assert host.name in known.read_text()
@@ -136,7 +137,7 @@ class TestSudo:
         try:
             counts = [_failures(one) for one in (host, other)]
             path = secret("canary-7fa1c2-wrong")
-            given = ["--sudo-password-file", path, "--forks", "2"]
+            given: list[str | Path] = ["--sudo-password-file", path, "--forks", "2"]
             run = install(lab, at(host, "pat"), at(other, "pat"), *given)
             assert run.code == 5, run
             assert len(run.all(events.Failed)) == 2
@@ -194,21 +195,11 @@ def watched(word: str) -> Iterator[set[str]]:
 
 
 def test_watching_works() -> None:
-    import subprocess
-    import time
-
-    with watched("canary-of-this-test") as found:
-        for arguments, env in (
-            [["sleep", "1", "canary-of-this-test"], {}],
-            [["sleep", "1"], {"X": "canary-of-this-test"}],
-        ):
-            process = subprocess.Popen(
-                arguments, env={"PATH": "/usr/bin:/bin", **env}, stderr=subprocess.DEVNULL
-            )
-            time.sleep(0.4)
-            process.kill()
-            process.wait()
-    assert {line.split(":")[0] for line in found} >= {"environ"}
+    word = "canary-of-this-test"
+    for argv, env in ((["sh", "-c", "read x", word], {}), (["sh", "-c", "read x"], {"X": word})):
+        with watched(word) as found, subprocess.Popen(argv, env=env, stdin=subprocess.PIPE):
+            until(lambda found=found: bool(found), "the word is seen", 10)
+        assert found
 
 
 def test_password_is_nowhere(

@@ -122,7 +122,7 @@ class TestFresh:
         assert ("on this machine" in how) == done.way.startswith("local")
 
     def test_versions_are_the_planned(self, done: Done) -> None:
-        planned = {c.name: c.new for c in done.run.plan.transaction.changes if c.planned}
+        planned = {c.name: c.new or "" for c in done.run.plan.transaction.changes if c.planned}
         assert set(planned) == set(PACKAGES)
         assert versions(done.host) == planned
         codename = RELEASES[done.host.dress].codename

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Iterator
 
 import pytest
 
@@ -50,8 +49,8 @@ def no_program(host: Host) -> bool:
 
 
 @pytest.fixture
-def slow(prepared: Make) -> Iterator[Host]:
-    """A fresh host on which unpacking iptables takes a while."""
+def slow(prepared: Make) -> Host:
+    """A fresh host on which the transaction takes a while."""
     host = prepared("fresh")
     hook = 'DPkg::Pre-Invoke { "sleep 2"; };\n'
     host.put("/etc/apt/apt.conf.d/99slow", hook)

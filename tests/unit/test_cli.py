@@ -496,3 +496,23 @@ def test_the_module_is_the_command() -> None:
 def test_cut_is_a_word_that_fakes_know() -> None:
     with pytest.raises(UnreachableError):
         FakeChannel([CUT]).read(1.0)
+
+
+# --- report ---------------------------------------------------------------------------------------
+
+
+def test_a_log_is_told_again_with_the_same_exit_code(world: World, tmp_path: Path) -> None:
+    world.host("web1", *fresh(), records(*INSTALLED))
+    log = tmp_path / "run.jsonl"
+    live = dockwright("install", "web1", "--yes", *PIN, "--log", str(log))
+    again = dockwright("report", str(log))
+    assert (again.exit_code, again.stdout) == (live.exit_code, live.stdout)
+
+
+def test_a_line_that_is_no_event_is_named(tmp_path: Path) -> None:
+    log = tmp_path / "run.jsonl"
+    log.write_text("{}\n")
+    done = dockwright("report", str(log))
+    assert done.exit_code == Exit.INPUT
+    assert "run.jsonl:1: that line is no event of a run" in done.output
+    assert dockwright("report", str(tmp_path / "none")).exit_code == Exit.INPUT

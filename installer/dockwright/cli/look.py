@@ -1,19 +1,23 @@
-"""Look: facts, attach."""
+"""Look: facts, attach, report."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from typing import Annotated
 
-from dockwright.app import Request
+import typer
+
 from dockwright.cli.options import (
     Hosts,
     Reach,
     Show,
 )
 from dockwright.cli.register import LOOK, command
-from dockwright.cli.session import Session, operator
+from dockwright.cli.session import Session
 from dockwright.cli.shared import request_for
 from dockwright.errors import Exit
+from dockwright.report.jsonl import read_log
 
 
 @command(LOOK)
@@ -40,5 +44,32 @@ def facts(*, hosts: Hosts = None, reach: Reach, show: Show) -> Exit:
 def attach(*, hosts: Hosts = None, reach: Reach, show: Show) -> Exit:
     """Follow the run that is under way on each HOST, or show how the last one ended."""
     with Session(hosts or [], reach, show) as session:
-        session.attach(Request(command="attach", operator=operator()))
+        session.attach(request_for("attach"))
     return session.exit()
+
+
+@command(LOOK)
+def report(
+    *,
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN.JSONL", help="Events of a run: --log or --json.")
+    ],
+    show: Show,
+) -> Exit:
+    """Tell a run again from its events, with the same exit code."""
+    from dockwright.report import REPORTERS, Output
+    from dockwright.report.tally import exit_code, tally
+
+    told = read_log(run)
+    output = Output(
+        stream=sys.stdout,
+        hosts=tuple(dict.fromkeys(event.host for event in told)),
+        color=show.color.value,
+        quiet=show.quiet,
+        verbose=show.verbose,
+    )
+    reporter = REPORTERS["jsonl" if show.as_json else "console"](output)
+    for event in told:
+        reporter(event)
+    reporter.close()
+    return exit_code(tally(told).values(), detailed=show.detailed)

@@ -7,7 +7,10 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any, TextIO
 
+from pydantic import ValidationError
+
 from dockwright.errors import InputError
+from dockwright.events import parse
 from dockwright.report.streams import mute
 from dockwright.report.text import clean, masked
 
@@ -56,6 +59,25 @@ class JsonlReporter:
         if self._stream is not None and self._owned:
             self._stream.close()
         self._stream = None
+
+
+def read_log(path: Path) -> list[Event]:
+    """The events of a log file, in order.
+
+    Raises InputError where it cannot be read, and names the line that is no event.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise InputError(f"{path} cannot be read: {reason}") from None
+    found = []
+    for number, text in enumerate(lines, start=1):
+        try:
+            found.append(parse(text))
+        except ValidationError:  # noqa: PERF203 (the line is what is told)
+            raise InputError(f"{path}:{number}: that line is no event of a run") from None
+    return found
 
 
 def line(event: Event) -> str:

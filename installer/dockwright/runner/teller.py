@@ -80,7 +80,7 @@ class Teller:
                 lock, pid, age, command = (*record.decoded.split(" ", 3), "", "", "", "")[:4]
                 yield events.Waiting(
                     host=host, at=at, step=step, lock=lock,
-                    holder=f"{command.strip() or 'a process'} (pid {pid})", seconds=number(age),
+                    holder=_holder(command.strip(), pid), seconds=number(age),
                 )  # fmt: skip
             case "note":
                 yield events.Note(host=host, at=at, text=record.decoded)
@@ -178,6 +178,11 @@ class Teller:
     def _last(self) -> str:
         last = next(reversed(self._begun), "")
         return self._titles.get(last, last) or "none"
+
+
+def _holder(command: str, pid: str) -> str:
+    """Who holds a lock; pid 0 is a process in another pid namespace."""
+    return command if pid == "0" and command else f"{command or 'a process'} (pid {pid})"
 
 
 def _exit(text: str) -> Exit:

@@ -17,6 +17,7 @@ from dockwright.plan import ANY_VERSION, Action, PackageChange, Verb
 from dockwright.steps.base import Decision, Offer, StepBase, View, action
 from dockwright.steps.runtimes import stopped
 from dockwright.steps.versions import compare, major, matches, newest_first, short, upstream
+from dockwright.steps.versions import refuse_replayed as refuse
 
 
 class Packages(StepBase):
@@ -159,6 +160,10 @@ class Packages(StepBase):
         versions = offer.versions.get(lead, ())
         if not versions:
             raise self._not_there(lead, view)
+        current = installed.get(lead)
+        if current is None or view.upgrade:
+            known = (*view.facts.offered.get(lead, ()), *([current] if current else []))
+            refuse(lead, versions[0], known, step=self.name)
         if self.version:
             fitting = [v for v in versions if matches(v, self.version)]
             if not fitting:
@@ -169,7 +174,6 @@ class Packages(StepBase):
                     next_step="name one of the versions that are there",
                 )
             return fitting[0], []
-        current = installed.get(lead)
         if current is None:
             return versions[0], []
         if not view.upgrade:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import cmp_to_key
 
+from dockwright.errors import TrustError
+
 
 def compare(one: str, other: str) -> int:
     """Below, at or above 0 as ``one`` is older, the same or newer; Debian's order (deb-version(7))."""
@@ -36,3 +38,21 @@ def matches(version: str, wish: str) -> bool:
     """Whether a full version fits a wish: the same, the upstream part, or a leading part of it."""
     plain = upstream(version)
     return version == wish or plain == wish or plain.startswith(f"{wish}.")
+
+
+def refuse_replayed(name: str, newest: str, known: tuple[str, ...], *, step: str) -> None:
+    """Refuse an index whose ``newest`` is older than what the host knows, installed or in its lists.
+
+    A good signature does not say when: an old index can be given out again. What is from the
+    channel ``test`` does not count.
+    """
+    final = tuple(v for v in known if not any(tag in v for tag in ("~rc", "~beta", "~alpha")))
+    seen = newest_first(final)[:1]
+    if seen and compare(newest, seen[0]) < 0:
+        raise TrustError(
+            f"the repository offers {name} {upstream(newest)}; "
+            f"this host knows {upstream(seen[0])} already",
+            details=(("why", "an old index with a good signature is being replayed"),),
+            step=step,
+            next_step="ask another mirror, or the vendor itself; then run it again",
+        )

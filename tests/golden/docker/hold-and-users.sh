@@ -223,11 +223,13 @@ holds() { # PATH MODE CONTENT: the file is there, with that content and mode
 
 # --- locks: who holds apt's and dpkg's locks; a holder is waited for and never ended -------------
 
+apt_locks="/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock"
+
 # Prints "LOCK PID SECONDS COMMAND" of the first lock that is held. The locks are fcntl locks, so
 # /proc/locks has them by inode; the holder is confirmed by its open file (inodes repeat between
-# file systems).
+# file systems). A first boot counts as a holder: cloud-init writes sources and installs packages.
 lock_holder() {
-  for lock in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock; do
+  for lock in $apt_locks; do
     inode=$(stat -c %i "$lock" 2>/dev/null) || continue
     while read -r _ kind _ mode pid device _; do
       [ "$kind" = POSIX ] && [ "$mode" = WRITE ] && [ "${device##*:}" = "$inode" ] || continue
@@ -243,7 +245,26 @@ lock_holder() {
       return 0
     done </proc/locks
   done
-  return 1
+  unseen_holder || first_boot
+}
+
+# A holder outside our pid namespace is not in our /proc/locks; the kernel tells of it where it is
+# asked for the lock. perl-base is Essential.
+unseen_holder() {
+  # shellcheck disable=SC2016,SC2086  # perl's variables; a list of paths
+  lock=$(perl -e 'use Fcntl; for (@ARGV) { open(my $f, "+<", $_) or next; my $b = pack("s s x96", F_WRLCK, 0);
+    if (fcntl($f, F_GETLK, $b) and unpack("s", $b) != F_UNLCK) { print; last } }' $apt_locks 2>/dev/null) || return
+  [ -n "$lock" ] || return
+  printf '%s 0 0 a process that cannot be seen from here\n' "$lock"
+}
+
+# first_boot: cloud-init has begun, has no result yet, and systemd is at it.
+first_boot() {
+  [ -e /run/cloud-init/status.json ] && [ ! -e /run/cloud-init/result.json ] &&
+    systemctl list-jobs --no-legend 2>/dev/null | grep -q ' cloud-' || return
+  now
+  pid=$(systemctl show -P MainPID cloud-init.service cloud-config.service cloud-final.service | awk '$1 { pid = $1 } END { print pid + 0 }')
+  printf '/run/cloud-init/status.json %s %s cloud-init, on the first boot\n' "$pid" "${uptime%%.*}"
 }
 
 # wait_for_locks STEP: until nobody holds one; gives up with 10 after $lock_timeout seconds.
@@ -394,8 +415,11 @@ download() {
   record begin "$1" "download"
   # Lists and archives are ours alone and dpkg is not run: nobody who holds a lock is in the way.
   # shellcheck disable=SC2086
-  with_progress "$1" private_apt $apt_flags -o Debug::NoLocking=true --download-only install $wanted ||
+  if ! with_progress "$1" private_apt $apt_flags -o Debug::NoLocking=true --download-only install $wanted; then
+    ! grep -qE 'Hash Sum mismatch|unexpected size|could not be authenticated' "$out" ||
+      stop 4 "$1" "a package is not what the signed index says"
     stop 5 "$1" "a package could not be downloaded"
+  fi
   for package in $removals; do
     version=$(dpkg-query -W -f='${Version}' "$package" 2>/dev/null) || continue
     if ! keep_archive "$package=$version" >>"$out" 2>&1; then
@@ -614,7 +638,7 @@ guard() {
     stop 3 guard "this host is $os_id $codename; "'the plan is for ubuntu noble'
   [ "$(dpkg --print-architecture)" = amd64 ] ||
     stop 3 guard "this host is $(dpkg --print-architecture); "'the plan is for amd64'
-  [ "$(cat /etc/machine-id 2>/dev/null)" = 3b6de5e96108497088cdb0f2d8350eca ] ||
+  [ "$(cat /etc/machine-id 2>/dev/null)" = 1caeb09cfa4f4ac3b8c51e385f6964f4 ] ||
     stop 3 guard "this is another machine than the plan was made for"
   [ "$(sum_of /etc/apt/keyrings/docker.asc)" = 48232176278b9d70c1ff0f45b2c29414ea2fc17f03b50b2c0491fd9755f9af8f ] || stop 3 guard '/etc/apt/keyrings/docker.asc changed since the plan: plan again'
   [ "$(sum_of /etc/apt/sources.list.d/docker.sources)" = 12b3e1c6e74d2169b249f86f50a5e312fd36c299b8c6de7656cad944a6315d5e ] || stop 3 guard '/etc/apt/sources.list.d/docker.sources changed since the plan: plan again'

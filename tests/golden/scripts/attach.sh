@@ -29,7 +29,7 @@ else
   [ -n "$found" ] || { printf 'dw1 %s none - -\n' 2026-11-24-1f3a2b; exit 0; }
 fi
 printf 'dw1 %s %s - - %s\n' 2026-11-24-1f3a2b "$how" "$found"
-run=$state/runs/$found pid= started=
+run=$state/runs/$found pid='' started=''
 read -r pid started 2>/dev/null <"$run/pid"
 run_id=$found
 # follow FIRST-BYTE: the records of $run as they come, until the controller closes its end.

@@ -18,7 +18,7 @@ def test_the_socket_has_no_delay_and_notices_a_dead_peer() -> None:
         tcp = socket.IPPROTO_TCP
         assert sock.getsockopt(tcp, socket.TCP_NODELAY)
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-        assert sock.getsockopt(tcp, socket.TCP_KEEPIDLE) == 15
+        assert sock.getsockopt(tcp, socket.TCP_KEEPIDLE) == 5
         assert sock.getsockopt(tcp, socket.TCP_KEEPINTVL) == 5
         assert sock.getsockopt(tcp, socket.TCP_KEEPCNT) == 3
         assert sock.getsockopt(tcp, socket.TCP_USER_TIMEOUT) == 15_000

@@ -1,0 +1,119 @@
+"""The network goes away: noticed, joined again at the byte where it broke, or said in time."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from dockwright.events import Failed
+from tests.hosts.support import STATE, Make, at, clean, dockwright, ended, under_way, until
+from tests.lab.control import Process
+from tests.lab.host import Host
+from tests.lab.lab import Lab
+
+pytestmark = pytest.mark.lab
+
+
+def read_until(process: Process, word: str) -> str:
+    """What a run says up to a line with a word in it."""
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if word in line:
+            return said
+    pytest.fail(f"no {word}\n{said}\n{process.stderr.read() if process.stderr else ''}")
+
+
+def runs(host: Host) -> list[str]:
+    """The runs that were ever started on a host."""
+    return host.exec(f"ls {STATE}/runs").stdout.split()
+
+
+def no_program(host: Host) -> bool:
+    """Whether no program of Dockwright runs."""
+    return host.exec("systemctl list-units --plain --no-legend 'dockwright-*'").stdout == ""
+
+
+def connected(lab: Lab, host: Host) -> bool:
+    """Whether the controller has an SSH connection to the host that it takes for alive."""
+    peer = "".join(f"{int(part):02X}" for part in reversed(host.address.split(".")))
+    lines = Path(f"/proc/{lab.init}/net/tcp").read_text().splitlines()
+    return any(line.split()[2:4] == [f"{peer}:0016", "01"] for line in lines)
+
+
+@pytest.fixture
+def slow(prepared: Make) -> Host:
+    """A fresh host on which dpkg starts only when it is told to."""
+    host = prepared("fresh")
+    wait = "while [ -e /run/hold ]; do sleep 0.1; done"
+    host.put("/usr/local/sbin/when-told", f"#!/bin/sh\n{wait}\n", 0o755)
+    host.put("/etc/apt/apt.conf.d/99slow", 'DPkg::Pre-Invoke { "/usr/local/sbin/when-told"; };\n')
+    host.put("/run/hold", "")
+    host.mark()
+    return host
+
+
+def test_black_hole_is_noticed_and_joined(lab: Lab, slow: Host) -> None:
+    """No reset comes: the connection is given up within 15 s, and the run followed to its end."""
+    command = ["install", at(slow, "ops"), "--yes", "--detailed-exitcode", "--connect-timeout", "2"]
+    with under_way(lab, *command) as process:
+        read_until(process, '"event":"commit_point"')
+        until(lambda: connected(lab, slow), "a connection")
+        slow.link(down=True)
+        began = time.monotonic()
+        until(lambda: not connected(lab, slow), "the dead peer is noticed", 40)
+        noticed = time.monotonic() - began
+        slow.link(down=False)
+        slow.exec("rm /run/hold")
+        run = ended(process)
+    assert run.code == 20, run
+    # 15 s, and what a busy machine adds.
+    assert noticed < 25, noticed
+    assert len(runs(slow)) == 1
+    clean(slow)
+
+
+def test_reset_is_joined(lab: Lab, slow: Host) -> None:
+    command = ["install", at(slow, "ops"), "--yes", "--detailed-exitcode"]
+    with under_way(lab, *command) as process:
+        read_until(process, '"event":"commit_point"')
+        for _ in range(2):
+            until(lambda: connected(lab, slow), "a connection")
+            pids = slow.exec("pgrep -x sshd-session || pgrep -f 'sshd: ops'").stdout.split()
+            slow.exec(["kill", "-9", *pids], check=False)
+            until(lambda: slow.exec("pgrep -f 'ev$'", check=False).returncode == 0, "it is joined")
+        slow.exec("rm /run/hold")
+        run = ended(process)
+    assert run.code == 20, run
+    assert len(runs(slow)) == 1
+    clean(slow)
+
+
+def test_never_healed(lab: Lab, slow: Host) -> None:
+    """5 within bounds: the program goes on there, and the same command joins it."""
+    command = ["install", at(slow, "ops"), "--yes", "--connect-timeout", "1"]
+    with under_way(lab, *command) as process:
+        read_until(process, '"event":"commit_point"')
+        slow.link(down=True)
+        began = time.monotonic()
+        run = ended(process, 120)
+    took = time.monotonic() - began
+    failed = [event for event in run.events if isinstance(event, Failed)]
+    slow.link(down=False)
+    assert run.code == 5, run
+    assert took < 90, took
+    assert len(failed) == 1
+    told = " ".join([failed[0].brief, failed[0].next_step or ""])
+    assert "goes on" in told
+    assert re.search(r"same command|attach", told)
+    assert failed[0].changed_host
+    assert not no_program(slow)
+    slow.exec("rm /run/hold")
+    again = dockwright(lab, *command)
+    assert again.code == 0, again
+    assert len(runs(slow)) == 1
+    clean(slow)
