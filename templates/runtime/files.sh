@@ -23,7 +23,7 @@ put() { # PATH MODE CONTENT: by a temporary file beside it, made durable, then r
   dir=${1%/*}
   if [ ! -d "$dir" ]; then mkdir -p "$dir" && receipt "directory $dir" || return; fi
   temporary=$dir/.dockwright-$run_id
-  rm -f -- "$temporary"
+  rm -f -- "$dir"/.dockwright-* # a run that was cut may have left its own
   (umask 077 && set -C && printf '%s' "$3" >"$temporary") &&
     chown root:root "$temporary" && chmod "$2" "$temporary" && sync "$temporary" &&
     mv -f -- "$temporary" "$1" && sync "$dir" && receipt "wrote $1 $(sum_of "$1")"

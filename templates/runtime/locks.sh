@@ -56,3 +56,10 @@ wait_for_locks() {
     waited=$((waited + 1))
   done
 }
+
+# locked_out: apt gave up on a lock that was taken between our look and its start. It may be free
+# again by now, so apt's own words count; ten times at most in a run.
+locked_out() {
+  lockouts=$((${lockouts:-0} + 1))
+  [ "$lockouts" -le 10 ] && grep -qE 'Could not get lock|Unable to acquire the dpkg|Unable to lock' "$out"
+}

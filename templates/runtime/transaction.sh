@@ -137,7 +137,7 @@ transact() {
     restore_files
     committed=0
     exit_code=3 cause="apt was about to do something else than the plan; the hook stopped it"
-  elif lock_holder >/dev/null && ! grep -q '^Setting up\|^Unpacking\|^Removing' "$out"; then
+  elif locked_out && ! grep -q '^Setting up\|^Unpacking\|^Removing' "$out"; then
     transact
     return
   elif [ -n "$removals" ]; then
@@ -192,10 +192,13 @@ restore_files() {
 
 # refresh: the host's own lists learn of our repositories, and of nothing else.
 refresh() {
-  wait_for_locks "$step_id"
   for file in $source_paths; do
-    apt-get -q -o Dir::Etc::sourcelist="$file" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 \
-      -o APT::Update::Error-Mode=any -o Acquire::Retries=3 update || return
+    wait_for_locks "$step_id"
+    until apt-get -q -o Dir::Etc::sourcelist="$file" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 \
+      -o APT::Update::Error-Mode=any -o Acquire::Retries=3 update; do
+      locked_out || return
+      wait_for_locks "$step_id"
+    done
   done
   refreshed=1
 }

@@ -132,7 +132,7 @@ def locally(host: Host, user: str | None, *args: str, lab: Lab, stdin: str | Non
     return Run(done.returncode, done.stdout, done.stderr)
 
 
-def until(what: Callable[[], bool], why: str, timeout: float = 60) -> None:
+def until(what: Callable[[], object], why: str, timeout: float = 60) -> None:
     """Wait for something that is sure to come."""
     end = time.monotonic() + timeout
     while not what():

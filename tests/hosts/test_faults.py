@@ -30,8 +30,7 @@ def test_a_sample(bench: Bench) -> None:
     """Each case ends as an undisturbed run does; a failure prints how to repeat it."""
     number = 4 if bench.scenario == "fresh" else 2
     outcomes = [
-        inject(bench, FAULTS[case.fault], case.point)
-        for case in sample(bench, SEED, number, QUICK)
+        inject(bench, FAULTS[case.fault], case.point) for case in sample(bench, SEED, number, QUICK)
     ]
     bad = [outcome for outcome in outcomes if outcome.wrong or outcome.stranded]
     again = [f"script/faults --scenario {bench.scenario} --case {one.case}" for one in bad]

@@ -54,6 +54,7 @@ MADE_BY_PACKAGES = (
     "/etc/systemd/user/sockets.target.wants",
     "/etc/subuid",
     "/etc/subgid",
+    "/opt/containerd",  # containerd makes it where it runs
     "/usr/share/man",
     "/var/cache/",
     "/var/lib/apt/",

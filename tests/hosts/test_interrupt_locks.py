@@ -30,7 +30,8 @@ UNATTENDED = """\
 #!/usr/bin/perl
 use Fcntl;
 open(my $f, "+>>", "/var/lib/dpkg/lock-frontend") or die;
-fcntl($f, F_SETLKW, pack("s s x96", F_WRLCK, 0)) or die;
+my $lock = pack("s s x96", F_WRLCK, 0);
+fcntl($f, F_SETLKW, $lock) or die;
 while (-e "/run/hold") { select(undef, undef, undef, 0.1) }
 """
 # Takes the lock once, after Dockwright has looked and before the real apt-get starts.
@@ -39,9 +40,10 @@ BETWEEN = """\
 case "$*" in
 *--no-download*" install "*)
   if mkdir /run/taken 2>/dev/null; then
-    perl -e 'use Fcntl; open(my $f, "+>>", "/var/lib/dpkg/lock-frontend"); fcntl($f, F_SETLKW, pack("s s x96", F_WRLCK, 0));
+    perl -e 'use Fcntl; open(my $f, "+>>", "/var/lib/dpkg/lock-frontend");
+      my $lock = pack("s s x96", F_WRLCK, 0); fcntl($f, F_SETLKW, $lock) or die;
       open(my $g, ">", "/run/taken/now"); close($g); sleep 3' &
-    until [ -e /run/taken/now ]; do sleep 0.02; done
+    for i in $(seq 500); do [ -e /run/taken/now ] || sleep 0.02; done
   fi ;;
 esac
 exec /usr/bin/apt-get "$@"
@@ -116,6 +118,7 @@ def test_a_holder_that_cannot_be_seen(lab: Lab, prepared: Make) -> None:
 def test_taken_between_our_look_and_apt_s_start(lab: Lab, prepared: Make) -> None:
     host = prepared("fresh")
     host.put("/usr/local/sbin/apt-get", BETWEEN, 0o755)
+    host.mark()
     run = install(lab, at(host, "ops"))
     assert run.code == 20, run
     assert host.exec("ls /run/taken").stdout == "now\n"
@@ -142,9 +145,17 @@ def test_files_changed_by_another_program(lab: Lab, prepared: Make) -> None:
     """daemon.json is edited while the run waits: no lost update, the program refuses its old plan."""
     host = prepared("fresh")
     host.put("/etc/docker/daemon.json", '{"labels": ["a=1"]}\n')
-    with under_way(
-        lab, "install", at(host, "ops"), "--yes", "--set", 'docker_daemon={"live-restore": true}'
-    ) as process, Path(f"/proc/{host.leader()}/root{FRONTEND}").open("r+b") as lock:
+    with (
+        under_way(
+            lab,
+            "install",
+            at(host, "ops"),
+            "--yes",
+            "--set",
+            'docker_daemon={"live-restore": true}',
+        ) as process,
+        Path(f"/proc/{host.leader()}/root{FRONTEND}").open("r+b") as lock,
+    ):
         fcntl.lockf(lock, fcntl.LOCK_EX)
         waiting(process)
         host.put("/etc/docker/daemon.json", '{"labels": ["a=1", "b=2"]}\n')

@@ -501,10 +501,8 @@ def test_release(lab: Lab, prepared: Make, tmp_path: Path) -> None:
     }
     done = lab.run([ROOT / "script/release", *wish], env=env)
     assert done.returncode == 0, done.stdout + done.stderr
-    sums = dict(
-        reversed(line.split("  "))
-        for line in (tmp_path / "dist/SHA256SUMS").read_text().splitlines()
-    )
+    lines = (tmp_path / "dist/SHA256SUMS").read_text().splitlines()
+    sums = {name: digest for digest, name in (line.split("  ") for line in lines)}
     assert sorted(path.suffix for path in map(Path, sums)) == [".gz", ".sh", ".whl"]
     for name, digest in sums.items():
         assert hashlib.sha256((tmp_path / "dist" / name).read_bytes()).hexdigest() == digest

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -254,6 +255,173 @@ def test_a_plan_that_cannot_be_saved_is_2(world: World) -> None:
     done = dockwright("plan", "docker", "web1", "-o", "/nonexistent/plan.json", *PIN)
     assert done.exit_code == Exit.INPUT
     assert "/nonexistent/plan.json cannot be written" in done.output
+
+
+# --- saved plans ----------------------------------------------------------------------------------
+
+
+def saved(world: World, file: Path) -> str:
+    world.host("web1", *fresh()[:2])
+    assert dockwright("plan", "docker", "web1", "-o", str(file), *PIN).exit_code == Exit.OK
+    return str(file)
+
+
+def test_a_saved_plan_is_applied_as_it_is_without_asking_the_host_again(
+    world: World, tmp_path: Path
+) -> None:
+    file = saved(world, tmp_path / "plan.json")
+    host = world.host("web1", records(*INSTALLED))
+    done = dockwright("apply", file, "--yes")
+    assert done.exit_code == Exit.OK, done.output
+    assert len(host.scripts) == 1
+    assert "docker-ce=5:29.7.2-1~ubuntu.24.04~noble" in host.scripts[0]
+    assert len(world.consulted) == 1
+
+
+def test_a_saved_plan_can_be_looked_at(world: World, tmp_path: Path) -> None:
+    file = saved(world, tmp_path / "plan.json")
+    host = world.host("web1")
+    done = dockwright("apply", file, "--dry-run", "--detailed-exitcode")
+    assert done.exit_code == Exit.CHANGED, done.output
+    assert "docker.sources" in done.stdout
+    assert host.scripts == []
+
+
+def test_a_host_without_a_saved_plan_is_2(world: World, tmp_path: Path) -> None:
+    file = saved(world, tmp_path / "plan.json")
+    world.contacted.clear()
+    done = dockwright("apply", file, "web9", "--yes")
+    assert done.exit_code == Exit.INPUT
+    assert "has no plan for web9" in done.output
+    assert world.contacted == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "plan.json:1:2"),
+        ("[]", "holds no plans"),
+        ("{}", "holds no plans"),
+        ('{"plans": 5}', "plan.json: plans"),
+        ('{"plans": []}', "has no plan for any host"),
+        ('{"plans": [{"host": "x"}]}', "plans.0.playbook"),
+        (
+            '{"plans": [{"host": "x", "playbook": "x", "summary": "x", "assumes": {}, "x": 1}]}',
+            "plans.0.",
+        ),
+    ],
+)
+def test_a_file_that_holds_no_plan_is_2(world: World, tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "plan.json"
+    file.write_text(text)
+    done = dockwright("apply", str(file), "--yes")
+    assert done.exit_code == Exit.INPUT
+    assert said in done.output.replace("\n", "")
+    assert world.contacted == []
+
+
+# --- attach and undo ------------------------------------------------------------------------------
+
+
+def attaching(how: str, *lines: str) -> Callable[[str], FakeChannel]:
+    """Answers the script that looks for a run: its nonce frames the first line, then it is RUN."""
+
+    def answer(script: str) -> FakeChannel:
+        (nonce,) = set(re.findall(r"dw1 %s %s - - %s\\n' (\w+)", script))
+        chunks = [f"dw1 {nonce} {how} - - RUN\n".encode()]
+        return FakeChannel([*chunks, *(f"dw1 RUN {line}\n".encode() for line in lines)])
+
+    return answer
+
+
+@pytest.mark.parametrize("how", ["joined", "last"])
+def test_a_run_is_followed_by_whoever_attaches(world: World, how: str) -> None:
+    world.host(
+        "web1", attaching(how, "begin s01 1.0 file docker.asc", "changed s01 1.5", "end - 2.0 0")
+    )
+    done = dockwright("attach", "web1", "--json")
+    assert done.exit_code == Exit.OK, done.output
+    told = {event.event for event in events_of(done.stdout)}
+    assert told >= {"run_started", "step_started", "step_finished", "run_finished"}
+    assert ("program_started" in told) is (how == "joined")
+
+
+def test_attaching_where_nothing_ever_ran_is_refused(world: World) -> None:
+    def answer(script: str) -> FakeChannel:
+        (nonce,) = set(re.findall(r"dw1 %s none - -\\n' (\w+)", script))
+        return FakeChannel([f"dw1 {nonce} none - -\n".encode()])
+
+    world.host("web1", answer)
+    assert dockwright("attach", "web1").exit_code == Exit.REFUSED
+
+
+RECEIPT = (
+    "package docker-ce absent 5:29.7.2-1\npackage docker.io 26.1.5 absent\n"
+    "file /etc/apt/keyrings/docker.asc absent -\nhold docker-ce\nmember docker pat\n\nnonsense\n"
+)
+
+
+def test_undo_takes_back_what_the_receipt_names(world: World) -> None:
+    last = facts_of("ubuntu-24.04-installed", last_receipt=b64(RECEIPT))
+    host = world.host("web1", last, records("started -", "commit -", "end - 0"))
+    done = dockwright("undo", "web1", "--yes", "--allow-restart")
+    assert done.exit_code == Exit.OK, done.output
+    for word in ("docker-ce 5:29.7.2", "docker.io 26.1.5", "docker.asc", "pat joined"):
+        assert word in done.output
+    assert "\nundo s0" in host.scripts[1]
+
+
+def test_a_dry_undo_changes_nothing(world: World) -> None:
+    host = world.host("web1", facts_of("ubuntu-24.04-installed", last_receipt=b64(RECEIPT)))
+    assert dockwright("undo", "web1", "--dry-run").exit_code == Exit.OK
+    assert len(host.scripts) == 1
+
+
+def test_undo_on_a_host_without_a_run_is_refused(world: World) -> None:
+    world.host("web1", facts_of("ubuntu-24.04-bare"))
+    done = dockwright("undo", "web1", "--yes")
+    assert done.exit_code == Exit.REFUSED
+    assert "there is no run to undo on web1" in done.output
+
+
+def test_undo_needs_a_host(world: World) -> None:
+    assert dockwright("undo", "--yes").exit_code == Exit.INPUT
+    assert world.contacted == []
+
+
+# --- one file -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lock", [(), ("--lock",)])
+def test_one_file_is_rendered_for_profiles_without_a_host(
+    world: World, tmp_path: Path, lock: tuple[str, ...]
+) -> None:
+    out = tmp_path / "dockwright-docker.sh"
+    names = ("--for", "ubuntu:24.04:amd64", "--for", "debian:trixie:amd64")
+    done = dockwright("render", "docker", *names, *lock, "-o", str(out), *PIN)
+    assert done.exit_code == Exit.OK, done.output
+    text = out.read_text()
+    for word in (
+        "ubuntu\\ noble\\ amd64",
+        "debian\\ trixie\\ amd64",
+        "docker-ce=5:29.7.2-1~debian.13",
+    ):
+        assert word in text
+    assert subprocess.run(["sh", "-n"], input=text, text=True, check=False).returncode == 0
+    assert world.contacted == []
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [(("ubuntu:4.10:amd64",), "is no profile"), (("ubuntu:24.04:riscv64",), "is no profile"),
+     (("web1", "web2"), "--for takes one host")],
+)  # fmt: skip
+def test_a_profile_that_is_none_is_2(world: World, names: tuple[str, ...], said: str) -> None:
+    words = [word for name in names for word in ("--for", name)]
+    done = dockwright("render", "docker", *words, *PIN)
+    assert done.exit_code == Exit.INPUT
+    assert said in done.output
+    assert world.contacted == []
 
 
 # --- verify, facts, render ------------------------------------------------------------------------

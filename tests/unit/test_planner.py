@@ -20,6 +20,8 @@ import yaml
 from dockwright.errors import DockwrightError
 from dockwright.models import Facts
 from dockwright.plan import HostPlan, PackageChange
+from dockwright.planner import make_plan
+from dockwright.steps import Packages, When
 from tests.unit.making import changed, offer, pin, plan_for, recorded
 
 CASES = Path(__file__).parent / "cases" / "planner"
@@ -131,3 +133,27 @@ def test_repositories_come_only_with_what_needs_them() -> None:
     for name, plan in whole_plans():
         if not plan.changes:
             assert plan.transaction.repositories == (), name
+
+
+# --- steps that are for some hosts only -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("when", "reason"),
+    [
+        ({"distro": ("ubuntu",), "architecture": ("amd64",)}, None),
+        ({"distro": ("debian",)}, "distro is ubuntu, the step wants debian"),
+        ({"codename": ("jammy", "focal")}, "codename is noble, the step wants jammy or focal"),
+        ({"architecture": ("arm64",)}, "architecture is amd64, the step wants arm64"),
+    ],
+)
+def test_a_step_that_does_not_apply_is_kept_with_the_reason(
+    when: dict[str, tuple[str, ...]], reason: str | None
+) -> None:
+    facts = recorded("ubuntu-24.04-bare")
+    step = Packages(kind="packages", name="tools", present=("curl",), when=When(**when))
+    plan, _ = make_plan("web1", "own", "Own", [("own", [step])], facts)
+    (action,) = plan.actions
+    assert (action.verb.value, action.reason) == (
+        ("add", "wanted") if reason is None else ("keep", reason)
+    )

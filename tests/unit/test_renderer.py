@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from dockwright import renderer
 from dockwright.judge import judge, read_simulation
+from dockwright.load import HostValues
 from dockwright.plan import (
     Action,
     Assumptions,
@@ -36,6 +37,7 @@ from dockwright.plan import (
 )
 from dockwright.renderer import (
     Program,
+    onefile,
     render_attach,
     render_follow,
     render_launch,
@@ -43,9 +45,10 @@ from dockwright.renderer import (
     render_program,
     titles,
 )
+from dockwright.renderer.onefile import Profile, render_file
 from dockwright.renderer.shell import environment, one_line
 from dockwright.resources import directory
-from tests.unit.making import changed, pin, recorded, whole_plan
+from tests.unit.making import changed, pin, playbook, recorded, whole_plan
 from tests.unit.test_judge import probed
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -96,6 +99,17 @@ def verify() -> HostPlan:
     return whole_plan(recorded("ubuntu-24.04-installed"), "verify", verify=True)
 
 
+def one_file() -> str:
+    book = playbook("docker", {"docker_fingerprint": pin()})
+    profiles = []
+    for name in ("ubuntu-24.04-bare", "debian-13-bare"):
+        facts = recorded(name).model_copy(update={"machine_id": ""})
+        steps = (step for part in book.steps_for(HostValues.of(facts)) for step in part.steps)
+        plan = whole_plan(facts, variables={"docker_fingerprint": pin()})
+        profiles.append(Profile(plan=plan, steps=tuple(steps)))
+    return render_file(profiles, name="dockwright-docker.sh").text
+
+
 def program(plan: HostPlan, **options: Any) -> str:
     return render_program(plan, operator=OPERATOR, **options).text
 
@@ -111,6 +125,7 @@ SCRIPTS: dict[str, Callable[[], str]] = {
     "docker/hold-and-users": lambda: program(hold_users()),
     "ssh-server/fresh-trixie": lambda: program(ssh_server(), lock_timeout=30),
     "verify/attached": lambda: program(verify(), attached=RUN_ID),
+    "onefile/docker": one_file,
     "scripts/probe": lambda: render_probe(judged("debian-13-docker.io"), run_id=RUN_ID).text,
     "scripts/attach": lambda: render_attach(run_id=RUN_ID),
     "scripts/launch": lambda: launch(booted=True),
@@ -128,7 +143,8 @@ def launch(*, booted: bool) -> str:
 @cache
 def rendered(name: str) -> str:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(renderer, "__version__", "X.Y.Z")
+        for module in (renderer, onefile):
+            patch.setattr(module, "__version__", "X.Y.Z")
         return SCRIPTS[name]()
 
 

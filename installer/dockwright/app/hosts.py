@@ -83,7 +83,11 @@ def _read(
     lane: queue.Queue[Event | None], live: int, bugs: list[BaseException]
 ) -> Generator[Event, None, None]:
     while live:
-        event = lane.get()
+        try:
+            # Not for ever: a signal that comes just before the wait begins is seen after it.
+            event = lane.get(timeout=0.5)
+        except queue.Empty:
+            continue
         if event is None:
             live -= 1
         else:

@@ -10,12 +10,18 @@ from functools import partial
 from dockwright import __version__, events, facts, judge, planner, receipts, renderer, runner
 from dockwright.app.run import Connect, Prepared, Request
 from dockwright.channel import Channel, Transport
-from dockwright.errors import BY_EXIT, BusyError, FailedError, RefusedError, UnreachableError
+from dockwright.errors import BY_EXIT, BusyError, Exit, FailedError, RefusedError, UnreachableError
 from dockwright.events import Event
 from dockwright.load import HostValues, Playbook
 from dockwright.models import Facts, LiveRun
 from dockwright.plan import HostPlan
 from dockwright.steps import Offer, RepositoryWish
+
+_NEXT = {
+    Exit.REFUSED: "settle on the host what apt says, then run the same command again",
+    Exit.TRUST: "look who answers the host at that address, at its clock and its CAs",
+    Exit.UNREACHABLE: "check the host's way to the repository, then run the same command again",
+}
 
 
 def gather(prepared: Prepared, request: Request, connect: Connect) -> Iterator[Event]:
@@ -182,7 +188,7 @@ def _probe(transport: Transport, plan: HostPlan, known: Facts) -> HostPlan:
         code, _, brief = (*told["stop"].split(" ", 2), "", "")[:3]
         kind = {str(int(number)): kind for number, kind in BY_EXIT.items()}.get(code, FailedError)
         details = [("output", told["output"].strip())] if told.get("output", "").strip() else []
-        raise kind(brief, details=tuple(details), step="preflight")
+        raise kind(brief, details=tuple(details), step="preflight", next_step=_NEXT.get(kind.exit))
     if ended != "0":
         raise UnreachableError(
             "the host broke off while it was asked what apt would do",

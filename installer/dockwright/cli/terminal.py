@@ -90,7 +90,7 @@ def password_source(file: str | None, *, ask_now: bool) -> Callable[[], Secret |
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
             raise InputError(f"--sudo-password-file {file}: {reason}") from None
         line = text.split("\n", 1)[0]
-        if not line:
+        if not line or "\0" in line:
             raise InputError(f"--sudo-password-file {file}: no password in its first line")
         secret: Secret | None = Secret(line)
     elif ask_now:

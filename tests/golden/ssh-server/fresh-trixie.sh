@@ -202,7 +202,7 @@ put() { # PATH MODE CONTENT: by a temporary file beside it, made durable, then r
   dir=${1%/*}
   if [ ! -d "$dir" ]; then mkdir -p "$dir" && receipt "directory $dir" || return; fi
   temporary=$dir/.dockwright-$run_id
-  rm -f -- "$temporary"
+  rm -f -- "$dir"/.dockwright-* # a run that was cut may have left its own
   (umask 077 && set -C && printf '%s' "$3" >"$temporary") &&
     chown root:root "$temporary" && chmod "$2" "$temporary" && sync "$temporary" &&
     mv -f -- "$temporary" "$1" && sync "$dir" && receipt "wrote $1 $(sum_of "$1")"
@@ -271,6 +271,13 @@ wait_for_locks() {
     sleep 0.5
     waited=$((waited + 1))
   done
+}
+
+# locked_out: apt gave up on a lock that was taken between our look and its start. It may be free
+# again by now, so apt's own words count; ten times at most in a run.
+locked_out() {
+  lockouts=$((${lockouts:-0} + 1))
+  [ "$lockouts" -le 10 ] && grep -qE 'Could not get lock|Unable to acquire the dpkg|Unable to lock' "$out"
 }
 
 # --- apt in private: lists, archives, sources and keys of our own below $private ----------------
@@ -522,7 +529,7 @@ transact() {
     restore_files
     committed=0
     exit_code=3 cause="apt was about to do something else than the plan; the hook stopped it"
-  elif lock_holder >/dev/null && ! grep -q '^Setting up\|^Unpacking\|^Removing' "$out"; then
+  elif locked_out && ! grep -q '^Setting up\|^Unpacking\|^Removing' "$out"; then
     transact
     return
   elif [ -n "$removals" ]; then
@@ -577,10 +584,13 @@ restore_files() {
 
 # refresh: the host's own lists learn of our repositories, and of nothing else.
 refresh() {
-  wait_for_locks "$step_id"
   for file in $source_paths; do
-    apt-get -q -o Dir::Etc::sourcelist="$file" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 \
-      -o APT::Update::Error-Mode=any -o Acquire::Retries=3 update || return
+    wait_for_locks "$step_id"
+    until apt-get -q -o Dir::Etc::sourcelist="$file" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 \
+      -o APT::Update::Error-Mode=any -o Acquire::Retries=3 update; do
+      locked_out || return
+      wait_for_locks "$step_id"
+    done
   done
   refreshed=1
 }
@@ -667,6 +677,7 @@ guard
 preflight preflight
 download download
 wait_for_locks locks
+guard # others may have been at it meanwhile
 asked_to_stop commit
 settle
 record commit - ""

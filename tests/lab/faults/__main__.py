@@ -41,7 +41,7 @@ def main() -> int:
             todo = sample(bench, args.seed, args.sample, faults)
         else:
             todo = cases(bench, faults)
-            random.Random(args.seed).shuffle(todo)  # noqa: S311  # no secret
+            random.Random(args.seed).shuffle(todo)
         return _run(bench, todo, args)
 
 
@@ -64,10 +64,11 @@ def _run(bench: Bench, todo: list[Case], args: argparse.Namespace) -> int:
                 where = f"--dress {args.dress} --scenario {args.scenario}"
                 print(f"         again: script/faults {where} --case {outcome.case}", flush=True)
     stranded = sum(outcome.stranded for outcome in done)
+    repair = sum(outcome.second == 7 for outcome in done)
     wrong = sum(bool(outcome.wrong) for outcome in done)
     print(
         f"{bench.dress} {bench.scenario}: {len(done)} points tried of {len(todo)},"
-        f" {stranded} stranded, {wrong} wrong end states"
+        f" {stranded} stranded, {wrong} wrong end states, {repair} ended with 7 and its commands"
     )
     return 1 if stranded or wrong else 0
 

@@ -51,7 +51,8 @@ class Outcome:
             f"{self.first} then {self.second}" if self.struck else f"{self.first} (ended before)"
         )
         line = f"{verdict:8} {self.case!s:20} exit {codes}, {self.seconds:.1f} s, at: {self.where}"
-        return "\n".join([line, *(f"         {wrong}" for wrong in self.wrong[:30])])
+        more = [f"needs repair: {self.told}"] if self.second == 7 else []
+        return "\n".join([line, *(f"         {wrong}" for wrong in [*more, *self.wrong[:30]])])
 
 
 def inject(bench: Bench, fault: Fault, point: int) -> Outcome:

@@ -23,7 +23,7 @@ def cases(bench: Bench, faults: Sequence[str]) -> list[Case]:
 
 def sample(bench: Bench, seed: int, number: int, faults: Sequence[str] = ()) -> list[Case]:
     """A seeded choice: each fault once before any comes twice, at points all along the run."""
-    chance = random.Random(seed)  # noqa: S311  # no secret
+    chance = random.Random(seed)
     order = list(faults or FAULTS)
     chance.shuffle(order)
     names = [order[at % len(order)] for at in range(number)]

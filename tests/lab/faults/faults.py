@@ -52,12 +52,8 @@ done
 _SESSIONS = """\
 for dir in /proc/[0-9]*; do
   read -r name 2>/dev/null <"$dir/comm" || continue
-  case $name in
-    sshd-session) kill -9 "${dir#/proc/}" ;;
-    sshd) [ "$(tr '\\0' ' ' <"$dir/cmdline")" = "${listener-none}" ] || case $(tr '\\0' ' ' <"$dir/cmdline") in
-      *listener*|*" -D "*) ;;
-      *) kill -9 "${dir#/proc/}" ;;
-    esac ;;
+  case $name:$(tr '\\0' ' ' <"$dir/cmdline") in
+    sshd-session:*|sshd:*"@notty"*|sshd:*"[priv]"*) kill -9 "${dir#/proc/}" ;;
   esac
 done 2>/dev/null
 exit 0
@@ -159,8 +155,9 @@ FAULTS = {
         Fault("controller-kill", _controller_dies, frozenset({0, -9, 137})),
         Fault("controller-int", _ctrl_c, frozenset({0, 130})),
         Fault("reset", _reset, frozenset({0, 5})),
-        Fault("drop", _unplugged(3), frozenset({0, 5})),
-        Fault("blackhole", _unplugged(20), frozenset({0, 5})),
+        # The cable is the host's only one: its archive and its registry are out of reach, too.
+        Fault("drop", _unplugged(3), frozenset({0, 5, 6, 8})),
+        Fault("blackhole", _unplugged(20), frozenset({0, 5, 6, 8})),
         Fault("term", _signalled("TERM"), frozenset({0, 6, 7, 8, 143}), needs_program=True),
         Fault("kill", _signalled("KILL"), frozenset({0, 6, 7}), needs_program=True),
         Fault("power", _power_cut, frozenset({0, 5, 6, 7})),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from tests.lab.host import Host
@@ -19,10 +20,8 @@ def journal(host: Host) -> str:
         return ""
     text = ""
     for path in sorted(Path(f"/proc/{leader}/root/var/lib/dockwright/runs").glob("*/ev")):
-        try:
+        with suppress(OSError):
             text += path.read_text()
-        except OSError:
-            continue
     return text
 
 

@@ -7,6 +7,7 @@ source of a third party, a file.
 from __future__ import annotations
 
 import itertools
+import subprocess
 import sys
 import threading
 import time
@@ -37,6 +38,10 @@ apt-get -qq update
 _NEEDED = "apt-get -qq -y install --no-install-recommends iptables nftables ca-certificates git-"
 
 
+def _plain(host: Host) -> None:
+    host.exec(_CANARIES)
+
+
 def _bare(host: Host) -> None:
     host.exec(_CANARIES)
     host.exec(_NEEDED)
@@ -65,12 +70,8 @@ SCENARIOS = {
         ("--set", _FEW, "--set", 'docker_daemon={"live-restore": true}', "--add-user", "plain"),
     ),
     "replace": Scenario(_used, ("--set", _FEW, "--allow-restart")),
-    "whole": Scenario(lambda host: _prepare_whole(host), ("--add-user", "plain")),
+    "whole": Scenario(_plain, ("--add-user", "plain")),
 }
-
-
-def _prepare_whole(host: Host) -> None:
-    host.exec(_CANARIES)
 
 
 @dataclass
@@ -122,7 +123,7 @@ class Bench:
                 self.lab,
                 self.command(host),
                 env={"PYTHONPATH": str(ROOT / "installer")},
-                stdin=-3,  # subprocess.DEVNULL
+                stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
             )

@@ -1,0 +1,1293 @@
+#!/bin/sh
+# A verified Docker host. Made by Dockwright X.Y.Z; needs sh, apt and root, nothing else.
+#
+#   sh dockwright-docker.sh plan      what would change here; writes nothing
+#   sh dockwright-docker.sh apply     do it; run it again, and it goes on from what is there
+#   sh dockwright-docker.sh undo      back to the state before the last run; data stays
+#   sh dockwright-docker.sh status    what is here
+#
+# apply and undo take --allow-restart: running containers may be stopped. apply takes --upgrade:
+# within a major version. Exit codes: 0 done, 2 usage, 3 refused and 4 trust (nothing was changed),
+# 5 unreachable, 6 failed (run it again), 7 needs repair, 8 verification failed, 9 a destructive
+# action refused, 10 busy.
+#
+# for ubuntu noble amd64
+# for debian trixie amd64
+main() {
+set -u
+usage='A verified Docker host. Made by Dockwright X.Y.Z; needs sh, apt and root, nothing else.
+
+  sh dockwright-docker.sh plan      what would change here; writes nothing
+  sh dockwright-docker.sh apply     do it; run it again, and it goes on from what is there
+  sh dockwright-docker.sh undo      back to the state before the last run; data stays
+  sh dockwright-docker.sh status    what is here
+
+apply and undo take --allow-restart: running containers may be stopped. apply takes --upgrade:
+within a major version. Exit codes: 0 done, 2 usage, 3 refused and 4 trust (nothing was changed),
+5 unreachable, 6 failed (run it again), 7 needs repair, 8 verification failed, 9 a destructive
+action refused, 10 busy.
+'
+self=dockwright-docker.sh
+case $0 in */*|*.sh) self=$0 ;; esac
+umask 022
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive DEBIAN_PRIORITY=critical
+NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none UCF_FORCE_CONFFOLD=1
+export PATH HOME LC_ALL DEBIAN_FRONTEND DEBIAN_PRIORITY NEEDRESTART_SUSPEND APT_LISTCHANGES_FRONTEND UCF_FORCE_CONFFOLD
+
+state=/var/lib/dockwright
+lock_timeout=600
+committed=0
+operator="${SUDO_USER:-root} by hand"
+playbook=docker
+apt_flags='' removals='' replaced='' wanted='' transaction=''
+absent_wanted='docker-engine docker.io docker-cli docker-buildx docker-compose docker-compose-v2 docker-doc podman-docker containerd runc rootlesskit moby-engine moby-cli moby-buildx moby-compose moby-containerd moby-runc'
+host_wanted=''
+versioned='docker-ce docker-ce-cli docker-ce-rootless-extras'
+source_paths=/etc/apt/sources.list.d/docker.sources
+exact=''
+reloadable='authorization-plugins debug default-runtime features insecure-registries labels live-restore max-concurrent-downloads max-concurrent-uploads max-download-attempts registry-mirrors runtimes shutdown-timeout'
+upgrade='' allow_restart='' human=1
+key_docker='-----BEGIN PGP PUBLIC KEY BLOCK-----
+
+bm90IGEga2V5
+-----END PGP PUBLIC KEY BLOCK-----
+'
+
+# --- journal: framed records that the controller follows, and that stay as the host's own log ---
+# A record is one line: dw1 RUN TYPE STEP UPTIME TEXT. Free text is base64. Only this program writes
+# to descriptor 3; what commands print goes to the log, so that no output can pass for a record.
+
+now() { read -r uptime _ </proc/uptime; }
+
+record() { # TYPE STEP [TEXT]: one record, at once
+  now
+  printf 'dw1 %s %s %s %s %s\n' "$run_id" "$1" "$2" "$uptime" "${3-}" >&3
+  [ -z "${human-}" ] || show "$1" "$2" "${4-${3-}}"
+}
+
+show() { # TYPE STEP TEXT: the same for people, where the program is run by hand
+  case $1 in
+    begin) shown_title=$3 ;;
+    passed|changed|verified) printf '  ok       %s%s\n' "${shown_title:-$2}" "${3:+: $3}" ;;
+    same) printf '  already  %s%s\n' "${shown_title:-$2}" "${3:+: $3}" ;;
+    stop) rest=${3#* } && printf '  failed   %s\n' "${rest#* }" ;;
+    cause|note) printf '           %s\n' "$3" ;;
+    output) [ -z "$3" ] || printf '%s\n' "$3" | sed 's/^/           | /' ;;
+    wait) printf '  waiting  %s\n' "$3" ;;
+    end) printf 'exit %s\n' "$3" ;;
+  esac
+}
+
+record_text() { # TYPE STEP TEXT: a record with free text
+  record "$1" "$2" "$(printf '%s' "$3" | base64 | tr -d '\n')" "$3"
+}
+
+settle() { [ -z "${events-}" ] || sync -d "$events" 2>/dev/null || sync; } # the journal is on disk
+
+finish() { # CODE: the last record; what is private goes
+  trap '' HUP INT TERM PIPE
+  trap - EXIT
+  rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"}
+  record end - "$1"
+  settle
+  if [ -n "${events-}" ]; then
+    tell "run $run_id ended with $1"
+    rm -f -- "$state/live"
+  fi
+  exit "$1"
+}
+
+# stop CODE STEP BRIEF [CAUSE]: give up. Before the commit point nothing outside $state has changed.
+stop() {
+  record_text stop "$2" "$1 $committed $3"
+  [ -z "${4-}" ] || record_text cause "$2" "$4"
+  tail -n 40 "$out" 2>/dev/null | head -c 4000 >"$out.tail"
+  record_text output "$2" "$(cat "$out.tail")"
+  finish "$1"
+}
+
+tell() { # who changed what here: journalctl -t dockwright
+  if command -v systemd-cat >/dev/null 2>&1 && [ -d /run/systemd/system ]; then
+    printf '%s\n' "$1" | systemd-cat -t dockwright 2>/dev/null || :
+  fi
+}
+
+asked_to_stop() { [ ! -e "$run/stop" ] || stop 130 "$1" "stopped after a step, as asked"; }
+
+# step ID TITLE: check; if not so yet, apply and check again. The one rule for every kind.
+step() {
+  asked_to_stop "$1"
+  record begin "$1" "$2"
+  : >"$out"
+  if "check_$1" >"$out" 2>&1; then
+    record same "$1" "$(said)"
+    return
+  fi
+  settle
+  : >"$out"
+  if "apply_$1" >"$out" 2>&1; then rc=0; else rc=$?; fi
+  cat "$out" >&4
+  [ "$rc" = 0 ] || stop "${exit_code:-6}" "$1" "$2: failed with $rc" "${cause-}"
+  text=$(said)
+  "check_$1" >"$out" 2>&1 || stop 6 "$1" "$2: applied, yet the check still fails"
+  record changed "$1" "$text"
+}
+
+# A check or an apply leaves one line for people in $run/said.
+say() { printf '%s\n' "$1" >"$run/said"; }
+said() {
+  if [ -s "$run/said" ]; then head -n 1 "$run/said"; fi
+  : >"$run/said"
+}
+
+# --- one run at a time: $state/live names it, below the lock of $state/mutex ----------------------
+# The line is: RUN PID START-TIME BOOT-ID WISH SINCE WHO. A process is known by pid, start time
+# and boot: a line of a run that died, or of an earlier boot, counts for nothing. WISH is a digest of
+# what was asked for: the same command joins the run, whatever its plan would be in the middle of it.
+
+started_of() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+
+boot_id() { cat /proc/sys/kernel/random/boot_id; }
+
+somebody_runs() { # true, with live_run and the rest set, while a run is under way
+  read -r live_run live_pid live_started live_boot live_wish live_since live_who 2>/dev/null <"$state/live" &&
+    [ "$live_boot" = "$(boot_id)" ] && [ "$(started_of "$live_pid")" = "$live_started" ]
+}
+
+who_runs() { printf '%s since %s, started by %s' "$live_run" "$(date -d "@$live_since" '+%H:%M:%S' 2>/dev/null)" "$live_who"; }
+
+announce() { # RUN PID START-TIME WISH WHO
+  printf '%s\n' "$1 $2 $3 $(boot_id) $4 $(date +%s) $5" >"$state/live"
+}
+
+# --- start: a run that is kept below $state, or one that only looks and leaves nothing -----------
+
+as_root() { [ "$(id -u)" = 0 ] || { echo "this must run as root" >&2; exit 5; }; }
+
+open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
+  as_root
+  run_id=$1 run=$state/runs/$1
+  umask 022
+  mkdir -p "$state" && chmod 0711 "$state" && mkdir -p "$run" && chmod 0700 "$state/runs" "$run" || exit 3
+  private_root=$state out=$run/out events=$run/ev
+  started=$(started_of $$)
+  if [ -n "${human-}" ]; then
+    # The launcher has done this for a run that a controller started.
+    exec 8>"$state/mutex"
+    flock 8
+    if somebody_runs; then echo "another run is under way: $(who_runs)" >&2; exit 10; fi
+    announce "$run_id" $$ "$started" by-hand "${SUDO_USER:-root}"
+    exec 8>&-
+  fi
+  exec 3>>"$events" 4>>"$run/log"
+  trap 'finish 143' HUP INT TERM PIPE
+  trap 'finish 1' EXIT # only a bug of ours ends elsewhere than in finish
+  echo "$$ $started" >"$run/pid"
+  # A host that was left in the middle keeps private directories of earlier runs: they are ours.
+  rm -rf -- "$state"/apt.??????
+  tell "run $run_id: $playbook, asked for by $operator"
+  : >"$out"
+  record start - "$(date +%s) $(boot_id)"
+}
+
+open_scratch() { # RUN-ID: records to standard output (or nowhere, for people), files below /run
+  as_root
+  run_id=$1
+  run=$(mktemp -d /run/dockwright.XXXXXX) && chmod 0711 "$run" || exit 3
+  scratch=$run private_root=$run out=$run/out
+  if [ -n "${human-}" ]; then exec 3>/dev/null 4>/dev/null; else exec 3>&1 4>/dev/null >/dev/null; fi
+  trap 'finish 143' HUP INT TERM PIPE
+  trap 'finish 1' EXIT # only a bug of ours ends elsewhere than in finish
+  : >"$out"
+}
+
+# --- files: old or new, never half; what stood there before is kept -----------------------------
+
+sum_of() { # PATH: sha256 of a file, or "absent"
+  if [ -e "$1" ] || [ -L "$1" ]; then
+    hash=$(sha256sum <"$1" 2>/dev/null) || hash=unreadable
+    printf '%s' "${hash%% *}"
+  else
+    printf absent
+  fi
+}
+
+receipt() { printf '%s\n' "$*" >>"$run/receipt"; } # what undo needs: one line a change
+
+keep() { # PATH: keep a copy of what stands there, once a run
+  [ -e "$1" ] || { receipt "file $1 absent -"; return 0; }
+  name=$(printf '%s' "$1" | tr / %)
+  [ ! -e "$run/backup/$name" ] || return 0
+  mkdir -p "$run/backup" && cp -p -- "$1" "$run/backup/$name" && receipt "file $1 $(sum_of "$1") $run/backup/$name"
+}
+
+put() { # PATH MODE CONTENT: by a temporary file beside it, made durable, then renamed
+  keep "$1" || return
+  dir=${1%/*}
+  if [ ! -d "$dir" ]; then mkdir -p "$dir" && receipt "directory $dir" || return; fi
+  temporary=$dir/.dockwright-$run_id
+  rm -f -- "$dir"/.dockwright-* # a run that was cut may have left its own
+  (umask 077 && set -C && printf '%s' "$3" >"$temporary") &&
+    chown root:root "$temporary" && chmod "$2" "$temporary" && sync "$temporary" &&
+    mv -f -- "$temporary" "$1" && sync "$dir" && receipt "wrote $1 $(sum_of "$1")"
+}
+
+holds() { # PATH MODE CONTENT: the file is there, with that content and mode
+  [ -f "$1" ] && [ ! -L "$1" ] && [ "$(stat -c %04a "$1")" = "$2" ] || return
+  hash=$(printf '%s' "$3" | sha256sum)
+  [ "$(sum_of "$1")" = "${hash%% *}" ]
+}
+
+# --- locks: who holds apt's and dpkg's locks; a holder is waited for and never ended -------------
+
+apt_locks="/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock"
+
+# Prints "LOCK PID SECONDS COMMAND" of the first lock that is held. The locks are fcntl locks, so
+# /proc/locks has them by inode; the holder is confirmed by its open file (inodes repeat between
+# file systems). A first boot counts as a holder: cloud-init writes sources and installs packages.
+lock_holder() {
+  for lock in $apt_locks; do
+    inode=$(stat -c %i "$lock" 2>/dev/null) || continue
+    while read -r _ kind _ mode pid device _; do
+      [ "$kind" = POSIX ] && [ "$mode" = WRITE ] && [ "${device##*:}" = "$inode" ] || continue
+      held=
+      for link in /proc/"$pid"/fd/*; do
+        [ "$(readlink "$link" 2>/dev/null)" != "$lock" ] || held=1
+      done
+      [ -n "$held" ] || continue
+      ticks=$(sed 's/^.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d' ' -f20)
+      now
+      age=$((${uptime%%.*} - ${ticks:-0} / $(getconf CLK_TCK 2>/dev/null || echo 100)))
+      printf '%s %s %s %s\n' "$lock" "$pid" "$age" "$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | head -c 120)"
+      return 0
+    done </proc/locks
+  done
+  unseen_holder || first_boot
+}
+
+# A holder outside our pid namespace is not in our /proc/locks; the kernel tells of it where it is
+# asked for the lock. perl-base is Essential.
+unseen_holder() {
+  # shellcheck disable=SC2016,SC2086  # perl's variables; a list of paths
+  lock=$(perl -e 'use Fcntl; for (@ARGV) { open(my $f, "+<", $_) or next; my $b = pack("s s x96", F_WRLCK, 0);
+    if (fcntl($f, F_GETLK, $b) and unpack("s", $b) != F_UNLCK) { print; last } }' $apt_locks 2>/dev/null) || return
+  [ -n "$lock" ] || return
+  printf '%s 0 0 a process that cannot be seen from here\n' "$lock"
+}
+
+# first_boot: cloud-init has begun, has no result yet, and systemd is at it.
+first_boot() {
+  [ -e /run/cloud-init/status.json ] && [ ! -e /run/cloud-init/result.json ] &&
+    systemctl list-jobs --no-legend 2>/dev/null | grep -q ' cloud-' || return
+  now
+  pid=$(systemctl show -P MainPID cloud-init.service cloud-config.service cloud-final.service | awk '$1 { pid = $1 } END { print pid + 0 }')
+  printf '/run/cloud-init/status.json %s %s cloud-init, on the first boot\n' "$pid" "${uptime%%.*}"
+}
+
+# wait_for_locks STEP: until nobody holds one; gives up with 10 after $lock_timeout seconds.
+wait_for_locks() {
+  waited=0
+  while holder=$(lock_holder); do
+    [ "$waited" -lt "$((lock_timeout * 2))" ] ||
+      stop "$([ "$committed" = 0 ] && echo 10 || echo 6)" "$1" "another program still holds ${holder%% *}" "lock: ${holder#* }"
+    [ $((waited % 10)) != 0 ] || record_text wait "$1" "$holder"
+    asked_to_stop "$1"
+    sleep 0.5
+    waited=$((waited + 1))
+  done
+}
+
+# locked_out: apt gave up on a lock that was taken between our look and its start. It may be free
+# again by now, so apt's own words count; ten times at most in a run.
+locked_out() {
+  lockouts=$((${lockouts:-0} + 1))
+  [ "$lockouts" -le 10 ] && grep -qE 'Could not get lock|Unable to acquire the dpkg|Unable to lock' "$out"
+}
+
+# --- apt in private: lists, archives, sources and keys of our own below $private ----------------
+# $private is 0755 with a 0711 way to it: apt drops to the user _apt to fetch, and must get there.
+
+# private_apt ARGUMENT...: apt-get that sees the host's installed packages, our copies of its
+# sources, and ours. All of Dir::State::lists, Dir::Cache and Dir::Log are named: else caches of
+# apt land in /var. The last options undo what a host's apt.conf may have loosened.
+private_apt() {
+  apt-get -q -o Dir::Etc::sourcelist="$private/sources.list" -o Dir::Etc::sourceparts="$private/${parts:-sources.d}" \
+    -o Dir::State::lists="$private/lists" -o Dir::Cache="$private/cache" \
+    -o Dir::Cache::archives="$private/cache/archives" -o Dir::Log="$private/log" \
+    -o Acquire::Retries=3 -o Acquire::Languages=none \
+    -o APT::Get::AllowUnauthenticated=false -o Acquire::AllowInsecureRepositories=false \
+    -o Acquire::AllowWeakRepositories=false -o Acquire::AllowDowngradeToInsecureRepositories=false \
+    -o APT::Get::Assume-Yes=true -o APT::Install-Recommends=false -o APT::Install-Suggests=false \
+    -o APT::Get::Always-Include-Phased-Updates=true \
+    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 "$@"
+}
+
+# prepare_private: copies of the host's sources, without the files that ours replace ($replaced).
+prepare_private() {
+  umask 022
+  private=$(mktemp -d "$private_root/apt.XXXXXX") || return
+  chmod 0755 "$private"
+  for dir in lists/partial cache/archives/partial sources.d trial.d keys log; do mkdir -p "$private/$dir" || return; done
+  chown _apt "$private/lists/partial" "$private/cache/archives/partial" 2>/dev/null || :
+  : >"$private/sources.list"
+  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+    [ -f "$file" ] || continue
+    case " $replaced " in *" $file "*) continue ;; esac
+    cp -- "$file" "$private/sources.d/host-${file##*/}" || return
+  done
+}
+
+# add_repository ID KEY-PATH KEY SOURCE: ours, signed by the private copy of its key.
+add_repository() {
+  printf '%s' "$3" >"$private/keys/$1.asc" &&
+    printf '%s' "$4" | sed "s|^Signed-By: $2|Signed-By: $private/keys/$1.asc|" >"$private/trial.d/$1.sources" &&
+    cp -- "$private/trial.d/$1.sources" "$private/sources.d/zz-$1.sources"
+}
+
+# private_update STEP: our repositories must verify; the host's own lists are taken as they are.
+# A broken foreign source is thus no failure of ours. Without Error-Mode=any apt-get update ends
+# with 0 although a signature is wrong, and goes on with the old lists. Lists of ours are never taken over: an old
+# signed index on the host must not pass for today's.
+private_update() {
+  for file in /var/lib/apt/lists/*; do
+    case ${file##*/} in lock|partial|auxfiles) continue ;; esac
+    [ -f "$file" ] || continue
+    ours=
+    for site in $sites; do
+      case ${file##*/} in "$site"*) ours=1 ;; esac
+    done
+    [ -n "$ours" ] || ln -s -- "$file" "$private/lists/${file##*/}"
+  done
+  if ! parts=trial.d private_apt -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any update >"$out" 2>&1; then
+    update_failed "$1"
+  fi
+  # A fresh cloud image has no lists at all, and old ones name packages that are gone by now.
+  [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -1 2>/dev/null | head -n 1)" ] || update_foreign "$1"
+}
+
+update_foreign() { # STEP: the host's own sources, in private; one that is broken is only noted
+  foreign_updated=1
+  parts=sources.d private_apt -o APT::Get::List-Cleanup=0 update >>"$out" 2>&1 ||
+    record_text note "$1" "some of the host's own sources could not be updated"
+}
+
+update_failed() { # STEP: what apt said, as one of ours
+  said_by_apt=$(cat "$out")
+  case $said_by_apt in
+    *NO_PUBKEY*|*"not signed"*|*BADSIG*|*EXPKEYSIG*|*REVKEYSIG*|*"Missing key"*|*"ignature"*|*"certificate"*|*"not valid yet"*|*"expired"*|*"Hash Sum mismatch"*)
+      stop 4 "$1" "apt on the host does not trust the repository" ;;
+    *"does not have a Release file"*|*" 404 "*) stop 3 "$1" "the repository has no such suite" ;;
+    *) stop 5 "$1" "the host cannot fetch the repository's index" ;;
+  esac
+}
+
+# simulate: prints apt's Inst and Remv lines and what apt says of room.
+simulate() {
+  # shellcheck disable=SC2086  # words on purpose: NAME=VERSION and NAME- have no blanks
+  private_apt -s $apt_flags install $wanted
+}
+
+# simulate_fresh STEP: the simulation; with the host's own lists updated where it fails without.
+simulate_fresh() {
+  simulate >"$private/simulation" 2>"$out" && { cat "$private/simulation"; return; }
+  if [ -z "${foreign_updated-}" ]; then
+    update_foreign "$1" >&2
+    simulate >"$private/simulation" 2>"$out" && { cat "$private/simulation"; return; }
+  fi
+  cat "$private/simulation" >>"$out"
+  stop 3 "$1" "apt cannot make this plan"
+}
+
+plan_of() { # the simulation as sorted lines: I NAME VERSION, R NAME
+  awk '$1 == "Inst" { name = $2; sub(/:.*/, "", name); v = $0; sub(/^[^(]*\(/, "", v); sub(/ .*/, "", v); print "I", name, v }
+    $1 == "Remv" { name = $2; sub(/:.*/, "", name); print "R", name }' | sort
+}
+
+progress_of() { # STEP: apt's status lines (apt-get(8), APT::Status-Fd) as records
+  while IFS=: read -r kind what percent text; do
+    case $kind in
+      dlstatus|pmstatus)
+        case $percent in *[!0-9.]*|'') percent=${text%%:*} text=${text#*:} ;; esac
+        [ "${percent%%.*}" = "${shown-}" ] || record progress "$1" "$percent $what $text"
+        shown=${percent%%.*} ;;
+    esac
+  done
+}
+
+# --- the one apt transaction ---------------------------------------------------------------------
+
+# preflight STEP: sources, signatures and simulation in private; nothing else of the host changes.
+preflight() {
+  asked_to_stop "$1"
+  record begin "$1" "trial update and simulation"
+  prepare_private >"$out" 2>&1 || stop 3 "$1" "no room for private apt directories in $private_root"
+  add_repositories >"$out" 2>&1 || stop 3 "$1" "no room for private apt directories in $private_root"
+  private_update "$1"
+  simulate_fresh "$1" >"$private/simulated"
+  plan_of <"$private/simulated" >"$private/got"
+  printf '%s' "$transaction" | sort >"$private/want"
+  if ! cmp -s "$private/got" "$private/want"; then
+    diff "$private/want" "$private/got" >"$out" 2>&1 || :
+    stop 3 "$1" "apt would not do what was planned; the host or the repository changed since: plan again"
+  fi
+  record passed "$1" "apt's simulation is the plan"
+}
+
+# download STEP: everything, before anything is removed; and what goes, while the archive has it.
+download() {
+  asked_to_stop "$1"
+  record begin "$1" "download"
+  # Lists and archives are ours alone and dpkg is not run: nobody who holds a lock is in the way.
+  # shellcheck disable=SC2086
+  if ! with_progress "$1" private_apt $apt_flags -o Debug::NoLocking=true --download-only install $wanted; then
+    ! grep -qE 'Hash Sum mismatch|unexpected size|could not be authenticated' "$out" ||
+      stop 4 "$1" "a package is not what the signed index says"
+    stop 5 "$1" "a package could not be downloaded"
+  fi
+  for package in $removals; do
+    version=$(dpkg-query -W -f='${Version}' "$package" 2>/dev/null) || continue
+    if ! keep_archive "$package=$version" >>"$out" 2>&1; then
+      record_text note "$1" "the archive no longer has $package $version: it cannot be kept for a way back"
+    fi
+  done
+  [ -z "$removals" ] || no_clash "$1"
+  record passed "$1" "$(count_of "$private"/cache/archives/*.deb) packages"
+}
+
+count_of() { echo $#; }
+
+keep_archive() { # NAME=VERSION: fetched as apt's own user, then root's alone
+  mkdir -p "$private/kept" "$state/debs" && chown _apt "$private/kept" &&
+    (cd "$private/kept" && private_apt download "$1") &&
+    chown root:root "$private"/kept/*.deb && mv -f "$private"/kept/*.deb "$state/debs/"
+}
+
+# no_clash STEP: no file of a new package belongs to a package that stays. apt's simulation does not
+# see this; dpkg would stop in the middle, with the old runtime gone. Paths are compared as /usr
+# merged has them; a package that is replaced, or declares Replaces, may lose its files.
+no_clash() {
+  for archive in "$private"/cache/archives/*.deb; do
+    package=$(dpkg-deb -f "$archive" Package)
+    replaces=$(dpkg-deb -f "$archive" Replaces | sed 's/([^)]*)//g' | tr -s ', \n' ' ')
+    dpkg-deb --fsys-tarfile "$archive" | tar -tf - | sed -n 's|^\./||; /\/$/!p' |
+      awk -v package="$package" -v free="$package $removals $replaces $(plan_names)" '
+        function merged(path) { sub(/^\/usr/, "", path); return path }
+        BEGIN { count = split(free, words, " "); for (i = 1; i <= count; i++) allowed[words[i]] = 1 }
+        FILENAME == "-" { ours[merged("/" $0)] = 1; next }
+        FNR == 1 { owner = FILENAME; sub(/.*\//, "", owner); sub(/\.list$/, "", owner); sub(/:.*/, "", owner) }
+        !(owner in allowed) && (merged($0) in ours) { print package, owner, $0; exit }
+      ' - /var/lib/dpkg/info/*.list
+  done >"$private/clashes" 2>>"$out"
+  if read -r package owner path <"$private/clashes"; then
+    : >"$out"
+    stop 3 "$1" "$package would overwrite $path of $owner, which stays" "file clash: apt would stop with the old runtime gone; remove $owner first, if it is not needed"
+  fi
+}
+
+plan_names() { printf '%s' "$transaction" | cut -d' ' -f2 | tr '\n' ' '; }
+
+# with_progress STEP COMMAND...: its apt status stream as records, its output to $out, its status.
+with_progress() {
+  id=$1
+  shift
+  {
+    "$@" -o APT::Status-Fd=9 9>&1 >>"$out" 2>&1
+    echo $? >"$run/status"
+  } | progress_of "$id"
+  [ "$(cat "$run/status")" = 0 ]
+}
+
+version_of() { # PACKAGE: the installed version, or "absent"
+  case $(dpkg-query -W -f='${db:Status-Status} ${Version}' "$1" 2>/dev/null) in
+    "installed "*) dpkg-query -W -f='${Version}' "$1" ;;
+    *) printf absent ;;
+  esac
+}
+
+plan_versions() { # lines of the transaction: NAME HAVE WANTED, each a version or "absent"
+  # shellcheck disable=SC2046  # a list of names
+  {
+    printf '%s' "$transaction"
+    echo --
+    dpkg-query -W -f='${Package} ${db:Status-Status} ${Version}\n' $(plan_names) 2>/dev/null
+  } | awk '
+    $0 == "--" { asked = 1; next }
+    !asked { name[++count] = $2; want[$2] = $1 == "I" ? $3 : "absent"; next }
+    $2 == "installed" { have[$1] = $3 }
+    END { for (i = 1; i <= count; i++) print name[i], (name[i] in have ? have[name[i]] : "absent"), want[name[i]] }'
+}
+
+transaction_done() { # every package is as the transaction says
+  plan_versions | awk '$2 != $3 { bad = 1 } END { exit bad }'
+}
+
+write_guard() {
+  cat >"$private/guard" <<'GUARD'
+#!/bin/sh
+# apt gives all that it is about to do (DPkg::Pre-Install-Pkgs, version 3): the plan, or nothing.
+dir=${0%/*}
+awk 'body { if ($NF == "**REMOVE**") print "R", $1; else if ($NF != "**CONFIGURE**") print "I", $1, $6 } /^$/ { body = 1 }' |
+  sort >"$dir/guarded"
+cmp -s "$dir/guarded" "$dir/want" && exit 0
+echo "dockwright: this is not the plan; nothing was done" >&2
+diff "$dir/want" "$dir/guarded" >&2
+exit 1
+GUARD
+  chmod 0755 "$private/guard"
+}
+
+transact() {
+  write_guard || return
+  wait_for_locks "$step_id"
+  : >"$run/running"
+  [ -z "$removals" ] || timeout 20 docker ps -q --no-trunc >"$run/running" 2>/dev/null
+  plan_versions | while read -r package before after; do receipt "package $package $before $after"; done
+  # shellcheck disable=SC2086
+  if with_progress "$step_id" private_apt $apt_flags --no-download -o Dir::Log=/var/log/apt \
+      -o "DPkg::Pre-Install-Pkgs::=$private/guard" -o "DPkg::Tools::Options::$private/guard::Version=3" \
+      install $wanted; then
+    say "$(printf '%s' "$transaction" | grep -c '^I') packages in, $(count_of $removals) out"
+    return 0
+  fi
+  if grep -q 'dockwright: this is not the plan' "$out"; then
+    restore_files
+    committed=0
+    exit_code=3 cause="apt was about to do something else than the plan; the hook stopped it"
+  elif locked_out && ! grep -q '^Setting up\|^Unpacking\|^Removing' "$out"; then
+    transact
+    return
+  elif [ -n "$removals" ]; then
+    put_back
+  elif [ -n "$(dpkg --audit 2>/dev/null)" ]; then
+    dpkg --audit
+    exit_code=6 cause="a package is half installed; after its cause is mended the same command goes on"
+  fi
+  return 1
+}
+
+# put_back: the new set could not be installed and the old one is gone: the old one returns, from
+# the archives that were kept. A host is never left without its runtime.
+put_back() {
+  failure=$(grep -E '^(E: |dpkg: |Job for )|rror' "$out" | head -n 3)
+  back=
+  for package in $removals; do
+    for archive in "$state/debs/${package}"_*.deb; do
+      [ -f "$archive" ] || continue
+      back="$back $archive"
+    done
+  done
+  new=$(printf '%s' "$transaction" | while read -r kind package _; do
+    [ "$kind" = I ] && [ "$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null)" != "" ] && grep -q "^package $package absent " "$run/receipt" &&
+      case $(dpkg-query -W -f='${db:Status-Status}' "$package") in not-installed|config-files) ;; *) printf '%s- ' "$package" ;; esac
+  done)
+  restore_files
+  # shellcheck disable=SC2086  # words on purpose
+  if [ -n "$back" ] && private_apt --allow-downgrades install $back $new >&4 2>&1 && old_runtime_answers >&4 2>&1; then
+    exit_code=6 cause="the new packages could not be installed; the old runtime is back and answers. ${failure}"
+  else
+    exit_code=7 cause="the new packages could not be installed and the old ones not put back: apt-get -f install; apt-get install ${back:-$removals}"
+  fi
+}
+
+old_runtime_answers() {
+  case " $removals " in *" docker.io "*|*" moby-engine "*|*" docker-engine "*) ;; *) return 0 ;; esac
+  systemctl reset-failed docker.service docker.socket
+  systemctl start docker.service
+  timeout 30 docker version || return
+  # What ran before runs again, where its own restart policy did not see to it.
+  xargs -r docker start <"$run/running"
+}
+
+# restore_files: what this run wrote, back to what stood there.
+restore_files() {
+  [ -f "$run/receipt" ] || return 0
+  sed -n '/^file /p' "$run/receipt" | while read -r _ path before backup; do
+    if [ "$before" = absent ]; then rm -f -- "$path"; else cp -p -- "$backup" "$path"; fi
+  done
+}
+
+# refresh: the host's own lists learn of our repositories, and of nothing else.
+refresh() {
+  for file in $source_paths; do
+    wait_for_locks "$step_id"
+    until apt-get -q -o Dir::Etc::sourcelist="$file" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 \
+      -o APT::Update::Error-Mode=any -o Acquire::Retries=3 update; do
+      locked_out || return
+      wait_for_locks "$step_id"
+    done
+  done
+  refreshed=1
+}
+
+# --- decide: what this host needs, where no controller saw it first ------------------------------
+# Uses $absent_wanted (names), $host_wanted (names), $vendor_wanted (NAME=FLOOR), $versioned (names
+# that go together, the first leads), $exact (the floor is the version), $upgrade.
+
+installed_of() { # NAME...: those of them that are installed
+  for package; do
+    [ "$(version_of "$package")" = absent ] || printf '%s ' "$package"
+  done
+}
+
+missing_of() { # NAME[=FLOOR]...: those of them that are not installed
+  for package; do
+    [ "$(version_of "${package%%=*}")" != absent ] || printf '%s ' "$package"
+  done
+}
+
+# wrong_of NAME=VERSION...: those that are installed at another version, where an exact one is asked.
+wrong_of() {
+  [ -n "$exact" ] || return 0
+  for package; do
+    have=$(version_of "${package%%=*}")
+    [ "$have" = absent ] || [ "$have" = "${package#*=}" ] || printf '%s ' "$package"
+  done
+}
+
+# shellcheck disable=SC2086  # lists of names, which have no blanks
+packages_settled() { # nothing is to be removed, added or upgraded
+  [ -z "$upgrade$(installed_of $absent_wanted)$(missing_of $host_wanted $vendor_wanted)$(wrong_of $vendor_wanted)" ]
+}
+
+newest_of() { # NAME: the newest version in the lists of our repositories
+  best=
+  for site in $sites; do
+    for list in "$private"/lists/"$site"*_Packages*; do
+      [ -f "$list" ] || continue
+      for version in $(/usr/lib/apt/apt-helper cat-file "$list" | awk -v name="$1" '$1 == "Package:" { p = $2 } $1 == "Version:" && p == name { print $2 }'); do
+        if [ -z "$best" ] || dpkg --compare-versions "$version" gt "$best"; then best=$version; fi
+      done
+    done
+  done
+  printf '%s' "$best"
+}
+
+# decide STEP: sets removals and wanted.
+decide() {
+  # shellcheck disable=SC2086
+  removals=$(installed_of $absent_wanted) wanted=
+  for package in $removals; do wanted="$wanted $package-"; done
+  # shellcheck disable=SC2086
+  wanted="$wanted $(missing_of $host_wanted)" lead=
+  for package in $versioned; do
+    lead=$(version_of "$package")
+    if [ "$lead" = absent ] || [ -n "$upgrade" ]; then lead=$(newest_of "$package"); fi
+    break
+  done
+  for pair in $vendor_wanted; do
+    package=${pair%%=*} floor=${pair#*=} have=$(version_of "${pair%%=*}")
+    version=$(newest_of "$package")
+    case " $versioned " in *" $package "*) version=$lead ;; esac
+    [ -z "$exact" ] || version=$floor
+    [ -n "$version" ] || stop 3 "$1" "the repository has no $package for this release"
+    if [ "$have" = absent ]; then
+      dpkg --compare-versions "$version" ge "$floor" ||
+        stop 4 "$1" "the repository offers $package $version, older than $floor: an old index is being replayed"
+    elif [ "$have" = "$version" ] || { [ -z "$exact" ] && { [ -z "$upgrade" ] || ! dpkg --compare-versions "$version" gt "$have"; }; }; then
+      continue
+    elif [ -z "$exact" ] && [ "$(major_of "$version")" != "$(major_of "$have")" ]; then
+      record_text note "$1" "$package $version is a new major version: it comes only when it is named"
+      continue
+    fi
+    wanted="$wanted $package=$version"
+  done
+  wanted=$(printf '%s' "$wanted" | tr -s ' ')
+  [ "$wanted" != ' ' ] || wanted=
+}
+
+major_of() { printf '%s' "$1" | sed 's/^[0-9]*://; s/[^0-9].*//'; }
+
+# judge_simulation STEP: removals are ours exactly, others are only added, ours come from our origin.
+judge_simulation() {
+  transaction=$(plan_of <"$private/simulated")
+  extra=
+  for package in $(printf '%s\n' "$transaction" | sed -n 's/^R //p'); do
+    case " $removals " in *" $package "*) ;; *) extra="$extra $package" ;; esac
+  done
+  case $extra in
+    '') ;;
+    *kube*|*cri-*|*k3s*|*rke2*|*nerdctl*) stop 9 "$1" "apt would also remove$extra, which run on containerd" ;;
+    *) stop 3 "$1" "apt would also remove$extra" ;;
+  esac
+  changed=$(sed -n 's/^Inst \([^ ]*\) \[.*/\1/p' "$private/simulated" | sed 's/:.*//')
+  for package in $changed; do
+    case " $wanted" in *" $package="*) ;; *) stop 3 "$1" "apt would also change $package" ;; esac
+  done
+  # shellcheck disable=SC2086
+  private_apt --print-uris $apt_flags install $wanted 2>/dev/null | grep "^'" >"$private/uris"
+  for pair in $wanted; do
+    case $pair in *=*) ;; *) continue ;; esac
+    from=
+    for url in $repository_urls; do
+      if grep -q "^'$url/[^ ]* ${pair%%=*}_" "$private/uris"; then from=$url; fi
+    done
+    [ -n "$from" ] || stop 4 "$1" "${pair%%=*} would come from another source than ours"
+  done
+  transaction=$(printf '%s\nx' "$transaction")
+  transaction=${transaction%x}
+}
+
+# uris_of FILE: the URIs of its enabled entries, one a line; sources.list(5), both formats.
+uris_of() {
+  case $1 in
+    *.sources) awk '
+      function flush(i) { if (enabled) for (i = 1; i <= count; i++) print uris[i]; count = 0; enabled = 1; field = "" }
+      BEGIN { enabled = 1 }
+      /^#/ { next }
+      /^[ \t]*$/ { flush(); next }
+      {
+        line = $0
+        if (line !~ /^[ \t]/) { field = tolower(line); sub(/:.*/, "", field); sub(/^[^:]*:/, "", line) }
+        if (field == "uris") { words = split(line, word); for (i = 1; i <= words; i++) uris[++count] = word[i] }
+        if (field == "enabled") { line = tolower(line); gsub(/[ \t]/, "", line); if (line ~ /^(no|false|0|off|without)$/) enabled = 0 }
+      }
+      END { flush() }' "$1" ;;
+    *) awk '$1 == "deb" || $1 == "deb-src" { sub(/^[ \t]*deb(-src)?[ \t]+(\[[^]]*\][ \t]*)?/, ""); print $1 }' "$1" ;;
+  esac
+}
+
+plain_uri() { sed 's|^[a-z]*://||; s|/*$||' | tr '[:upper:]' '[:lower:]'; }
+
+# same_origin: source files, other than ours, that name one of our repositories; two entries with
+# different keys would stop all of apt. One that names others beside it is refused. Sets others.
+same_origin() {
+  others=
+  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+    [ -f "$file" ] || continue
+    case " $source_paths " in *" $file "*) continue ;; esac
+    mine='' beside=''
+    for uri in $(uris_of "$file" | plain_uri); do
+      case " $(printf '%s\n' $repository_urls | plain_uri | tr '\n' ' ')" in *" $uri "*) mine=1 ;; *) beside=1 ;; esac
+    done
+    [ -n "$mine" ] || continue
+    [ -z "$beside" ] && [ "$file" != /etc/apt/sources.list ] ||
+      stop 3 guard "$file names our repository beside others: take that line out first"
+    others="$others $file"
+  done
+}
+
+# refuse_to_stop STEP: containers that a removed or changed runtime would stop, unless agreed to.
+# With live-restore these three can be upgraded below running containers.
+refuse_to_stop() {
+  [ -z "$allow_restart" ] || return 0
+  affected='' live=1
+  for word in $wanted; do
+    package=${word##*/}
+    package=${package%%=*}
+    package=${package%%_*}
+    case ${package%-} in
+      docker-ce|docker-ce-cli|containerd.io) case $word in *=*) ;; *) live= ;; esac ;;
+    esac
+    case ${package%-} in
+      docker-ce|containerd.io) affected=1 ;;
+      docker.io|docker-engine|moby-engine|containerd|moby-containerd|runc|moby-runc|podman-docker) affected=1 live= ;;
+    esac
+  done
+  [ -n "$affected" ] || return 0
+  if [ -n "$live" ] && [ "$(timeout 20 docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null)" = true ]; then return 0; fi
+  names=$(timeout 20 docker ps --format '{{.Names}}' 2>/dev/null | tr '\n' ' ')
+  [ -z "$names" ] || stop 9 "$1" "containers would stop: $names(when they may: --allow-restart)"
+}
+
+# fit: a host that must not be changed is refused by what it is.
+fit() {
+  [ -d /run/systemd/system ] || stop 3 guard "this host is not run by systemd"
+}
+
+# fit_to_change: where packages are to change, what stands in the way is named before apt is asked.
+fit_to_change() {
+  [ ! -e /snap/docker/current ] ||
+    stop 3 guard "the snap 'docker' is installed: two daemons would fight for one socket" "take it out first, its data with it: snap remove docker"
+  held=
+  for package in $(dpkg-query -W -f='${db:Status-Want} ${Package}\n' 2>/dev/null | sed -n 's/^hold //p'); do
+    for word in $wanted; do
+      word=${word%%=*}
+      [ "${word%-}" != "$package" ] || held="$held $package"
+    done
+  done
+  [ -z "$held" ] || stop 3 guard "held by apt-mark:$held" "if that is no longer wanted: apt-mark unhold$held"
+  case " $wanted" in
+    *" containerd- "*|*" containerd.io"[=-]*|*" runc- "*)
+      for path in /etc/kubernetes/kubelet.conf /var/lib/kubelet/config.yaml /var/lib/rancher/k3s /var/lib/rancher/rke2 /var/lib/k0s; do
+        [ ! -e "$path" ] || stop 9 guard "this is a Kubernetes node ($path); its containerd stays"
+      done ;;
+  esac
+}
+
+# --- merge: daemon.json by key, with the host's own python3 ---------------------------------------
+
+# merged PATH KEYS FRESH [RELOADABLE]: prints the file with KEYS (JSON) merged in; FRESH is the text where there
+# is no file, or the very file. Fails with words on stderr where the file is not valid, a key clashes,
+# or there is no python3. With RELOADABLE (names) it prints, instead, the keys that need a restart.
+merged() {
+  if [ ! -e "$1" ] || printf '%s' "$3" | cmp -s - "$1"; then
+    printf '%s' "$3"
+    return
+  fi
+  command -v python3 >/dev/null 2>&1 || { echo "$1 exists and there is no python3 to merge it with" >&2; return 1; }
+  python3 - "$1" "$2" "${4-}" <<'MERGE'
+import json, sys
+path, keys, reloadable = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3].split()
+def once(pairs):
+    names = [name for name, _ in pairs]
+    if len(set(names)) != len(names):
+        sys.exit(f"{path}: a key stands there twice")
+    return dict(pairs)
+def merge(there, wanted, where=""):
+    for key, value in wanted.items():
+        if isinstance(there.get(key), dict) and isinstance(value, dict):
+            merge(there[key], value, f"{where}{key}.")
+        elif key in there and there[key] != value:
+            sys.exit(f"{path}: {where}{key} is {json.dumps(there[key])} already, not {json.dumps(value)}")
+        else:
+            there[key] = value
+try:
+    text = open(path, encoding="utf-8").read()
+    there = json.loads(text, object_pairs_hook=once)
+    before, old = json.dumps(there), json.loads(text)
+except ValueError as error:
+    sys.exit(f"{path} is not valid: {error}")
+if not isinstance(there, dict):
+    sys.exit(f"{path} is not an object")
+merge(there, keys)
+if reloadable:
+    sys.exit(print(*(k for k in there if there[k] != old.get(k) and k not in reloadable)))
+sys.stdout.write(text if json.dumps(there) == before else json.dumps(there, indent=2, ensure_ascii=False) + "\n")
+MERGE
+}
+
+# judge_merge PATH KEYS FRESH HOW: refuse now what could not be merged later, or would stop containers.
+# HOW, reload or restart, is for a file that is not there yet. Sets daemon_how.
+judge_merge() {
+  daemon_how=$4
+  [ ! -L "$1" ] || stop 3 guard "$1 is a symlink to $(readlink "$1")" "make it a plain file, or render without docker_daemon"
+  if [ -e "$1" ]; then
+    merged "$1" "$2" "$3" >"$run/merged" 2>"$out" || stop 3 guard "$1 cannot be merged: $(tail -n 1 "$out")"
+    if cmp -s "$run/merged" "$1"; then return; fi
+    [ -n "$(merged "$1" "$2" '' "$reloadable")" ] || daemon_how=reload
+  fi
+  if [ "$daemon_how" = reload ] || ! systemctl is-active -q docker.service 2>/dev/null; then return; fi
+  told=$(timeout 20 docker info --format '{{.Swarm.LocalNodeState}} {{.LiveRestoreEnabled}}' 2>/dev/null)
+  case $told in active*) stop 9 guard "this is a Swarm node; a restart of dockerd moves its tasks" ;; esac
+  [ -z "$allow_restart" ] && [ "$told" = "${told% true}" ] || return 0
+  names=$(timeout 20 docker ps --format '{{.Names}}' 2>/dev/null | tr '\n' ' ')
+  [ -z "$names" ] || stop 9 guard "a new $1 needs a restart; containers would stop: $names(when they may: --allow-restart)"
+}
+
+# take_up: a daemon that runs takes the new file; where it does not, the old file comes back.
+take_up() {
+  systemctl is-active -q docker.service 2>/dev/null || return 0
+  if systemctl "$daemon_how" docker.service && systemctl is-active -q docker.service; then
+    receipt "$daemon_how docker.service"
+    return 0
+  fi
+  journalctl -u docker.service -n 20 --no-pager 2>/dev/null
+  restore_files
+  cause="the daemon did not take the new daemon.json; the old file is back"
+  systemctl reset-failed docker.service
+  systemctl restart docker.service || exit_code=7
+  return 1
+}
+
+# --- repair: by what dpkg says of each package, and never by an exit status -----------------------
+# "dpkg --configure -a" and "apt-get -f install" both end with 0 and leave a package that was killed
+# in its preinst (flag R): only its own reinstallation, or its removal, heals that.
+
+broken() { # lines of STATUS NAME: half installed, unpacked, triggers pending, flag R
+  dpkg-query -W -f='${db:Status-Abbrev} ${Package}\n' 2>/dev/null |
+    awk 'substr($0, 2, 1) !~ /[inc]/ || substr($0, 3, 1) != " " { print }'
+  for file in /var/lib/dpkg/updates/[0-9]*; do [ ! -e "$file" ] || echo "updates pending"; done
+}
+
+dpkg_clean() { [ -z "$(broken)" ]; }
+
+repair_dpkg() {
+  wait_for_locks "$step_id"
+  dpkg --force-confdef --force-confold --configure -a
+  for package in $(broken | awk 'substr($0, 3, 1) == "R" { print $NF }'); do
+    # What a run of ours was bringing is taken out again: the plan that follows brings it anew.
+    if grep -qs "^package $package absent " "$state"/runs/*/receipt; then
+      dpkg --force-remove-reinstreq --remove "$package" && continue
+    fi
+    apt-get -q -y -o Dpkg::Use-Pty=0 install --reinstall "$package"
+  done
+  dpkg_clean || apt-get -q -y -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 --no-remove -f install
+  dpkg_clean && return
+  broken
+  exit_code=7 cause="packages are still half installed: dpkg --configure -a; apt-get -f install; apt-get install --reinstall NAME"
+  return 1
+}
+
+# --- verify: what a broken rung most likely means ------------------------------------------------
+
+verify() { # ID TITLE: a check that is run, not applied; it fails with 8
+  asked_to_stop "$1"
+  record begin "$1" "$2"
+  : >"$out"
+  cause=
+  "apply_$1" >"$out" 2>&1 || stop "${exit_code:-8}" "$1" "${brief:-$2 failed}" "$cause"
+  record verified "$1" "$(said)"
+}
+
+# cause_of TEXT: Docker's own words (they are not translated) to a cause.
+cause_of() {
+  case $1 in
+    *toomanyrequests*|*"rate limit"*) echo "rate limit: the hub counts pulls of this address; log in, or use a mirror" ;;
+    *"permission denied"*docker.sock*) echo "permission: this user may not talk to the daemon" ;;
+    *"Cannot connect to the Docker daemon"*|*"docker.sock: connect"*) echo "daemon down: systemctl status docker; journalctl -u docker" ;;
+    *cgroup*"read-only"*|*cgroup*"Read-only"*) echo "cgroups read-only: containers cannot be made here (a container without delegation?)" ;;
+    *iptables*|*nftables*|*nf_tables*|*ip6tables*) echo "firewall tools: iptables or nftables is missing, or the kernel lacks its modules" ;;
+    *apparmor*) echo "apparmor: the kernel has it and apparmor_parser is missing; install the package apparmor" ;;
+    *"No space left"*|*"no space left"*) echo "disk full below the daemon's data root" ;;
+    *"no such host"*|*"server misbehaving"*|*"Temporary failure in name resolution"*) echo "registry unreachable: its name does not resolve here" ;;
+    *x509*|*certificate*) echo "registry not trusted: its TLS certificate is unknown here (a proxy that intercepts?)" ;;
+    *"connection refused"*|*"i/o timeout"*|*"deadline exceeded"*|*"no route to host"*|*"network is unreachable"*|*"Client.Timeout"*|*EOF*)
+      echo "registry unreachable: no answer from it" ;;
+    *"manifest unknown"*|*"not found"*|*"access denied"*) echo "no such image, or a login is needed" ;;
+    *) echo "unknown: see the output" ;;
+  esac
+}
+
+# --- undo: back to the state before the last run, by its receipt ----------------------------------
+
+# undo [ID...]: the ids are the actions of a plan that a controller showed.
+undo() {
+  step_id=undo
+  record begin undo "back to the state before the last run"
+  read -r last 2>/dev/null <"$state/last" || stop 3 undo "there is no run to undo"
+  receipt=$state/runs/$last/receipt
+  [ -s "$receipt" ] || stop 3 undo "run $last changed nothing that could be undone"
+  undo_packages undo
+  committed=1
+  record commit - ""
+  undo_files
+  sed -n 's/^hold //p' "$receipt" | xargs -r apt-mark unhold >>"$out" 2>&1
+  sed -n 's/^member //p' "$receipt" | while read -r group user; do gpasswd -d "$user" "$group" >>"$out" 2>&1; done
+  case " $back_names " in *" docker.io "*|*" moby-engine "*) removals=$back_names old_runtime_answers >>"$out" 2>&1 || stop 6 undo "the old runtime is back, but does not answer" ;; esac
+  # Neither run can be undone again; the one before them can.
+  mv -f "$receipt" "$receipt.undone"
+  [ ! -f "$run/receipt" ] || mv -f "$run/receipt" "$run/receipt.undone"
+  # shellcheck disable=SC2012  # names of ours, without blanks, by age
+  earlier=$(ls -1t "$state"/runs/*/receipt 2>/dev/null | head -n 1)
+  earlier=${earlier%/receipt}
+  if [ -n "$earlier" ]; then printf '%s\n' "${earlier##*/}" >"$state/last"; else rm -f "$state/last"; fi
+  for id; do record changed "$id" ""; done
+  record passed undo "run $last is undone; data stays"
+}
+
+# undo_packages STEP: what came goes, what went comes back, in one transaction.
+undo_packages() {
+  wanted='' back_names=''
+  : >"$run/undo"
+  sed -n 's/^package //p' "$receipt" >"$run/packages"
+  while read -r package before after; do
+    have=$(version_of "$package")
+    [ "$have" = "$after" ] || continue # somebody changed it since: theirs
+    case $before in
+      absent) wanted="$wanted $package-" ;;
+      *)
+        archive=
+        for file in "$state/debs/${package}"_*.deb; do
+          [ ! -f "$file" ] || [ "$(dpkg-deb -f "$file" Version)" != "$before" ] || archive=$file
+        done
+        wanted="$wanted ${archive:-$package=$before}"
+        back_names="$back_names $package" ;;
+    esac
+  done <"$run/packages"
+  [ -n "$wanted" ] || return 0
+  refuse_to_stop "$1"
+  apt_flags="--allow-downgrades --allow-change-held-packages"
+  replaced=
+  prepare_private >"$out" 2>&1 || stop 3 "$1" "no room for private apt directories"
+  for file in /var/lib/apt/lists/*; do
+    case ${file##*/} in lock|partial|auxfiles) continue ;; esac
+    [ ! -f "$file" ] || ln -s -- "$file" "$private/lists/${file##*/}"
+  done
+  if ! simulate >"$private/simulated" 2>"$out"; then
+    cat "$private/simulated" >>"$out"
+    stop 3 "$1" "apt cannot go back: the versions of before are not to be had"
+  fi
+  transaction=$(plan_of <"$private/simulated")
+  for package in $(printf '%s\n' "$transaction" | sed -n 's/^R //p'); do
+    case " $wanted " in *" $package- "*) ;; *) stop 9 "$1" "apt would also remove $package, which came since" ;; esac
+  done
+  transaction=$(printf '%s\nx' "$transaction")
+  transaction=${transaction%x}
+  printf '%s' "$transaction" | sort >"$private/want"
+  # shellcheck disable=SC2086
+  private_apt $apt_flags --download-only install $wanted >>"$out" 2>&1 || stop 5 "$1" "a package could not be downloaded"
+  wait_for_locks "$1"
+  committed=1 removals=
+  transact || stop "${exit_code:-6}" "$1" "packages could not be put back" "${cause-}"
+}
+
+undo_files() {
+  sed -n '/^\(file\|wrote\) /p' "$receipt" >"$run/files"
+  while read -r kind path before backup; do
+    [ "$kind" = file ] || continue
+    wrote=$(sed -n "s|^wrote $path ||p" "$receipt" | tail -n 1)
+    if [ "$(sum_of "$path")" != "${wrote:-absent}" ]; then
+      record_text note undo "$path was changed since by somebody else: it stays"
+      continue
+    fi
+    keep "$path"
+    if [ "$before" = absent ]; then rm -f -- "$path"; else cp -p -- "$backup" "$path"; fi
+  done <"$run/files"
+  sed -n 's/^directory //p' "$receipt" | while read -r dir; do rmdir "$dir" 2>/dev/null; done
+}
+
+status() {
+  read -r last 2>/dev/null <"$state/last" || last=none
+  if somebody_runs; then echo "running    $(who_runs)"; fi
+  echo "last run   $last$(sed -n 's/^dw1 [^ ]* end - [^ ]* /, ended with /p' "$state/runs/$last/ev" 2>/dev/null)"
+  for pair in $vendor_wanted; do echo "package    ${pair%%=*} $(version_of "${pair%%=*}")"; done
+  echo "daemon     $(timeout 20 docker version --format '{{.Server.Version}}' 2>/dev/null || echo 'does not answer')"
+}
+
+# --- this plan -----------------------------------------------------------------------------------
+
+# What differs between releases.
+profile() {
+  os_id=$(sed -n 's/^ID=//p' /etc/os-release | tr -d "\"'")
+  codename=$(sed -n 's/^UBUNTU_CODENAME=//p' /etc/os-release | tr -d "\"'")
+  [ -n "$codename" ] || codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release | tr -d "\"'")
+  case "$os_id $codename $(dpkg --print-architecture)" in
+    ubuntu\ noble\ amd64)
+      vendor_wanted='docker-ce=5:29.7.2-1~ubuntu.24.04~noble docker-ce-cli=5:29.7.2-1~ubuntu.24.04~noble containerd.io=2.2.1-1~ubuntu.24.04~noble docker-buildx-plugin=0.30.1-1~ubuntu.24.04~noble docker-compose-plugin=5.0.1-1~ubuntu.24.04~noble docker-ce-rootless-extras=5:29.7.2-1~ubuntu.24.04~noble'
+      repository_urls=https://download.docker.com/linux/ubuntu
+      sites=download.docker.com_linux_ubuntu_dists_noble
+      source_docker='Types: deb
+URIs: https://download.docker.com/linux/ubuntu
+Suites: noble
+Components: stable
+Architectures: amd64
+Signed-By: /etc/apt/keyrings/docker.asc 163B067A0B6218BDC67FC0B9938DA65A4DAD684E
+'
+      ;;
+    debian\ trixie\ amd64)
+      vendor_wanted='docker-ce=5:29.7.2-1~debian.13~trixie docker-ce-cli=5:29.7.2-1~debian.13~trixie containerd.io=2.2.1-1~debian.13~trixie docker-buildx-plugin=0.30.1-1~debian.13~trixie docker-compose-plugin=5.0.1-1~debian.13~trixie docker-ce-rootless-extras=5:29.7.2-1~debian.13~trixie'
+      repository_urls=https://download.docker.com/linux/debian
+      sites=download.docker.com_linux_debian_dists_trixie
+      source_docker='Types: deb
+URIs: https://download.docker.com/linux/debian
+Suites: trixie
+Components: stable
+Architectures: amd64
+Signed-By: /etc/apt/keyrings/docker.asc 163B067A0B6218BDC67FC0B9938DA65A4DAD684E
+'
+      ;;
+    *) vendor_wanted='' repository_urls='' sites=''; return 1 ;;
+  esac
+}
+
+add_repositories() {
+  :
+  add_repository docker /etc/apt/keyrings/docker.asc "$key_docker" "$source_docker" || return
+}
+
+check_s03() { # file docker.asc
+holds /etc/apt/keyrings/docker.asc 0644 "$key_docker"
+}
+apply_s03() {
+put /etc/apt/keyrings/docker.asc 0644 "$key_docker"
+}
+check_s04() { # file docker.sources
+holds /etc/apt/sources.list.d/docker.sources 0644 "$source_docker"
+}
+apply_s04() {
+put /etc/apt/sources.list.d/docker.sources 0644 "$source_docker"
+}
+check_s06() { # install docker-ce and containerd.io
+transaction_done
+}
+apply_s06() {
+transact
+}
+check_s07() { # enable and start docker
+case $(systemctl is-enabled docker.service 2>/dev/null) in enabled|static|alias|indirect|generated) ;; *) return 1 ;; esac
+[ "$(systemctl is-enabled containerd.service 2>/dev/null)" != disabled ] || return
+systemctl is-active -q docker.service
+}
+apply_s07() {
+receipt service docker.service "$(systemctl is-enabled docker.service 2>/dev/null)" "$(systemctl is-active docker.service 2>/dev/null)"
+systemctl enable -q docker.service || return
+[ "$(systemctl is-enabled containerd.service 2>/dev/null)" != disabled ] || systemctl enable -q containerd.service || return
+systemctl reset-failed docker.service 2>/dev/null # systemd counts starts, and refuses after a few
+systemctl start docker.service || {
+  rc=$?
+  journalctl -u docker.service -n 20 --no-pager 2>/dev/null
+  cause="the service does not start; its journal is above"
+  return "$rc"
+}
+}
+check_s09() { # verify with hello-world
+return 1
+}
+apply_s09() {
+image=hello-world
+unset DOCKER_HOST DOCKER_CONTEXT
+if ! command -v docker; then
+  brief="there is no docker client" cause="client: docker-ce-cli is not installed"
+  return 1
+fi
+if ! version=$(timeout 20 docker version --format '{{.Server.Version}}' 2>&1); then
+  printf '%s\n' "$version"
+  journalctl -u docker -n 20 --no-pager 2>/dev/null
+  brief="the daemon does not answer" cause=$(cause_of "$version")
+  return 1
+fi
+record progress "$step_id" "25 verify daemon $version answers"
+had=1
+docker image inspect "$image" >/dev/null 2>&1 || had=
+if ! answer=$(timeout 180 docker pull -q "$image" 2>&1); then
+  printf '%s\n' "$answer"
+  brief="$image cannot be pulled; the daemon is healthy" cause=$(cause_of "$answer")
+  return 1
+fi
+digest=$(docker image inspect --format '{{range .RepoDigests}}{{.}} {{end}}' "$image" 2>/dev/null)
+digest=${digest%% *}
+digest=${digest##*@}
+record progress "$step_id" "60 verify pulled $digest"
+answer=$(timeout 120 docker run --rm "$image" 2>&1)
+rc=$?
+[ -n "$had" ] || docker image rm "$image" >/dev/null 2>&1
+case $rc:$answer in
+  0:*'Hello from Docker!'*) ;;
+  *)
+    printf '%s\n' "$answer"
+    brief="a container does not run; daemon and pull are healthy" cause=$(cause_of "$answer")
+    return 1 ;;
+esac
+say "daemon $version · pull $(printf '%s' "$digest" | cut -c1-19) · $image ran"
+}
+check_adopt() { for file in $others; do [ ! -e "$file" ] || return 1; done; }
+apply_adopt() { for file in $others; do keep "$file" && rm -f -- "$file" || return; done; }
+check_refresh() { [ -n "${refreshed-}" ] || { packages_settled && [ -z "$sources_differ" ]; }; }
+apply_refresh() { refresh; }
+
+# sources_differ: whether key, source or another source of the same origin is to be written.
+look_at_sources() {
+  sources_differ=$others
+  check_s03 || sources_differ="$sources_differ s03"
+  check_s04 || sources_differ="$sources_differ s04"
+}
+
+# Everything is as it should be, and the daemon answers: then nothing is started and nothing written.
+all_so() {
+  profile || return
+  same_origin
+  look_at_sources
+  packages_settled && [ -z "$sources_differ" ] || return
+  check_s03 >/dev/null 2>&1 || return
+  check_s04 >/dev/null 2>&1 || return
+  check_s07 >/dev/null 2>&1 || return
+  timeout 20 docker version >/dev/null 2>&1
+}
+
+# Trust and simulation, in private; skipped where neither sources nor packages are to change.
+look() {
+  profile || stop 3 guard "this file is not for $os_id $codename on $(dpkg --print-architecture)"
+  fit
+  same_origin
+  replaced="$source_paths $others"
+  look_at_sources
+  if packages_settled && [ -z "$sources_differ" ]; then return; fi
+  record begin trust "key, signed index and simulation"
+  prepare_private >"$out" 2>&1 || stop 3 trust "no room for private apt directories in $private_root"
+  add_repositories >"$out" 2>&1 || stop 3 trust "no room for private apt directories in $private_root"
+  private_update trust
+  decide trust
+  if [ -n "$wanted" ]; then
+    fit_to_change
+    simulate_fresh trust >"$private/simulated"
+    judge_simulation trust
+    printf '%s' "$transaction" | sort >"$private/want"
+    refuse_to_stop trust
+  fi
+  record passed trust "the index is signed by the pinned key; apt would do exactly the plan"
+}
+
+check_repair() { dpkg_clean; }
+apply_repair() { repair_dpkg; }
+
+show_plan() {
+  echo "On $(uname -n) ($os_id $codename):"
+  for file in $others; do echo "  - file     $file (same origin)"; done
+  if check_s03 >/dev/null 2>&1; then echo "  = already  "'file docker.asc'; else echo "  ~ change   "'file docker.asc'; fi
+  if check_s04 >/dev/null 2>&1; then echo "  = already  "'file docker.sources'; else echo "  ~ change   "'file docker.sources'; fi
+  printf '%s' "$transaction" | sed 's/^R /  - package  /; s/^I /  + package  /'
+  if check_s07 >/dev/null 2>&1; then echo "  = already  "'enable and start docker'; else echo "  ~ change   "'enable and start docker'; fi
+  echo "Nothing was changed. Apply it with: sh $self apply"
+}
+
+go() {
+  if [ -n "$transaction" ]; then
+    download download
+    wait_for_locks locks
+  fi
+  settle
+  record commit - ""
+  committed=1
+  step_id=adopt
+  [ -z "$others" ] || step adopt 'replace sources of the same origin'
+  step_id=s03
+  step s03 'file docker.asc'
+  step_id=s04
+  step s04 'file docker.sources'
+  step_id=s06
+  step s06 'install docker-ce and containerd.io'
+  step_id=refresh
+  step refresh 'refresh lists'
+  step_id=s07
+  step s07 'enable and start docker'
+  step_id=s09
+  verify s09 'verify with hello-world'
+  printf '%s\n' "$run_id" >"$state/last"
+}
+
+# --- begin ---------------------------------------------------------------------------------------
+
+word=''
+while [ $# -gt 0 ]; do
+  case $1 in
+    plan|apply|undo|status) word=$1 ;;
+    --allow-restart) allow_restart=1 ;;
+    --upgrade) upgrade=1 ;;
+    *) echo "not understood: $1" >&2; word=''; break ;;
+  esac
+  shift
+done
+case $word in
+  '') printf '%s' "$usage" >&2; exit 2 ;;
+  status) as_root; profile || :; status; exit 0 ;;
+  plan)
+    allow_restart=1
+    open_scratch plan
+    if dpkg_clean; then look; show_plan; else echo "dpkg was interrupted: apply repairs that first, then plans anew"; fi
+    human=
+    finish 0 ;;
+  apply)
+    open_scratch look
+    if all_so; then
+      echo "$(uname -n) is so already: nothing to do"
+      human=
+      finish 0
+    fi
+    rm -rf -- "$scratch"
+    scratch=
+    open_run "$(date +%Y-%m-%d)-$$"
+    profile || :
+    if ! dpkg_clean; then
+      committed=1
+      step_id=repair
+      step repair 'repair dpkg'
+      committed=0
+    fi
+    look
+    go
+    finish 0 ;;
+  undo) open_run "$(date +%Y-%m-%d)-$$"; profile || :; undo; finish 0 ;;
+esac
+}
+main "$@" </dev/null
