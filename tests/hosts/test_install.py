@@ -40,8 +40,8 @@ WAYS = [
     ("ubuntu-24.04", "local pat"),
 ]
 
-# What the maintainer scripts of Docker and its dependencies make, and apt and dpkg keep, beside the
-# packages' own files.
+# What the maintainer scripts and services of Docker and its dependencies make, and apt and dpkg
+# keep, beside the packages' own files.
 MADE_BY_PACKAGES = (
     "/etc/alternatives/",
     "/etc/group",
@@ -55,6 +55,7 @@ MADE_BY_PACKAGES = (
     "/etc/subuid",
     "/etc/subgid",
     "/opt/containerd",  # containerd makes it where it runs
+    "/opt/containerd",
     "/usr/share/man",
     "/var/cache/",
     "/var/lib/apt/",

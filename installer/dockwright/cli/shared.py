@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 from dockwright.app import Request
@@ -21,6 +23,7 @@ from dockwright.plan import HostPlan
 
 def playbook_of(name: str, values: Values, choice: Choice | None = None) -> Playbook:
     """The playbook of that name with what the options say of its variables."""
+    _refuse_trust_of_the_environment()
     choice = choice or Choice()
     given = (
         ("--docker-version", "docker_version", choice.docker_version),
@@ -37,6 +40,17 @@ def playbook_of(name: str, values: Values, choice: Choice | None = None) -> Play
             ),
         ),
     )
+
+
+def _refuse_trust_of_the_environment() -> None:
+    """What is trusted is set where it can be read: in a file, or on the command line."""
+    found = [n for n in os.environ if re.fullmatch(r"DOCKWRIGHT_\w*(URL|FINGERPRINT|MIRROR)", n)]
+    if found:
+        raise InputError(
+            f"{', '.join(sorted(found))}: what is trusted is not taken from the environment",
+            details=(("hosts", "none was contacted"),),
+            next_step="unset it; --set and --vars set variables of the playbook",
+        )
 
 
 def request_for(

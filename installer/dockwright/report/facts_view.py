@@ -67,7 +67,8 @@ def _group(page: Page, title: str, pairs: list[tuple[str, str]]) -> list[Text]:
 
 def _system(facts: Facts, *, verbose: bool) -> Iterator[tuple[str, str]]:
     yield "name", facts.hostname
-    yield "release", f"{facts.pretty_name} ({facts.codename})"
+    known = f"({facts.codename})" in facts.pretty_name
+    yield "release", facts.pretty_name + ("" if known else f" ({facts.codename})")
     if facts.os_id != facts.distro:
         yield "derives from", f"{facts.distro} {facts.codename}"
     yield "architecture", facts.architecture

@@ -224,7 +224,7 @@ def test_nothing_for_it(vendor: Tsk) -> None:
 FOLDER = "stable/binary-amd64"
 FILES = {
     f"{FOLDER}/Packages": LISTING,
-    f"{FOLDER}/Packages.gz": gzip.compress(LISTING),
+    f"{FOLDER}/Packages.gz": gzip.compress(LISTING, mtime=0),
     f"{FOLDER}/Packages.xz": lzma.compress(LISTING),
 }
 
@@ -253,7 +253,7 @@ def test_t13_a_listing_that_was_not_signed(vendor: Tsk) -> None:
     for path, came in (
         (f"{FOLDER}/Packages", LISTING + b"\n"),
         (f"{FOLDER}/Packages", LISTING.replace(b"29.7.2", b"29.7.3")),
-        (f"{FOLDER}/Packages.gz", gzip.compress(LISTING + b"\n")),
+        (f"{FOLDER}/Packages.gz", gzip.compress(LISTING + b"\n", mtime=0)),
         (f"{FOLDER}/Packages.bz2", LISTING),
     ):
         with pytest.raises(TrustError, match="not what the index was signed for"):
@@ -270,11 +270,11 @@ def test_the_unpacked_listing_has_a_sum_too(vendor: Tsk) -> None:
     ("path", "came", "said"),
     [
         ("Packages.gz", b"no gzip", "Not a gzipped file"),
-        ("Packages.gz", gzip.compress(LISTING)[:-20], "end-of-stream"),
+        ("Packages.gz", gzip.compress(LISTING, mtime=0)[:-20], "end-of-stream"),
         ("Packages.xz", b"no xz", "Input format not supported"),
         ("Packages", b"<html>", "got: a web page"),
         ("Packages", b"hello: world\n", "got: text"),
-        ("Packages.gz", gzip.compress(b"x" * 5000), "MiB unpacked"),
+        ("Packages.gz", gzip.compress(b"x" * 5000, mtime=0), "MiB unpacked"),
     ],
 )
 def test_signed_but_no_listing(
