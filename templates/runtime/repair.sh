@@ -10,9 +10,29 @@ broken() { # lines of STATUS NAME: half installed, unpacked, triggers pending, f
 
 dpkg_clean() { [ -z "$(broken)" ]; }
 
+# half_removed: what a run of ours was taking away comes back from the archives that were kept: until
+# the new runtime is there, the old one is the host's. Where that would remove something, it goes.
+half_removed() {
+  halves='' back=''
+  for package in $(broken | awk '{ print $NF }'); do
+    grep -qs "^package $package [^ ]* absent\$" "$state"/runs/*/receipt && halves="$halves $package"
+  done
+  [ -n "$halves" ] || return 0
+  gone=$(sed -n 's/^package \([^ ]*\) [^ ]* absent$/\1/p' "$state"/runs/*/receipt | sort -u)
+  for package in $gone; do
+    case $(dpkg-query -W -f='${db:Status-Abbrev}' "$package" 2>/dev/null) in 'ii ') continue ;; esac
+    for archive in "$state/debs/${package}"_*.deb; do [ ! -f "$archive" ] || back="$back $archive"; done
+  done
+  # shellcheck disable=SC2086  # words on purpose
+  { [ -n "$back" ] && apt-get -q -y -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+    -o Dpkg::Use-Pty=0 --no-install-recommends --no-remove --allow-downgrades --reinstall install $back; } ||
+    dpkg --force-remove-reinstreq --remove $halves
+}
+
 repair_dpkg() {
   wait_for_locks "$step_id"
   dpkg --force-confdef --force-confold --configure -a
+  half_removed
   for package in $(broken | awk 'substr($0, 3, 1) == "R" { print $NF }'); do
     # What a run of ours was bringing is taken out again: the plan that follows brings it anew.
     if grep -qs "^package $package absent " "$state"/runs/*/receipt; then

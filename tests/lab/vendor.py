@@ -272,4 +272,6 @@ def vendor(suite: str, older_suite: str) -> Part:
     """The part with the vendor's pool and each state of its repository in a folder of its own."""
     below, older = tree(suite), tree(older_suite)
     sources = ("vendor.py", "packages.py", "deb.py", "repo.py")
-    return Part(f"vendor-{suite}", sources, _build_vendor(below, older), (KEYS, below, older), suite)
+    return Part(
+        f"vendor-{suite}", sources, _build_vendor(below, older), (KEYS, below, older), suite
+    )

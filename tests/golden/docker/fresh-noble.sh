@@ -466,11 +466,13 @@ keep_archive() { # NAME=VERSION: fetched as apt's own user, then root's alone
 # see this; dpkg would stop in the middle, with the old runtime gone. Paths are compared as /usr
 # merged has them; a package that is replaced, or declares Replaces, may lose its files.
 no_clash() {
+  # Of a package that was removed only conffiles are left in its list; dpkg lets others take them.
+  removed=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' | awk '$1 == "config-files" { printf " %s", $2 }')
   for archive in "$private"/cache/archives/*.deb; do
     package=$(dpkg-deb -f "$archive" Package)
     replaces=$(dpkg-deb -f "$archive" Replaces | sed 's/([^)]*)//g' | tr -s ', \n' ' ')
     dpkg-deb --fsys-tarfile "$archive" | tar -tf - | sed -n 's|^\./||; /\/$/!p' |
-      awk -v package="$package" -v free="$package $removals $replaces $(plan_names)" '
+      awk -v package="$package" -v free="$package $removals $replaces $(plan_names)$removed" '
         function merged(path) { sub(/^\/usr/, "", path); return path }
         BEGIN { count = split(free, words, " "); for (i = 1; i <= count; i++) allowed[words[i]] = 1 }
         FILENAME == "-" { ours[merged("/" $0)] = 1; next }
@@ -722,12 +724,14 @@ transact
 }
 check_s07() { # enable and start docker
 case $(systemctl is-enabled docker.service 2>/dev/null) in enabled|static|alias|indirect|generated) ;; *) return 1 ;; esac
+[ "$(systemctl is-enabled docker.socket 2>/dev/null)" != disabled ] || return
 [ "$(systemctl is-enabled containerd.service 2>/dev/null)" != disabled ] || return
 systemctl is-active -q docker.service
 }
 apply_s07() {
 receipt service docker.service "$(systemctl is-enabled docker.service 2>/dev/null)" "$(systemctl is-active docker.service 2>/dev/null)"
 systemctl enable -q docker.service || return
+[ "$(systemctl is-enabled docker.socket 2>/dev/null)" != disabled ] || systemctl enable -q docker.socket || return
 [ "$(systemctl is-enabled containerd.service 2>/dev/null)" != disabled ] || systemctl enable -q containerd.service || return
 systemctl reset-failed docker.service 2>/dev/null # systemd counts starts, and refuses after a few
 systemctl start docker.service || {

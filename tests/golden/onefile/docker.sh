@@ -467,11 +467,13 @@ keep_archive() { # NAME=VERSION: fetched as apt's own user, then root's alone
 # see this; dpkg would stop in the middle, with the old runtime gone. Paths are compared as /usr
 # merged has them; a package that is replaced, or declares Replaces, may lose its files.
 no_clash() {
+  # Of a package that was removed only conffiles are left in its list; dpkg lets others take them.
+  removed=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' | awk '$1 == "config-files" { printf " %s", $2 }')
   for archive in "$private"/cache/archives/*.deb; do
     package=$(dpkg-deb -f "$archive" Package)
     replaces=$(dpkg-deb -f "$archive" Replaces | sed 's/([^)]*)//g' | tr -s ', \n' ' ')
     dpkg-deb --fsys-tarfile "$archive" | tar -tf - | sed -n 's|^\./||; /\/$/!p' |
-      awk -v package="$package" -v free="$package $removals $replaces $(plan_names)" '
+      awk -v package="$package" -v free="$package $removals $replaces $(plan_names)$removed" '
         function merged(path) { sub(/^\/usr/, "", path); return path }
         BEGIN { count = split(free, words, " "); for (i = 1; i <= count; i++) allowed[words[i]] = 1 }
         FILENAME == "-" { ours[merged("/" $0)] = 1; next }
@@ -902,9 +904,29 @@ broken() { # lines of STATUS NAME: half installed, unpacked, triggers pending, f
 
 dpkg_clean() { [ -z "$(broken)" ]; }
 
+# half_removed: what a run of ours was taking away comes back from the archives that were kept: until
+# the new runtime is there, the old one is the host's. Where that would remove something, it goes.
+half_removed() {
+  halves='' back=''
+  for package in $(broken | awk '{ print $NF }'); do
+    grep -qs "^package $package [^ ]* absent\$" "$state"/runs/*/receipt && halves="$halves $package"
+  done
+  [ -n "$halves" ] || return 0
+  gone=$(sed -n 's/^package \([^ ]*\) [^ ]* absent$/\1/p' "$state"/runs/*/receipt | sort -u)
+  for package in $gone; do
+    case $(dpkg-query -W -f='${db:Status-Abbrev}' "$package" 2>/dev/null) in 'ii ') continue ;; esac
+    for archive in "$state/debs/${package}"_*.deb; do [ ! -f "$archive" ] || back="$back $archive"; done
+  done
+  # shellcheck disable=SC2086  # words on purpose
+  { [ -n "$back" ] && apt-get -q -y -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+    -o Dpkg::Use-Pty=0 --no-install-recommends --no-remove --allow-downgrades --reinstall install $back; } ||
+    dpkg --force-remove-reinstreq --remove $halves
+}
+
 repair_dpkg() {
   wait_for_locks "$step_id"
   dpkg --force-confdef --force-confold --configure -a
+  half_removed
   for package in $(broken | awk 'substr($0, 3, 1) == "R" { print $NF }'); do
     # What a run of ours was bringing is taken out again: the plan that follows brings it anew.
     if grep -qs "^package $package absent " "$state"/runs/*/receipt; then
@@ -1106,12 +1128,14 @@ transact
 }
 check_s07() { # enable and start docker
 case $(systemctl is-enabled docker.service 2>/dev/null) in enabled|static|alias|indirect|generated) ;; *) return 1 ;; esac
+[ "$(systemctl is-enabled docker.socket 2>/dev/null)" != disabled ] || return
 [ "$(systemctl is-enabled containerd.service 2>/dev/null)" != disabled ] || return
 systemctl is-active -q docker.service
 }
 apply_s07() {
 receipt service docker.service "$(systemctl is-enabled docker.service 2>/dev/null)" "$(systemctl is-active docker.service 2>/dev/null)"
 systemctl enable -q docker.service || return
+[ "$(systemctl is-enabled docker.socket 2>/dev/null)" != disabled ] || systemctl enable -q docker.socket || return
 [ "$(systemctl is-enabled containerd.service 2>/dev/null)" != disabled ] || systemctl enable -q containerd.service || return
 systemctl reset-failed docker.service 2>/dev/null # systemd counts starts, and refuses after a few
 systemctl start docker.service || {

@@ -440,11 +440,13 @@ keep_archive() { # NAME=VERSION: fetched as apt's own user, then root's alone
 # see this; dpkg would stop in the middle, with the old runtime gone. Paths are compared as /usr
 # merged has them; a package that is replaced, or declares Replaces, may lose its files.
 no_clash() {
+  # Of a package that was removed only conffiles are left in its list; dpkg lets others take them.
+  removed=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' | awk '$1 == "config-files" { printf " %s", $2 }')
   for archive in "$private"/cache/archives/*.deb; do
     package=$(dpkg-deb -f "$archive" Package)
     replaces=$(dpkg-deb -f "$archive" Replaces | sed 's/([^)]*)//g' | tr -s ', \n' ' ')
     dpkg-deb --fsys-tarfile "$archive" | tar -tf - | sed -n 's|^\./||; /\/$/!p' |
-      awk -v package="$package" -v free="$package $removals $replaces $(plan_names)" '
+      awk -v package="$package" -v free="$package $removals $replaces $(plan_names)$removed" '
         function merged(path) { sub(/^\/usr/, "", path); return path }
         BEGIN { count = split(free, words, " "); for (i = 1; i <= count; i++) allowed[words[i]] = 1 }
         FILENAME == "-" { ours[merged("/" $0)] = 1; next }
