@@ -34,13 +34,17 @@ class _Event(Frozen):
 
 
 class RunStarted(_Event):
-    """A command began for a host. ``command`` is the verb, ``operator`` who typed it."""
+    """A command began for a host. ``command`` is the verb, ``operator`` who typed it.
+
+    ``again`` is the whole command line that would apply what is planned, where it is known.
+    """
 
     event: Literal["run_started"] = "run_started"
     command: str
     playbook: str
     version: str
     operator: str = ""
+    again: str = ""
 
 
 class HostReached(_Event):

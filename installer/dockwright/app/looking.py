@@ -30,6 +30,7 @@ def gather(prepared: Prepared, request: Request, connect: Connect) -> Iterator[E
     yield events.RunStarted(
         host=name, at=time.time(), command=request.command, version=__version__,
         playbook=request.playbook.name if request.playbook else "", operator=request.operator,
+        again=request.again,
     )  # fmt: skip
     begun = time.monotonic()
     prepared.transport = connect(prepared.host)

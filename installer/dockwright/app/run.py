@@ -20,11 +20,13 @@ Connect = Callable[[Host], Transport]
 class Request:
     """What the user asked for, the same for all hosts of a run.
 
-    ``lock_timeout`` is in seconds; ``operator`` is named in the host's journal. ``proof`` asks for
+    ``lock_timeout`` is in seconds; ``operator`` is named in the host's journal; ``again`` is
+    the command line that would apply what is planned. ``proof`` asks for
     the checks although the plan itself changes nothing.
     """
 
     command: str
+    again: str = ""
     playbook: Playbook | None = None
     upgrade: bool = False
     allow_restart: bool = False

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import typer
+from typing_extensions import get_type_hints  # 3.10's own hides Annotated behind a None default
 
 _T = TypeVar("_T")
 

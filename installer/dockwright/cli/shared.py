@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import sys
 from pathlib import Path
 
 from dockwright.app import Request
@@ -53,6 +55,22 @@ def _refuse_trust_of_the_environment() -> None:
         )
 
 
+def _again() -> str:
+    """The command as it was typed, as one that applies what it planned; empty in a library."""
+    program, *words = sys.argv
+    if Path(program).name not in ("dockwright", "__main__.py") or not words:
+        return ""
+    if words[0] == "plan":
+        words[0] = "apply"
+    for option in ("-o", "--out"):
+        if option in words:
+            del words[words.index(option) : words.index(option) + 2]
+    words = [word for word in words if word not in ("-n", "--dry-run", "--detailed-exitcode")]
+    if words[:2] == ["apply", "docker"]:
+        words[:2] = ["install"]
+    return shlex.join(["dockwright", *words])
+
+
 def request_for(
     command: str,
     playbook: Playbook | None = None,
@@ -63,6 +81,7 @@ def request_for(
     renewal, consent = renewal or Renewal(), consent or Consent()
     return Request(
         command=command,
+        again=_again(),
         playbook=playbook,
         upgrade=renewal.upgrade,
         proxy=renewal.proxy,

@@ -206,9 +206,10 @@ class ConsoleReporter:
         reached = self._reached.pop(host, None)
         if not self._plans:
             return
-        if self._is_fleet and not self._verbose:
+        planning = self._tallies[host].command == "plan"
+        if self._is_fleet and not (self._verbose or planning):
             self._note(host, "plan", count_line(plan))
-        elif plan.changes or self._verbose or self._tallies[host].command == "plan":
+        elif plan.changes or self._verbose or planning:
             facts, how = (reached.facts, reached.how) if reached else (None, None)
             lines = plan_lines(self._page, plan, facts, how, verbose=self._verbose)
             self._screen.put(lines)

@@ -50,7 +50,8 @@ def _host(page: Page, tally: HostTally, *, quiet: bool) -> list[Text]:
     name = page.text(tally.host, "bold")
     spent = duration(tally.finish.seconds)
     if tally.unapplied:
-        command = page.text(apply_command(tally.playbook, [tally.host]), "bold")
+        known = tally.again or apply_command(tally.playbook, [tally.host])
+        command = page.text(known, "bold")
         count = plural(tally.would, "change")
         lead = (
             f"{page.say(tally.host)}: {count} planned. " if quiet else ""

@@ -37,6 +37,7 @@ class HostTally:
     host: str
     command: str = ""
     playbook: str = ""
+    again: str = ""
     began: float = 0.0
     ended: float = 0.0
     would: int = 0
@@ -94,7 +95,7 @@ def fold(tally: HostTally | None, event: Event) -> HostTally:
         tally = HostTally(event.host, began=event.at, before=repaired)
     tally = replace(tally, ended=event.at)
     if isinstance(event, RunStarted):
-        return replace(tally, command=event.command, playbook=event.playbook)
+        return replace(tally, command=event.command, playbook=event.playbook, again=event.again)
     if isinstance(event, Planned):
         return replace(
             tally,

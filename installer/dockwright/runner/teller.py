@@ -18,7 +18,7 @@ _NEXT = {
     Exit.UNREACHABLE: "check the host's way to the repository, then run the same command again",
     Exit.FAILED: "mend the cause, then run the same command again: it goes on from what is there",
     Exit.REPAIR: "dpkg --configure -a && apt-get -f install, then the same command again",
-    Exit.VERIFY: "mend the cause, then: dockwright verify",
+    Exit.VERIFY: "mend the cause, then: dockwright verify HOST",
     Exit.BUSY: "run the same command again when the other program has ended",
     Exit.INTERRUPTED: "run the same command again: it goes on from what is there",
 }
@@ -168,9 +168,10 @@ class Teller:
                 details.append(("cause", self._cause))
             if self._output:
                 details.append(("output", self._output))
+            advice = _NEXT.get(stopped, "").replace("HOST", self._plan.host)
             yield events.Failed(
                 host=self._plan.host, at=time.time(), exit=stopped, brief=brief,
-                details=tuple(details), step=title, next_step=_NEXT.get(stopped),
+                details=tuple(details), step=title, next_step=advice or None,
                 changed_host=committed,
             )  # fmt: skip
         self.ended = Ended(code, self._changed, self._same, again=self._again)

@@ -94,7 +94,7 @@ class DaemonJson(StepBase):
                     kind="daemon_json",
                     verb=Verb.CHANGE if found else Verb.ADD,
                     target=self.path,
-                    reason=f"{', '.join(changed)} by us; {len(current)} keys of others stay"
+                    reason=f"{', '.join(changed)} by us; {_keys(len(current))} of others stay"
                     if found
                     else f"new: {', '.join(changed)}",
                     before=found.content if found else None,
@@ -177,6 +177,10 @@ class DaemonJson(StepBase):
             step=self.name,
             next_step=f"mend {self.path}; check it with: dockerd --validate",
         )
+
+
+def _keys(count: int) -> str:
+    return f"{count} key{'' if count == 1 else 's'}"
 
 
 def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -76,6 +76,8 @@ def tags(data: bytes) -> list[int] | None:
             return None
         if head & 0x40:
             tag, width = head & 0x3F, 1 if first[0] < 192 else 2 if first[0] < 224 else 5
+            if len(data) < place + 1 + width:
+                return None
             length = int.from_bytes(data[place + 1 : place + 1 + width][-4:], "big")
             length -= 0xC000 - 192 if width == 2 else 0
         else:

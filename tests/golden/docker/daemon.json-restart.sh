@@ -6,7 +6,7 @@
 # = install what apt needs: ca-certificates (installed)
 # = add the key with fingerprint check and the apt repository: /etc/apt/keyrings/docker.asc (holds the pinned key and no other)
 # = add the key with fingerprint check and the apt repository: /etc/apt/sources.list.d/docker.sources (as planned)
-# ~ merge daemon.json: /etc/docker/daemon.json (log-driver, labels by us; 1 keys of others stay)
+# ~ merge daemon.json: /etc/docker/daemon.json (log-driver, labels by us; 1 key of others stay)
 # ! merge daemon.json: docker.service (log-driver needs a restart)
 # = install docker-ce and containerd.io: docker-ce, docker-ce-cli, containerd.io, docker-buildx-plugin, docker-compose-plugin, docker-ce-rootless-extras (installed)
 # = enable and start docker: docker.service (enabled and running)
