@@ -163,6 +163,11 @@ class Handshake:
         return self.state
 
     @property
+    def prompt(self) -> str:
+        """What sudo asks with, on standard error."""
+        return f"ASK {self._nonce} "
+
+    @property
     def overflowed(self) -> bool:
         """Whether more noise came than any greeting has."""
         return self._seen > NOISE_LIMIT
@@ -174,11 +179,11 @@ class Handshake:
 
     def asked_again(self, errors: str) -> bool:
         """Whether sudo asked a second time: the first answer was wrong."""
-        return errors.count(f"ASK {self._nonce}") > 1
+        return errors.count(self.prompt.strip()) > 1
 
     def without_prompt(self, errors: str) -> str:
         """``errors`` without the prompt of ours."""
-        return printable(errors.replace(f"ASK {self._nonce} ", ""))
+        return printable(errors.replace(self.prompt, ""))
 
     def answer(self, script: str) -> bytes:
         """What the root shell waits for: a line with the marker and a length, and the script."""
@@ -189,10 +194,16 @@ class Handshake:
 class RootChannel:
     """A ``Channel`` over a wire whose handshake is done."""
 
-    def __init__(self, wire: Wire, rest: bytes) -> None:
+    def __init__(self, wire: Wire, handshake: Handshake) -> None:
         self._wire = wire
-        self._rest = rest
-        self._before = wire.errors()  # rc files, sudo's prompt
+        self._rest = handshake.rest
+        self._prompt = handshake.prompt
+        # What rc files said. Of sudo's prompt a part, or all, may still be on its way.
+        before = wire.errors()
+        cut = next(
+            (n for n in range(len(self._prompt), 0, -1) if before.endswith(self._prompt[:n])), 0
+        )
+        self._before = before[: len(before) - cut]
 
     def read(self, timeout: float) -> bytes:
         """Bytes of standard output; ``b""`` at its end. Raises TimeoutError, UnreachableError."""
@@ -207,7 +218,7 @@ class RootChannel:
 
     def errors(self) -> str:
         """The tail of the script's standard error."""
-        return self._wire.errors().removeprefix(self._before)
+        return self._wire.errors().removeprefix(self._before).replace(self._prompt, "", 1)
 
     def close(self) -> None:
         """End the script's standard input and let go of it."""
@@ -227,7 +238,7 @@ def become_root(
         state = _wait(wire, handshake, START_LIMIT, who)
         if state is Handshake.State.PASSWORD:
             _give_password(wire, handshake, password(), who)
-        channel = RootChannel(wire, handshake.rest)
+        channel = RootChannel(wire, handshake)
         wire.write(handshake.answer(script))
     except BaseException:
         wire.close()
