@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
 from dockwright.events import StepFinished
 from tests.hosts.support import (
     DAEMON,
+    Layers,
     Make,
     Run,
     at,
@@ -26,6 +28,14 @@ pytestmark = pytest.mark.lab
 THEIRS = (
     '{\n  "log-opts": {"max-size": "11m"},\n  "labels": ["site=lab"],\n  "shutdown-timeout": 7\n}\n'
 )
+
+
+@pytest.fixture(scope="module")
+def host(layers: Layers) -> Iterator[Host]:
+    """A Docker host for all the runs that change nothing."""
+    made = layers.host("docker")
+    yield made
+    made.remove()
 
 
 def want(lab: Lab, host: Host, keys: str, *args: str) -> Run:
@@ -87,8 +97,7 @@ def test_merge_and_reload(lab: Lab, prepared: Make) -> None:
     ],
     ids=["clash", "deep-clash", "comma", "twin", "list"],
 )
-def test_refused(lab: Lab, prepared: Make, content: str, keys: str, words: list[str]) -> None:
-    host = prepared("docker")
+def test_refused(lab: Lab, host: Host, content: str, keys: str, words: list[str]) -> None:
     host.put(DAEMON, content)
     since = started(host)
     host.mark()
