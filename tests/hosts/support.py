@@ -270,4 +270,6 @@ def _use(host: Host) -> None:
     host.exec("apt-get -qq update && apt-get -qq -y install docker.io docker-cli")
     host.exec("docker pull -q ubuntu && docker volume create data")
     host.exec("docker run --rm -v data:/d ubuntu sh -c 'echo precious > /d/file'")
-    host.exec("docker run -d --restart=always --name=app -v data:/d ubuntu sleep 100000")
+    host.exec(
+        "docker run -d --stop-timeout=1 --restart=always --name=app -v data:/d ubuntu sleep 100000"
+    )

@@ -47,7 +47,7 @@ def started(host: Host) -> str:
 
 
 def with_app(host: Host) -> dict[str, str]:
-    host.exec("docker run -d --restart=always --name app ubuntu sleep 1000")
+    host.exec("docker run -d --stop-timeout=1 --restart=always --name app ubuntu sleep 1000")
     return containers(host)
 
 

@@ -63,7 +63,7 @@ def test_a_major_version_is_named(lab: Lab, prepared: Make) -> None:
     assert "--docker-version 29" in note
     untouched(host)
 
-    host.exec("docker run -d --name app ubuntu sleep 1000")
+    host.exec("docker run -d --stop-timeout=1 --name app ubuntu sleep 1000")
     was = containers(host)
     refused = install(lab, at(host), "--docker-version", "29")
     assert refused.code == 9, refused
