@@ -179,12 +179,21 @@ class SshConnection(_Untyped):  # type: ignore[misc]
         try:
             timeout, there = self._options.connect_timeout, (self.host, self.port)
             open_channel = self.gateway.transport.open_channel
-            return open_channel("direct-tcpip", there, ("", 0), timeout=timeout)
+            channel = open_channel("direct-tcpip", there, ("", 0), timeout=timeout)
         except (paramiko.SSHException, OSError, EOFError) as error:
             raise UnreachableError(
                 f"{self.who}: the jump host {self.gateway.who} does not get there: {error}",
                 next_step="is the name known there, the port open, and AllowTcpForwarding on?",
             ) from error
+        closed = channel.close
+
+        def close_quietly() -> None:
+            # The jump host may be gone first; Paramiko's thread would print a traceback.
+            with contextlib.suppress(EOFError, OSError):
+                closed()
+
+        channel.close = close_quietly
+        return channel
 
     def close(self) -> None:
         """End the connection, and those to its jump hosts if nobody else goes through them."""

@@ -100,6 +100,10 @@ class SshWire:
 
     def _lost(self) -> UnreachableError:
         transport = self._session.transport
+        # A broken connection is seen by its channels a moment before it is told to be one.
+        deadline = time.monotonic() + 0.5
+        while transport is not None and transport.is_active() and time.monotonic() < deadline:
+            time.sleep(0.02)
         if transport is not None and transport.is_active():
             return UnreachableError(f"{self._who}: the command was ended without a status")
         return UnreachableError(
