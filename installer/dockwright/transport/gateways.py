@@ -6,10 +6,11 @@ usual ``MaxStartups 10:30:100``, 20 at a time lose a quarter of them.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Closable(Protocol):
@@ -51,3 +52,18 @@ class Gateways:
                 return
             del self._shared[key]
         shared.connection.close()
+
+
+def closing_quietly(channel: Any) -> Any:
+    """A channel through a jump host, which may be gone before the connection in it is closed.
+
+    Paramiko's thread would print a traceback of that on standard error.
+    """
+    closed = channel.close
+
+    def close() -> None:
+        with contextlib.suppress(EOFError, OSError):
+            closed()
+
+    channel.close = close
+    return channel

@@ -45,7 +45,7 @@ from dockwright.errors import InputError, UnreachableError
 from dockwright.models import Host
 from dockwright.transport import hostkeys, sshconfig
 from dockwright.transport.auth import EncryptedKeyError, HungUpError, KeyUnusableError, Login
-from dockwright.transport.gateways import Gateways
+from dockwright.transport.gateways import Gateways, closing_quietly
 from dockwright.transport.net import ProxyCommand, dial, failure
 from dockwright.transport.options import Asker, ConnectOptions, Secret
 from dockwright.transport.target import parse_target, require_safe
@@ -185,15 +185,7 @@ class SshConnection(_Untyped):  # type: ignore[misc]
                 f"{self.who}: the jump host {self.gateway.who} does not get there: {error}",
                 next_step="is the name known there, the port open, and AllowTcpForwarding on?",
             ) from error
-        closed = channel.close
-
-        def close_quietly() -> None:
-            # The jump host may be gone first; Paramiko's thread would print a traceback.
-            with contextlib.suppress(EOFError, OSError):
-                closed()
-
-        channel.close = close_quietly
-        return channel
+        return closing_quietly(channel)
 
     def close(self) -> None:
         """End the connection, and those to its jump hosts if nobody else goes through them."""
