@@ -95,16 +95,19 @@ class Process(subprocess.Popen[str]):
     def send_signal(self, sig: int) -> None:
         """Send a signal to the command, waiting a moment for it to start."""
         for _ in range(100):
+            # First: a number that was reaped may be a stranger's by now.
+            if self.poll() is not None:
+                return
             inner = self.inner
             if inner is not None:
                 os.kill(inner, sig)
-                return
-            if self.poll() is not None:
                 return
             time.sleep(0.01)
 
     def kill(self) -> None:
         """Kill the command with all of its session."""
+        if self.poll() is not None:
+            return
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
 
