@@ -45,7 +45,11 @@ from tests.lab.host import Host
 from tests.lab.lab import Lab
 from tests.lab.machine import arch
 
-pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("vendor_is_good")]
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.usefixtures("vendor_is_good"),
+    pytest.mark.sampled("host", 2),  # a cold one and a warm one, of two dresses
+]
 
 DRESSES = ("debian-12", "debian-13", "ubuntu-24.04")
 SUITES = {"debian-12": "bookworm", "debian-13": "trixie", "ubuntu-24.04": "noble"}
@@ -484,6 +488,7 @@ def test_t19_other_keys(lab: Lab, host: Host) -> None:
         host.mark()
 
 
+@pytest.mark.sampled("host", 6)  # one dress has that apt
 def test_t27_apt_that_can_be_deceived(lab: Lab, host: Host) -> None:
     run = dockwright(lab, "plan", "docker", at(host, "ops"))
     assert run.code == 0, run
