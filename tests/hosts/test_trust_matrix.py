@@ -264,7 +264,6 @@ def sites(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sites]
     made = Keys(tmp_path_factory.mktemp("keys"))
     yield Sites(lab, made)
     keys.stop_agent(made.dir / "gnupg")
-    keys.stop_agent(lab.parts["keys"] / "gnupg")
 
 
 # --- the hosts ------------------------------------------------------------------------------------

@@ -254,7 +254,6 @@ def _build_vendor(below: Part, older: Part) -> Callable[[Path, Paths], None]:
             shutil.copytree(out / "good", out / name, symlinks=True, copy_function=os.link)
             _unlink_shared(out / name)
             change(out / name, signer)
-        keys.stop_agent(signer / "gnupg")
 
     return build
 
