@@ -692,8 +692,11 @@ if ! version=$(timeout 20 docker version --format '{{.Server.Version}}' 2>&1); t
   return 1
 fi
 record progress "$step_id" "25 verify daemon $version answers"
+# An image that is there only for the check goes again, also where a run was cut before it could.
 had=1
 docker image inspect "$image" >/dev/null 2>&1 || had=
+! grep -qsxF -- "$image" "$state/pulled" || had=
+[ -n "$had" ] || [ -z "${events-}" ] || printf '%s\n' "$image" >"$state/pulled"
 if ! answer=$(timeout 180 docker pull -q "$image" 2>&1); then
   printf '%s\n' "$answer"
   brief="$image cannot be pulled; the daemon is healthy" cause=$(cause_of "$answer")
@@ -705,7 +708,7 @@ digest=${digest##*@}
 record progress "$step_id" "60 verify pulled $digest"
 answer=$(timeout 120 docker run --rm "$image" 2>&1)
 rc=$?
-[ -n "$had" ] || docker image rm "$image" >/dev/null 2>&1
+[ -n "$had" ] || { docker image rm "$image" && rm -f -- "$state/pulled"; } >/dev/null 2>&1
 case $rc:$answer in
   0:*'Hello from Docker!'*) ;;
   *)
