@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 from dockwright.channel import Channel
 from dockwright.models import Host
 from dockwright.transport import sshconfig
@@ -20,11 +17,6 @@ class SshTransport:
 
     def __init__(self, host: Host, options: ConnectOptions, ask: Asker) -> None:
         changed = {"user": host.user or options.user, "port": host.port or options.port}
-        options = replace(
-            options,
-            identity=(*options.identity, *map(Path, host.identity)),
-            jump=options.jump or host.jump,
-        )
         self._password = SudoPassword(host, options, ask)
         self._how = ""
         self._connection = SshConnection(
@@ -32,7 +24,7 @@ class SshTransport:
             options,
             ask,
             rules=sshconfig.read(options.ssh_config),
-            jump=options.jump,
+            jump=options.jump or host.jump,
         )
 
     @property
