@@ -506,7 +506,7 @@ def test_what_means_nothing_here_is_named_once(read: Read) -> None:
     (note,) = inventory.notes()
     assert note == (
         "not used: ansible_become, ansible_python_interpreter, ansible_ssh_common_args -C,"
-        " docker_verison (did you mean docker_version?) (docs/inventory.md)"
+        " docker_verison (did you mean docker_version?)"
     )
     Path("group_vars").mkdir()
     read(hosts="web1\n")

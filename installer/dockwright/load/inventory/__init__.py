@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from dockwright.errors import InputError
 from dockwright.load.files import decoded, read_text
+from dockwright.load.inventory import vagrant
 from dockwright.load.inventory.ansible_tree import read_tree
 from dockwright.load.inventory.ini import read_ini
 from dockwright.load.inventory.own import SETTINGS, read_own
@@ -113,18 +114,21 @@ class Inventory:
     def notes(self) -> list[str]:
         """What in the inventories, and beside them, means nothing here; a line each."""
         foreign = ", ".join(sorted(self.tree.foreign))
-        told = [f"not used: {foreign} (docs/inventory.md)"] if foreign else []
+        told = [f"not used: {foreign}"] if foreign else []
         return [*told, *(f"not read: {path}" for path in self.beside)]
 
 
 def read_inventories(sources: Iterable[str], *, environment: bool = False) -> Inventory:
-    """Read inventories: paths, or ``-`` for standard input; what is wrong in them is noted.
+    """Read inventories: paths, ``-`` for standard input, or ``vagrant``; what is wrong is noted.
 
     Raises InputError for what cannot be read at all, and RefusedError for a file that, as root,
     is not to be trusted.
     """
     inventory = Inventory(tuple(_shown(source) for source in sources), environment=environment)
     for source, name in zip(sources, inventory.names, strict=True):
+        if name == vagrant.SHOWN:
+            vagrant.read_vagrant(inventory.tree)
+            continue
         text = _stdin() if source == "-" else _file(Path(source), name)
         form = _read(text, name, inventory.tree)
         if source != "-" and form == "ansible":
@@ -137,6 +141,8 @@ def read_inventories(sources: Iterable[str], *, environment: bool = False) -> In
 
 
 def _shown(source: str) -> str:
+    if source == vagrant.NAME and not Path(source).exists():
+        return vagrant.SHOWN
     return STDIN if source == "-" else source
 
 

@@ -79,6 +79,7 @@ def in_vault(value: Any) -> bool:
 
 
 def _setting(level: Level, name: str, given: Given, tree: Tree) -> None:
+    """One of the connection's settings, in Ansible's words."""
     setting, value = _SETTINGS[name], given.value
     if isinstance(value, str) and is_template(value):
         tree.problems.add(
@@ -87,8 +88,6 @@ def _setting(level: Level, name: str, given: Given, tree: Tree) -> None:
         return
     if setting == "jump":
         value = _jump(name, value, given.spot, tree)
-    elif setting == "port" and isinstance(value, str) and re.fullmatch(r"[0-9]{1,5}", value):
-        value = int(value)
     elif setting == "transport" and value in _SSH:
         value = "ssh"
     elif setting == "transport" and value != "local":
@@ -96,8 +95,15 @@ def _setting(level: Level, name: str, given: Given, tree: Tree) -> None:
             given.spot, f"{name!r} must be ssh or local, not {shown(value)}: there is no other way"
         )
         return
-    if value is None:
-        return
+    if value is not None:
+        settle(level, setting, Given(value, given.document, given.path), name, tree)
+
+
+def settle(level: Level, setting: str, given: Given, name: str, tree: Tree) -> None:
+    """Set one of the connection's settings that ``name`` stands for; a wrong value is noted."""
+    value = given.value
+    if setting == "port" and isinstance(value, str) and re.fullmatch(r"[0-9]{1,5}", value):
+        value = int(value)
     try:
         _Settings.model_validate_json(json.dumps({setting: value}))
     except ValidationError as error:
