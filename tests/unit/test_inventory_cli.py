@@ -113,6 +113,7 @@ def test_what_is_typed_goes_before_what_the_inventory_says() -> None:
         (("wbe1",), {}, "'wbe1' is neither a host nor a group of inv.yaml; did you mean 'web1'?"),
         (("web1", "web1"), {}, "named twice: web1"),
         (("ops@10.0.0.1", "web1"), {}, "ops@10.0.0.1 and web1 are the same machine"),
+        (("ungrouped",), {}, "ungrouped: there is no host in it"),
         ((), {"limit": ["wbe"]}, "no host and no group is called 'wbe'; did you mean 'web'?"),
         ((), {"limit": ["!wbe"]}, "no host and no group is called 'wbe'"),
         (("db1",), {"limit": ["web"]}, "--limit web leaves no host"),

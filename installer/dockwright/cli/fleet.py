@@ -51,6 +51,11 @@ class Fleet:
             )
         else:
             named = [parse_target(word) for word in self._words or ["local"]]
+        if not named:
+            raise InputError(
+                f"{', '.join(self._words)}: there is no host in it",
+                details=(("inventory", self.inventory.what),),
+            )
         _refuse_twins(named)
         return self._limited(named, known)
 

@@ -69,7 +69,7 @@ class Reach:
         list[str] | None,
         _connection(
             "Hosts and groups: YAML, or Ansible's INI, YAML or --list JSON; - is stdin. May be "
-            "repeated.",
+            "repeated; without it, DOCKWRIGHT_INVENTORY.",
             "-i",
             "--inventory",
         ),

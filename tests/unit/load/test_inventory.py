@@ -476,6 +476,21 @@ def test_b18_an_inventory_that_others_may_write_is_refused_to_root(read: Read) -
 
 
 @pytest.mark.parametrize(
+    "name",
+    ["ansible_password", "ansible_ssh_pass", "ansible_become_pass", "ansible_become_password",
+     "ansible_sudo_pass", "ansible_ssh_private_key", "ansible_ssh_passphrase", "ansible_winrm_token"],
+)  # fmt: skip
+def test_passwords_are_refused(read: Read, name: str) -> None:
+    for form, text in (
+        ("a_ini", f"web1 {name}={SECRET}\n"),
+        ("b_ini", f"web1\n[all:vars]\n{name} = {SECRET}\n"),
+        ("c_yaml", f"all: {{hosts: {{web1: {{{name}: {SECRET}}}}}}}\n"),
+    ):
+        (line,) = wrong(read(**{form: text}))
+        assert f"{name!r}: passwords do not belong in an inventory" in line
+
+
+@pytest.mark.parametrize(
     ("name", "text"),
     [
         ("vault", f"$ANSIBLE_VAULT;1.1;AES256\n{SECRET}\n"),

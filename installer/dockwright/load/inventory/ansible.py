@@ -19,7 +19,7 @@ from dockwright.load.inventory.tree import PASSWORDS, Level, Tree
 from dockwright.load.leaves import is_template
 from dockwright.load.problems import Place, Spot, shown
 from dockwright.load.values import Given
-from dockwright.load.yaml_marks import SECRET, KeyPath
+from dockwright.load.yaml_marks import KeyPath
 from dockwright.models import Address, Frozen, JumpHosts, Line, LoginName
 
 _SETTINGS = {
@@ -36,7 +36,7 @@ _SETTINGS = {
     "ansible_ssh_extra_args": "jump",
 }
 _SSH = ("ssh", "smart", "paramiko", "paramiko_ssh")
-_PRIVATE = ("ansible_ssh_private_key", "ansible_private_key")
+_PRIVATE = re.compile(r"ansible_\w*(pass(word|wd|phrase)?|secret|token|private_key)")
 
 
 class _Settings(Frozen):
@@ -52,8 +52,7 @@ class _Settings(Frozen):
 
 def take(level: Level, name: str, given: Given, tree: Tree) -> None:
     """Take over one variable of a host or group; what is wrong with it is noted."""
-    ours = name.startswith("ansible_")
-    if ours and (SECRET.search(name) or name in _PRIVATE):
+    if _PRIVATE.fullmatch(name):
         tree.problems.add(given.spot, f"{name!r}: {PASSWORDS}", last=True)
     elif in_vault(given.value):
         tree.problems.add(
@@ -63,7 +62,7 @@ def take(level: Level, name: str, given: Given, tree: Tree) -> None:
         )
     elif name in _SETTINGS:
         _setting(level, name, given, tree)
-    elif ours:
+    elif name.startswith("ansible_"):
         tree.foreign.setdefault(name, given.spot)
     else:
         level.give(name, given)
