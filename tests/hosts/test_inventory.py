@@ -125,7 +125,8 @@ def test_c11_one_machine_under_two_names(lab: Lab, prepared: Make, tmp_path: Pat
           name: {{address: {host.name}}}
           number: {{address: {host.address}}}
         """)  # fmt: skip
-    run = install(lab, file, "--host-keys", "accept-new", "--add-user", "plain")
+    keys = ("--known-hosts", tmp_path / "known_hosts", "--host-keys", "accept-new")
+    run = install(lab, file, *keys, "--add-user", "plain")
     assert run.code == 10, run
     other = ({"name", "number"} - {run.failed.host}).pop()
     assert f"the same machine as {other}" in run.told

@@ -97,7 +97,7 @@ def test_command_lines(lab: Lab, row: str, args: list[str], code: int, words: li
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n-----END OPENSSH PRIVATE KEY-----\n"
 THOUSAND = "".join(f"  h{n}: {{address: 192.0.2.{n % 250}, port: {n + 1}}}\n" for n in range(1000))
 INVENTORIES = [
-    ("B11", "hosts:\n  a:\n  a:\n", ["inv:2", "inv:3", "twice"]),
+    ("B11", "hosts:\n  a:\n  a:\n", ["inv:3", "line 2", "twice"]),
     ("B11", "[web]\na\nb\na\n", ["inv:2", "inv:4", "twice"]),
     ("B11", "hosts:\n  a: {address: x}\n  b: {address: x}\n", ["inv:2", "inv:3", "same machine"]),
     ("B11", "hosts: {}\n", ["no host"]),
