@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import shlex
@@ -74,9 +73,6 @@ def _refuse_trust_of_the_environment() -> None:
         )
 
 
-_FROM_STDIN = (("-i", "-"), ("--inventory", "-"))
-
-
 def _again() -> str:
     """The command as it was typed, as one that applies what it planned; empty in a library."""
     program, *words = sys.argv
@@ -90,8 +86,6 @@ def _again() -> str:
     words = [word for word in words if word not in ("-n", "--dry-run", "--detailed-exitcode")]
     if words[:2] == ["apply", "docker"]:
         words[:2] = ["install"]
-    if any(pair in itertools.pairwise(words) for pair in _FROM_STDIN):
-        return ""  # what was on standard input is gone
     return shlex.join(["dockwright", *words])
 
 
