@@ -6,6 +6,7 @@ otherwise add a line to an apt source, such as ``Trusted: yes``, and switch off 
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated, Any, TypeAlias
 
@@ -34,6 +35,28 @@ def _fingerprint(text: str) -> str:
     return digits
 
 
+# A user name goes into ssh_config's tokens, and from there into the commands of ProxyCommand and
+# Match exec: a name that a shell reads as more than a word got commands run (CVE-2026-35386).
+# A leading - would be read as an option by the same commands.
+LOGIN = r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}\$?"
+HOST_NAME = r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?"
+_HOP = rf"({LOGIN}@)?({HOST_NAME}|\[[0-9A-Fa-f:.]+\])(:[0-9]{{1,5}})?"
+
+
+def is_ipv6(text: str) -> bool:
+    """Whether that is an IPv6 address, with or without a zone."""
+    try:
+        return isinstance(ipaddress.ip_address(text), ipaddress.IPv6Address)
+    except ValueError:
+        return False
+
+
+def _address(text: str) -> str:
+    if not (re.fullmatch(HOST_NAME, text) or is_ipv6(text)):
+        raise ValueError("must be the name or the address of a host")
+    return text
+
+
 # Debian policy 5.6.1; apt reads a trailing - or + as remove or install, and ^ as a task.
 PackageName: TypeAlias = Annotated[str, _pattern(r"^[a-z0-9][a-z0-9.+-]*[a-z0-9.]$")]
 # An upstream version, a leading part of one (29, 29.7), or Debian's full string with epoch.
@@ -57,6 +80,12 @@ ImageName: TypeAlias = Annotated[
 ]
 Fingerprint: TypeAlias = Annotated[str, AfterValidator(_fingerprint)]
 Line: TypeAlias = Annotated[str, _pattern(r"^[^\x00-\x1f\x7f]*$")]
+LoginName: TypeAlias = Annotated[str, _pattern(rf"^{LOGIN}$")]
+Address: TypeAlias = Annotated[str, AfterValidator(_address)]
+JumpHosts: TypeAlias = Annotated[str, _pattern(rf"^{_HOP}(,{_HOP})*$")]
+# Relative to what? An inventory is used from many directories.
+KeyFile: TypeAlias = Annotated[str, _pattern(r"^~?/[^\x00-\x1f\x7f]+$")]
+GroupName: TypeAlias = Annotated[str, _pattern(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 
 
 # --- hosts ------------------------------------------------------------------------------------
@@ -66,13 +95,16 @@ class Host(Frozen):
     """A machine as the user named it; an SSH target is resolved by the transport.
 
     ``address`` is ``None`` for this machine. ``user`` and ``port`` of ``None`` are left to
-    ssh_config and its defaults.
+    ssh_config and its defaults. ``identity`` are private key files, ``jump`` is in the form of
+    ``ssh -J``; both come from an inventory, and the command line's go before them.
     """
 
     name: Line
     address: Line | None = None
     user: Line | None = None
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    identity: tuple[Line, ...] = ()
+    jump: Line | None = None
 
     @property
     def local(self) -> bool:

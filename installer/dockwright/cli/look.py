@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from dockwright.cli.fleet import Fleet
 from dockwright.cli.options import (
     Hosts,
     Reach,
@@ -23,7 +24,7 @@ from dockwright.report.jsonl import read_log
 @command(LOOK)
 def facts(*, hosts: Hosts = None, reach: Reach, show: Show) -> Exit:
     """Tell what each HOST is; read-only, one round trip."""
-    with Session(hosts or [], reach, show) as session:
+    with Session(Fleet(hosts, reach, show), reach, show) as session:
         prepared = session.gather(request_for("facts"))
         session.finish()
         if not show.as_json:
@@ -43,7 +44,7 @@ def facts(*, hosts: Hosts = None, reach: Reach, show: Show) -> Exit:
 @command(LOOK)
 def attach(*, hosts: Hosts = None, reach: Reach, show: Show) -> Exit:
     """Follow the run that is under way on each HOST, or show how the last one ended."""
-    with Session(hosts or [], reach, show) as session:
+    with Session(Fleet(hosts, reach, show), reach, show) as session:
         session.attach(request_for("attach"))
     return session.exit()
 

@@ -51,7 +51,8 @@ Hosts: TypeAlias = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[HOST]...",
-        help="user@host[:port], an alias of ssh_config, or 'local'; this machine if none is given.",
+        help="user@host[:port], an alias of ssh_config, a host or group of the inventory, or 'local'; "
+        "without: all of the inventory, or this machine where there is none.",
         show_default=False,
     ),
 ]
@@ -62,8 +63,24 @@ PlaybookName: TypeAlias = Annotated[
 
 @dataclass(frozen=True)
 class Reach:
-    """How hosts are reached."""
+    """Which hosts, and how they are reached."""
 
+    inventory: Annotated[
+        list[str] | None,
+        _connection(
+            "Hosts and groups: YAML, or Ansible's INI, YAML or --list JSON; - is stdin. May be "
+            "repeated; without it, DOCKWRIGHT_INVENTORY.",
+            "-i",
+            "--inventory",
+        ),
+    ] = None
+    limit: Annotated[
+        list[str] | None,
+        _connection(
+            "Only these: name, group, glob, '!name', @RUN.jsonl (failed there), @failed (in --log).",
+            "--limit",
+        ),
+    ] = None
     user: Annotated[str | None, _connection("Log in as this user.", "-u", "--user")] = None
     jump: Annotated[
         str | None, _connection("Connect through this host, as ssh -J does.", "-J", "--jump")

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -20,9 +20,10 @@ from typing_extensions import Self
 from dockwright import app
 from dockwright.app import Prepared, Request
 from dockwright.channel import Transport
+from dockwright.cli.fleet import Fleet
 from dockwright.cli.options import HostKeys, Reach, Show
 from dockwright.cli.terminal import Terminal, interactive, password_source
-from dockwright.errors import Exit, InputError
+from dockwright.errors import Exit
 from dockwright.events import Event
 from dockwright.models import Host
 from dockwright.plan import HostPlan
@@ -31,18 +32,19 @@ from dockwright.report.jsonl import JsonlReporter
 from dockwright.report.tally import HostTally, exit_code, fold
 from dockwright.runner import Stop
 from dockwright.transport import Asker, ConnectOptions, Silent, open_transport
-from dockwright.transport.target import parse_target
 
 
 class Session:
     """Hosts, how they are reached, and where events go. Use as a context manager."""
 
     def __init__(
-        self, targets: Sequence[str], reach: Reach, show: Show, *, stream: TextIO | None = None
+        self, fleet: Fleet, reach: Reach, show: Show, *, stream: TextIO | None = None
     ) -> None:
         self._stream = stream or sys.stdout
-        self.implied = not targets
-        self.hosts = _unique([parse_target(target) for target in targets or ["local"]])
+        self.implied = fleet.implied
+        self.hosts = fleet.hosts
+        for note in () if show.quiet else fleet.inventory.notes():
+            sys.stderr.write(f"note: {note}\n")
         self._show = show
         self._reach = reach
         self._console: Reporter | None = None
@@ -107,7 +109,11 @@ class Session:
     ) -> list[Prepared]:
         self._prepared = [Prepared(host=host) for host in hosts or self.hosts]
         stages = (
-            partial(app.guarded, prepared, stage(prepared, request, self._connect))
+            partial(
+                app.guarded,
+                prepared,
+                stage(prepared, request.on(prepared.host.name), self._connect),
+            )
             for prepared in self._prepared
         )
         if not all(host.local for host in self.hosts):
@@ -130,8 +136,9 @@ class Session:
         """Change the hosts; Ctrl-C once stops after the running step, twice leaves at once."""
         going = [prepared for prepared in self._prepared if not prepared.finished]
         stages = (
-            partial(app.guarded, prepared, app.carry_out(prepared, request, self.stop))
+            partial(app.guarded, prepared, app.carry_out(prepared, own, self.stop))
             for prepared in going
+            for own in (request.on(prepared.host.name),)
         )
         with self._interruptible():
             self._tell(app.interleave(stages, self._reach.forks))
@@ -228,10 +235,3 @@ def operator() -> str:
     except (KeyError, OSError):  # no such entry: a container with a bare uid
         name = f"uid {os.getuid()}"
     return f"{name}@{socket.gethostname()}"
-
-
-def _unique(hosts: list[Host]) -> tuple[Host, ...]:
-    twins = {host.name for host in hosts if [h.name for h in hosts].count(host.name) > 1}
-    if twins:
-        raise InputError(f"named twice: {', '.join(sorted(twins))}", next_step="name it once")
-    return tuple(hosts)
