@@ -106,43 +106,87 @@ judge_simulation() {
   transaction=${transaction%x}
 }
 
-# uris_of FILE: the URIs of its enabled entries, one a line; sources.list(5), both formats.
-uris_of() {
-  case $1 in
-    *.sources) awk '
-      function flush(i) { if (enabled) for (i = 1; i <= count; i++) print uris[i]; count = 0; enabled = 1; field = "" }
-      BEGIN { enabled = 1 }
-      /^#/ { next }
-      /^[ \t]*$/ { flush(); next }
-      {
-        line = $0
-        if (line !~ /^[ \t]/) { field = tolower(line); sub(/:.*/, "", field); sub(/^[^:]*:/, "", line) }
-        if (field == "uris") { words = split(line, word); for (i = 1; i <= words; i++) uris[++count] = word[i] }
-        if (field == "enabled") { line = tolower(line); gsub(/[ \t]/, "", line); if (line ~ /^(no|false|0|off|without)$/) enabled = 0 }
+# entries_of FILE MODE: its enabled entries; sources.list(5), both formats. With MODE "uris" their
+# URIs, an entry a line. With "without" the file itself, with the entries of our repositories alone
+# ($repository_urls) commented out; it fails where an entry has URIs of ours and of others.
+entries_of() {
+  format=list
+  case $1 in *.sources) format=stanzas ;; esac
+  # shellcheck disable=SC2086  # a list of URLs
+  LC_ALL=C awk -v format="$format" -v mode="$2" -v ours="$(printf '%s\n' $repository_urls | plain_uri | tr '\n' ' ')" '
+    function plain(uri) { sub(/^[a-z]*:\/\//, "", uri); sub(/\/*$/, "", uri); return tolower(uri) }
+    function mine(uris, words, word, i, yes) {
+      words = split(uris, word)
+      for (i = 1; i <= words; i++) if (index(" " ours, " " plain(word[i]) " ")) yes++
+      if (yes && yes < words) mixed = 1
+      return yes
+    }
+    function flush(i, off) { # the stanza that ends here
+      off = 0
+      if (uris != "" && enabled) {
+        if (mode == "uris") print uris
+        off = mine(uris)
       }
-      END { flush() }' "$1" ;;
-    *) awk '$1 == "deb" || $1 == "deb-src" { sub(/^[ \t]*deb(-src)?[ \t]+(\[[^]]*\][ \t]*)?/, ""); print $1 }' "$1" ;;
-  esac
+      for (i = 1; mode == "without" && i <= count; i++) print (off && stanza[i] !~ /^#/ ? "# " : "") stanza[i]
+      count = 0; uris = ""; field = ""; enabled = 1
+    }
+    BEGIN { enabled = 1 }
+    format == "list" {
+      line = $0
+      uri = ""
+      if ($1 == "deb" || $1 == "deb-src") { sub(/^[ \t]*deb(-src)?[ \t]+(\[[^]]*\][ \t]*)?/, "", line); split(line, word); uri = word[1] }
+      if (uri != "" && mode == "uris") print uri
+      if (mode == "without") print (uri != "" && mine(uri) ? "# " : "") $0
+      next
+    }
+    /^[ \t\r]*$/ { flush(); if (mode == "without") print; next }
+    {
+      stanza[++count] = $0
+      if ($0 ~ /^#/) next
+      line = $0
+      if (line !~ /^[ \t]/) { field = tolower(line); sub(/:.*/, "", field); sub(/^[^:]*:/, "", line) }
+      if (field == "uris") uris = uris " " line
+      if (field == "enabled") { line = tolower(line); gsub(/[ \t\r]/, "", line); if (line ~ /^(no|false|0|off|without)$/) enabled = 0 }
+    }
+    END { if (format != "list") flush(); exit mixed }' "$1"
 }
 
 plain_uri() { sed 's|^[a-z]*://||; s|/*$||' | tr '[:upper:]' '[:lower:]'; }
 
+without_ours() { # FILE: its text with our entries commented out; ends with an x, for "$(...)" strips newlines
+  entries_of "$1" without >"$run/without" || return
+  # awk ends each line with a newline; where the last one of the file has none, it gets none.
+  if [ -n "$(tail -c 1 "$1")" ]; then head -c -1 "$run/without"; else cat "$run/without"; fi
+  printf x
+}
+
 # same_origin: source files, other than ours, that name one of our repositories; two entries with
-# different keys would stop all of apt. One that names others beside it is refused. Sets others.
+# different keys would stop all of apt. Sets others, files that name nothing else and go as a whole,
+# and edits, files in which our entries alone are commented out.
 same_origin() {
-  others=
+  others='' edits=''
   for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
     [ -f "$file" ] || continue
-    case " $source_paths " in *" $file "*) continue ;; esac
     mine='' beside=''
-    for uri in $(uris_of "$file" | plain_uri); do
+    for uri in $(entries_of "$file" uris | tr -s ' \t' '\n' | plain_uri); do
+      # shellcheck disable=SC2086
       case " $(printf '%s\n' $repository_urls | plain_uri | tr '\n' ' ')" in *" $uri "*) mine=1 ;; *) beside=1 ;; esac
     done
     [ -n "$mine" ] || continue
-    [ -z "$beside" ] && [ "$file" != /etc/apt/sources.list ] ||
-      stop 3 guard "$file names our repository beside others: take that line out first"
-    others="$others $file"
+    case " $source_paths " in *" $file "*) [ -n "$beside" ] || continue; mine='' ;; esac
+    if [ -z "$beside" ] && [ "$file" != /etc/apt/sources.list ]; then
+      others="$others $file"
+    elif [ -n "$mine" ] && [ ! -L "$file" ] && entries_of "$file" without >/dev/null; then
+      edits="$edits $file"
+    else
+      stop 3 guard "$file names our repository beside others, where they cannot be told apart" "take that entry out first"
+    fi
   done
+}
+
+# edited_source FILE: our entries in it are commented out now; the file as it was is kept.
+edited_source() {
+  text=$(without_ours "$1") && put "$1" "$(stat -c %04a "$1")" "${text%x}"
 }
 
 # refuse_to_stop STEP: containers that a removed or changed runtime would stop, unless agreed to.

@@ -82,6 +82,13 @@ def daemon_json() -> HostPlan:
     return whole_plan(facts, variables={"docker_fingerprint": pin(), "docker_daemon": keys})
 
 
+def source_among_others() -> HostPlan:
+    line = "deb https://download.docker.com/linux/debian trixie stable\n"
+    text = f"deb http://archive.example.org/debian trixie main\n{line}"
+    facts = changed(recorded("debian-13-bare"), {"sources": {"/etc/apt/sources.list": text}})
+    return whole_plan(facts, variables={"docker_fingerprint": pin()})
+
+
 def hold_users() -> HostPlan:
     wanted = {"docker_fingerprint": pin(), "hold": True, "docker_users": ["ops", "pat"]}
     return whole_plan(recorded("ubuntu-24.04-installed"), variables=wanted)
@@ -120,6 +127,7 @@ SCRIPTS: dict[str, Callable[[], str]] = {
         whole_plan(recorded("debian-13-bare"), variables={"docker_fingerprint": pin()})
     ),
     "docker/docker.io-replaced": lambda: program(judged("debian-13-docker.io")),
+    "docker/source-among-others": lambda: program(source_among_others()),
     "docker/upgrade": lambda: program(judged("ubuntu-24.04-behind", upgrade=True)),
     "docker/daemon.json-restart": lambda: program(daemon_json()),
     "docker/hold-and-users": lambda: program(hold_users()),
@@ -284,6 +292,7 @@ def filled(value: Fill) -> HostPlan:
             act(8, "group_member", group=value("group"), users=[value("user one"), value("user")]),
             act(9, "reload", Verb.RESTART, unit=value("unit"), how=value("how")),
             act(10, "container_check", Verb.CHECK, image=value("image"), expect=value("expect")),
+            act(11, "file", absent=False, trial=True, **file),
         ),
         transaction=Transaction(
             changes=(
@@ -395,7 +404,7 @@ def test_the_steps_of_a_hostile_plan_run_nothing_of_it(empty: Path, text: str) -
         "cause_of",
     ]
     stubs = "".join(f"{name}() {{ printf '%s\\0' \"$@\"; }}\n" for name in ours)
-    calls = "".join(f"(check_s{n:02d}); (apply_s{n:02d})\n" for n in range(2, 11))
+    calls = "".join(f"(check_s{n:02d}); (apply_s{n:02d})\n" for n in range(2, 12))
     script = f"cause= brief= step_id= run=/nonexistent out=/nonexistent\n{stubs}{functions}{calls}"
     for shell in SHELLS:
         printed = run_in(empty, shell, script).split(b"\0")

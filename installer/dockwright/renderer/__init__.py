@@ -156,6 +156,7 @@ def _program(name: str, plan: HostPlan, **values: Any) -> Program:
             removals=" ".join(change.name for change in removals),
             apt_flags=" ".join(flags),
             replaced=" ".join(_replaced(plan)),
+            edited=_edited(plan),
             sites=" ".join(list_prefix(r.url, r.suite) for r in transaction.repositories),
             source_paths=" ".join(r.source_path for r in transaction.repositories),
             transaction="".join(f"{line}\n" for line in lines),
@@ -183,6 +184,16 @@ def _replaced(plan: HostPlan) -> Iterable[str]:
     for action in plan.actions:
         if action.kind == "file" and action.params.get("absent"):
             yield action.target
+    yield from _edited(plan)
+
+
+def _edited(plan: HostPlan) -> dict[str, str]:
+    """Source files of the host that stay, with other text: the trial sees that text."""
+    return {
+        action.target: action.params["content"]
+        for action in plan.actions
+        if action.kind == "file" and action.params.get("trial")
+    }
 
 
 def _steps(plan: HostPlan) -> list[Step]:

@@ -323,7 +323,7 @@ private_apt() {
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 "$@"
 }
 
-# prepare_private: copies of the host's sources, without the files that ours replace ($replaced).
+# prepare_private: copies of the host's sources, without those that ours replace or edit ($replaced).
 prepare_private() {
   umask 022
   private=$(mktemp -d "$private_root/apt.XXXXXX") || return
@@ -337,6 +337,9 @@ prepare_private() {
     cp -- "$file" "$private/sources.d/host-${file##*/}" || return
   done
 }
+
+# stand_in PATH TEXT: a source of the host's as it will read once our entries are taken out of it.
+stand_in() { printf '%s' "$2" >"$private/sources.d/host-${1##*/}"; }
 
 # add_repository ID KEY-PATH KEY SOURCE: ours, signed by the private copy of its key.
 add_repository() {
@@ -730,43 +733,87 @@ judge_simulation() {
   transaction=${transaction%x}
 }
 
-# uris_of FILE: the URIs of its enabled entries, one a line; sources.list(5), both formats.
-uris_of() {
-  case $1 in
-    *.sources) awk '
-      function flush(i) { if (enabled) for (i = 1; i <= count; i++) print uris[i]; count = 0; enabled = 1; field = "" }
-      BEGIN { enabled = 1 }
-      /^#/ { next }
-      /^[ \t]*$/ { flush(); next }
-      {
-        line = $0
-        if (line !~ /^[ \t]/) { field = tolower(line); sub(/:.*/, "", field); sub(/^[^:]*:/, "", line) }
-        if (field == "uris") { words = split(line, word); for (i = 1; i <= words; i++) uris[++count] = word[i] }
-        if (field == "enabled") { line = tolower(line); gsub(/[ \t]/, "", line); if (line ~ /^(no|false|0|off|without)$/) enabled = 0 }
+# entries_of FILE MODE: its enabled entries; sources.list(5), both formats. With MODE "uris" their
+# URIs, an entry a line. With "without" the file itself, with the entries of our repositories alone
+# ($repository_urls) commented out; it fails where an entry has URIs of ours and of others.
+entries_of() {
+  format=list
+  case $1 in *.sources) format=stanzas ;; esac
+  # shellcheck disable=SC2086  # a list of URLs
+  LC_ALL=C awk -v format="$format" -v mode="$2" -v ours="$(printf '%s\n' $repository_urls | plain_uri | tr '\n' ' ')" '
+    function plain(uri) { sub(/^[a-z]*:\/\//, "", uri); sub(/\/*$/, "", uri); return tolower(uri) }
+    function mine(uris, words, word, i, yes) {
+      words = split(uris, word)
+      for (i = 1; i <= words; i++) if (index(" " ours, " " plain(word[i]) " ")) yes++
+      if (yes && yes < words) mixed = 1
+      return yes
+    }
+    function flush(i, off) { # the stanza that ends here
+      off = 0
+      if (uris != "" && enabled) {
+        if (mode == "uris") print uris
+        off = mine(uris)
       }
-      END { flush() }' "$1" ;;
-    *) awk '$1 == "deb" || $1 == "deb-src" { sub(/^[ \t]*deb(-src)?[ \t]+(\[[^]]*\][ \t]*)?/, ""); print $1 }' "$1" ;;
-  esac
+      for (i = 1; mode == "without" && i <= count; i++) print (off && stanza[i] !~ /^#/ ? "# " : "") stanza[i]
+      count = 0; uris = ""; field = ""; enabled = 1
+    }
+    BEGIN { enabled = 1 }
+    format == "list" {
+      line = $0
+      uri = ""
+      if ($1 == "deb" || $1 == "deb-src") { sub(/^[ \t]*deb(-src)?[ \t]+(\[[^]]*\][ \t]*)?/, "", line); split(line, word); uri = word[1] }
+      if (uri != "" && mode == "uris") print uri
+      if (mode == "without") print (uri != "" && mine(uri) ? "# " : "") $0
+      next
+    }
+    /^[ \t\r]*$/ { flush(); if (mode == "without") print; next }
+    {
+      stanza[++count] = $0
+      if ($0 ~ /^#/) next
+      line = $0
+      if (line !~ /^[ \t]/) { field = tolower(line); sub(/:.*/, "", field); sub(/^[^:]*:/, "", line) }
+      if (field == "uris") uris = uris " " line
+      if (field == "enabled") { line = tolower(line); gsub(/[ \t\r]/, "", line); if (line ~ /^(no|false|0|off|without)$/) enabled = 0 }
+    }
+    END { if (format != "list") flush(); exit mixed }' "$1"
 }
 
 plain_uri() { sed 's|^[a-z]*://||; s|/*$||' | tr '[:upper:]' '[:lower:]'; }
 
+without_ours() { # FILE: its text with our entries commented out; ends with an x, for "$(...)" strips newlines
+  entries_of "$1" without >"$run/without" || return
+  # awk ends each line with a newline; where the last one of the file has none, it gets none.
+  if [ -n "$(tail -c 1 "$1")" ]; then head -c -1 "$run/without"; else cat "$run/without"; fi
+  printf x
+}
+
 # same_origin: source files, other than ours, that name one of our repositories; two entries with
-# different keys would stop all of apt. One that names others beside it is refused. Sets others.
+# different keys would stop all of apt. Sets others, files that name nothing else and go as a whole,
+# and edits, files in which our entries alone are commented out.
 same_origin() {
-  others=
+  others='' edits=''
   for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
     [ -f "$file" ] || continue
-    case " $source_paths " in *" $file "*) continue ;; esac
     mine='' beside=''
-    for uri in $(uris_of "$file" | plain_uri); do
+    for uri in $(entries_of "$file" uris | tr -s ' \t' '\n' | plain_uri); do
+      # shellcheck disable=SC2086
       case " $(printf '%s\n' $repository_urls | plain_uri | tr '\n' ' ')" in *" $uri "*) mine=1 ;; *) beside=1 ;; esac
     done
     [ -n "$mine" ] || continue
-    [ -z "$beside" ] && [ "$file" != /etc/apt/sources.list ] ||
-      stop 3 guard "$file names our repository beside others: take that line out first"
-    others="$others $file"
+    case " $source_paths " in *" $file "*) [ -n "$beside" ] || continue; mine='' ;; esac
+    if [ -z "$beside" ] && [ "$file" != /etc/apt/sources.list ]; then
+      others="$others $file"
+    elif [ -n "$mine" ] && [ ! -L "$file" ] && entries_of "$file" without >/dev/null; then
+      edits="$edits $file"
+    else
+      stop 3 guard "$file names our repository beside others, where they cannot be told apart" "take that entry out first"
+    fi
   done
+}
+
+# edited_source FILE: our entries in it are commented out now; the file as it was is kept.
+edited_source() {
+  text=$(without_ours "$1") && put "$1" "$(stat -c %04a "$1")" "${text%x}"
 }
 
 # refuse_to_stop STEP: containers that a removed or changed runtime would stop, unless agreed to.
@@ -1185,14 +1232,20 @@ case $rc:$answer in
 esac
 say "daemon $version · pull $(printf '%s' "$digest" | cut -c1-19) · $image ran"
 }
-check_adopt() { for file in $others; do [ ! -e "$file" ] || return 1; done; }
-apply_adopt() { for file in $others; do keep "$file" && rm -f -- "$file" || return; done; }
+check_adopt() {
+  for file in $others; do [ ! -e "$file" ] || return 1; done
+  for file in $edits; do without_ours "$file" | head -c -1 | cmp -s - "$file" || return; done
+}
+apply_adopt() {
+  for file in $others; do keep "$file" && rm -f -- "$file" || return; done
+  for file in $edits; do edited_source "$file" || return; done
+}
 check_refresh() { [ -n "${refreshed-}" ] || { packages_settled && [ -z "$sources_differ" ]; }; }
 apply_refresh() { refresh; }
 
 # sources_differ: whether key, source or another source of the same origin is to be written.
 look_at_sources() {
-  sources_differ=$others
+  sources_differ=$others$edits
   check_s03 || sources_differ="$sources_differ s03"
   check_s04 || sources_differ="$sources_differ s04"
 }
@@ -1214,12 +1267,15 @@ look() {
   profile || stop 3 guard "this file is not for $os_id $codename on $(dpkg --print-architecture)"
   fit
   same_origin
-  replaced="$source_paths $others"
+  replaced="$source_paths $others $edits"
   look_at_sources
   if packages_settled && [ -z "$sources_differ" ]; then return; fi
   record begin trust "key, signed index and simulation"
   prepare_private >"$out" 2>&1 || stop 3 trust "no room for private apt directories in $private_root"
   add_repositories >"$out" 2>&1 || stop 3 trust "no room for private apt directories in $private_root"
+  for file in $edits; do
+    text=$(without_ours "$file") && stand_in "$file" "${text%x}" || stop 3 trust "$file cannot be read"
+  done
   private_update trust
   decide trust
   if [ -n "$wanted" ]; then
@@ -1238,6 +1294,10 @@ apply_repair() { repair_dpkg; }
 show_plan() {
   echo "On $(uname -n) ($os_id $codename):"
   for file in $others; do echo "  - file     $file (same origin)"; done
+  for file in $edits; do
+    echo "  ~ file     $file (same origin: our entry alone is commented out)"
+    entries_of "$file" without | diff "$file" - | sed -n 's/^\([<>]\)/             \1/p'
+  done
   if check_s03 >/dev/null 2>&1; then echo "  = already  "'file docker.asc'; else echo "  ~ change   "'file docker.asc'; fi
   if check_s04 >/dev/null 2>&1; then echo "  = already  "'file docker.sources'; else echo "  ~ change   "'file docker.sources'; fi
   printf '%s' "$transaction" | sed 's/^R /  - package  /; s/^I /  + package  /'
@@ -1254,7 +1314,7 @@ go() {
   record commit - ""
   committed=1
   step_id=adopt
-  [ -z "$others" ] || step adopt 'replace sources of the same origin'
+  [ -z "$others$edits" ] || step adopt 'replace sources of the same origin'
   step_id=s03
   step s03 'file docker.asc'
   step_id=s04
