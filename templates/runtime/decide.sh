@@ -220,7 +220,7 @@ fit() {
 # fit_to_change: where packages are to change, what stands in the way is named before apt is asked.
 fit_to_change() {
   [ ! -e /snap/docker/current ] ||
-    stop 3 guard "the snap 'docker' is installed: two daemons would fight for one socket" "take it out first, its data with it: snap remove docker"
+    stop 3 guard "the snap 'docker' is installed: two daemons would fight for one socket" "'dockwright install HOST --remove-snap' takes it out once the new one answers; by hand, with its data: snap remove docker"
   held=
   for package in $(dpkg-query -W -f='${db:Status-Want} ${Package}\n' 2>/dev/null | sed -n 's/^hold //p'); do
     for word in $wanted; do

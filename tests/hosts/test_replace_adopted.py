@@ -20,6 +20,7 @@ from tests.hosts.support import (
     at,
     clean,
     containers,
+    dockwright,
     install,
     unseen,
     untouched,
@@ -123,16 +124,22 @@ def test_sources_are_taken_over(
 
 
 def test_a_line_in_sources_list(lab: Lab, prepared: Make) -> None:
-    """As add-apt-repository left it: the file is the distribution's, so it is named and stays."""
+    """As add-apt-repository left it: that line alone is commented out, and comes back."""
     host = prepared("docker")
     host.exec(f"rm -rf {STATE} {SOURCE} {KEY}")
-    host.put("/etc/apt/sources.list", line())
+    path = "/etc/apt/sources.list"
+    host.put(path, f"# ours\n{line()}")
     host.mark()
     run = install(lab, at(host, "ops"))
-    assert run.code == 3, run
-    assert "/etc/apt/sources.list" in run.told
-    assert URL in run.told
+    assert run.code == 20, run
+    assert run.plan.transaction.changes == ()
+    assert host.exec(["cat", path]).stdout == f"# ours\n# {line()}"
+    assert "Conflicting" not in host.exec("apt-get -q update 2>&1").stdout
+    host.mark()
+    assert install(lab, at(host, "ops")).code == 0
     unseen(host)
+    assert dockwright(lab, "undo", at(host, "ops"), "--yes").code == 0
+    assert host.exec(["cat", path]).stdout == f"# ours\n{line()}"
 
 
 def test_moby_and_podman(lab: Lab, prepared: Make, tmp_path: Path) -> None:
@@ -154,16 +161,6 @@ def test_moby_and_podman(lab: Lab, prepared: Make, tmp_path: Path) -> None:
     assert {change.name for change in run.plan.transaction.removals} == set(names)
     assert "no longer has" in "\n".join(run.plan.notes)  # they cannot be kept, and that is said
     clean(host)
-
-
-def test_snap(lab: Lab, prepared: Make) -> None:
-    host = prepared("fresh")
-    host.exec("mkdir -p /snap/docker/2963 && ln -s 2963 /snap/docker/current")
-    host.mark()
-    run = install(lab, at(host, "ops"))
-    assert run.code == 3, run
-    assert "snap remove docker" in run.told
-    unseen(host)
 
 
 # --- a new runtime that cannot be installed -------------------------------------------------------

@@ -89,6 +89,12 @@ def source_among_others() -> HostPlan:
     return whole_plan(facts, variables={"docker_fingerprint": pin()})
 
 
+def snap_replaced() -> HostPlan:
+    facts = changed(recorded("debian-13-bare"), {"snaps": [{"name": "docker", "version": "2915"}]})
+    wanted = {"docker_fingerprint": pin(), "docker_remove_snap": True}
+    return whole_plan(facts, variables=wanted)
+
+
 def hold_users() -> HostPlan:
     wanted = {"docker_fingerprint": pin(), "hold": True, "docker_users": ["ops", "pat"]}
     return whole_plan(recorded("ubuntu-24.04-installed"), variables=wanted)
@@ -127,6 +133,7 @@ SCRIPTS: dict[str, Callable[[], str]] = {
         whole_plan(recorded("debian-13-bare"), variables={"docker_fingerprint": pin()})
     ),
     "docker/docker.io-replaced": lambda: program(judged("debian-13-docker.io")),
+    "docker/snap-replaced": lambda: program(snap_replaced()),
     "docker/source-among-others": lambda: program(source_among_others()),
     "docker/upgrade": lambda: program(judged("ubuntu-24.04-behind", upgrade=True)),
     "docker/daemon.json-restart": lambda: program(daemon_json()),
@@ -293,6 +300,8 @@ def filled(value: Fill) -> HostPlan:
             act(9, "reload", Verb.RESTART, unit=value("unit"), how=value("how")),
             act(10, "container_check", Verb.CHECK, image=value("image"), expect=value("expect")),
             act(11, "file", absent=False, trial=True, **file),
+            act(12, "snap_disable", snap=value("snap")),
+            act(13, "snap_remove", Verb.REMOVE, snap=value("snap")),
         ),
         transaction=Transaction(
             changes=(
@@ -402,9 +411,12 @@ def test_the_steps_of_a_hostile_plan_run_nothing_of_it(empty: Path, text: str) -
         "restore_files",
         "transact",
         "cause_of",
+        "snap_disable",
+        "snap_is_there",
+        "snap_remove",
     ]
     stubs = "".join(f"{name}() {{ printf '%s\\0' \"$@\"; }}\n" for name in ours)
-    calls = "".join(f"(check_s{n:02d}); (apply_s{n:02d})\n" for n in range(2, 12))
+    calls = "".join(f"(check_s{n:02d}); (apply_s{n:02d})\n" for n in range(2, 14))
     script = f"cause= brief= step_id= run=/nonexistent out=/nonexistent\n{stubs}{functions}{calls}"
     for shell in SHELLS:
         printed = run_in(empty, shell, script).split(b"\0")

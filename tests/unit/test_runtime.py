@@ -503,6 +503,75 @@ def test_the_hook_lets_apt_do_the_plan_and_nothing_else(bench: Bench, want: str,
     assert ("this is not the plan" in done.output) is bool(code)
 
 
+# --- snap: out of the way, and back ---------------------------------------------------------------
+
+SNAPD = """
+here="$(dirname "$0")/.."
+case $1 in
+  disable) rm -f "$here/enabled" ;;
+  enable) [ ! -e "$here/snapd-fails" ] && : >"$here/enabled" ;;
+  remove) [ ! -e "$here/snapd-fails" ] && rm -f "$here/snap" ;;
+esac
+"""
+
+
+def snapped(bench: Bench, body: str, *, new: bool) -> Done:
+    """Run with a snap that is enabled, and a new daemon that answers or not."""
+    for name in ("enabled", "snap"):
+        (bench.top / name).touch()
+    bench.fake("snap", SNAPD)
+    bench.fake("systemctl", "")
+    bench.fake("docker", "" if new else "exit 1")
+    client = """snap_client() { [ -e "$state/../enabled" ] && { [ "$1" != ps ] || echo 0123; }; }
+    snap_is_there() { [ -e "$state/../snap" ]; }
+    xargs() { echo "start $(cat)" >>"$state/../calls"; }
+    """
+    return bench.run(
+        (RUNTIME / "snap.sh").read_text(encoding="utf-8") + client + body, "journal", "files"
+    )
+
+
+def test_a_snap_comes_back_with_its_containers_where_the_new_daemon_does_not_answer(
+    bench: Bench,
+) -> None:
+    done = snapped(bench, "snap_disable docker; stop 6 s01 'it broke'", new=False)
+    assert done.status == 6
+    assert (bench.top / "enabled").exists()
+    assert [c for c in bench.calls() if c.startswith(("snap", "systemctl stop", "start"))] == [
+        "snap disable docker", "systemctl stop docker.service docker.socket",
+        "snap enable docker", "start 0123",
+    ]  # fmt: skip
+    assert done.of("note") == ["the snap 'docker' is enabled again, and answers"]
+    assert receipt(bench) == ["snap docker disabled"]
+
+
+def test_a_snap_stays_disabled_where_the_new_daemon_answers(bench: Bench) -> None:
+    done = snapped(bench, "snap_disable docker; stop 8 s01 'no pull'", new=True)
+    assert done.status == 8
+    assert not (bench.top / "enabled").exists()
+    assert "is disabled and still there" in done.of("note")[0]
+
+
+def test_a_snap_that_does_not_come_back_is_named_with_the_command(bench: Bench) -> None:
+    (bench.top / "snapd-fails").touch()
+    done = snapped(bench, "snap_disable docker; stop 6 s01 'it broke'", new=False)
+    assert (done.status, "snap enable docker" in done.of("note")[0]) == (6, True)
+
+
+def test_a_snap_is_removed_when_the_new_daemon_answers_and_not_before(bench: Bench) -> None:
+    done = snapped(bench, "snap_disable docker; snap_remove docker; finish 0", new=True)
+    assert (done.status, done.of("note")) == (0, [])
+    assert not (bench.top / "snap").exists()
+    assert "snap remove docker" in bench.calls()
+    assert receipt(bench) == ["snap docker disabled", "snap docker removed"]
+    (bench.top / "calls").unlink()
+    body = 'snap_disable docker; snap_remove docker || stop 6 s01 no "$cause"'
+    done = snapped(bench, body, new=False)
+    assert done.of("cause") == ["the new daemon does not answer: the snap is not removed"]
+    assert "snap remove docker" not in bench.calls()
+    assert (bench.top / "enabled").exists()
+
+
 # --- verify: causes -------------------------------------------------------------------------------
 
 

@@ -31,6 +31,7 @@ def playbook_of(name: str, values: Values, choice: Choice | None = None) -> Play
         ("--docker-version", "docker_version", choice.docker_version),
         ("--channel", "docker_channel", choice.channel),
         ("--add-user", "docker_users", choice.add_user),
+        ("--remove-snap", "docker_remove_snap", choice.remove_snap),
     )
     return load_playbook(
         name,

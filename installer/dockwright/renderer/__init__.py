@@ -134,6 +134,8 @@ def _title(action: Action) -> str:
         "hold": "hold packages",
         "lists": "refresh lists",
         "reload": f"reload {name}",
+        "snap_disable": f"disable the snap {name}",
+        "snap_remove": f"remove the snap {name}",
     }
     return words.get(action.kind, action.step)
 

@@ -88,6 +88,7 @@ settle() { [ -z "${events-}" ] || sync -d "$events" 2>/dev/null || sync; } # the
 finish() { # CODE: the last record; what is private goes
   trap '' HUP INT TERM PIPE
   trap - EXIT
+  [ -z "${way_back-}" ] || "$way_back"
   rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"}
   record end - "$1"
   settle
@@ -545,8 +546,8 @@ GUARD
 transact() {
   write_guard || return
   wait_for_locks "$step_id"
-  : >"$run/running"
-  [ -z "$removals" ] || timeout 20 docker ps -q --no-trunc >"$run/running" 2>/dev/null
+  [ -n "${disabled_snap-}" ] || : >"$run/running"
+  [ -z "$removals" ] || timeout 20 docker ps -q --no-trunc >>"$run/running" 2>/dev/null
   plan_versions | while read -r package before after; do receipt "package $package $before $after"; done
   # shellcheck disable=SC2086
   if with_progress "$step_id" private_apt $apt_flags --no-download -o Dir::Log=/var/log/apt \
@@ -562,7 +563,7 @@ transact() {
   elif locked_out && ! grep -q '^Setting up\|^Unpacking\|^Removing' "$out"; then
     transact
     return
-  elif [ -n "$removals" ]; then
+  elif [ -n "$removals${disabled_snap-}" ]; then
     put_back
   elif [ -n "$(dpkg --audit 2>/dev/null)" ]; then
     dpkg --audit
@@ -588,14 +589,15 @@ put_back() {
   done)
   restore_files
   # shellcheck disable=SC2086  # words on purpose
-  if [ -n "$back" ] && private_apt --allow-downgrades install $back $new >&4 2>&1 && old_runtime_answers >&4 2>&1; then
+  if { [ -z "$removals" ] || [ -n "$back" ]; } && private_apt --allow-downgrades install $back $new >&4 2>&1 && old_runtime_answers >&4 2>&1; then
     exit_code=6 cause="the new packages could not be installed; the old runtime is back and answers. ${failure}"
   else
-    exit_code=7 cause="the new packages could not be installed and the old ones not put back: apt-get -f install; apt-get install ${back:-$removals}"
+    exit_code=7 cause="the new packages could not be installed and the old ones not put back: apt-get -f install; apt-get install ${back:-$removals}${disabled_snap:+; snap enable $disabled_snap}"
   fi
 }
 
 old_runtime_answers() {
+  [ -z "${disabled_snap-}" ] || snap_back || return
   case " $removals " in *" docker.io "*|*" moby-engine "*|*" docker-engine "*) ;; *) return 0 ;; esac
   systemctl reset-failed docker.service docker.socket
   systemctl start docker.service
@@ -847,7 +849,7 @@ fit() {
 # fit_to_change: where packages are to change, what stands in the way is named before apt is asked.
 fit_to_change() {
   [ ! -e /snap/docker/current ] ||
-    stop 3 guard "the snap 'docker' is installed: two daemons would fight for one socket" "take it out first, its data with it: snap remove docker"
+    stop 3 guard "the snap 'docker' is installed: two daemons would fight for one socket" "'dockwright install HOST --remove-snap' takes it out once the new one answers; by hand, with its data: snap remove docker"
   held=
   for package in $(dpkg-query -W -f='${db:Status-Want} ${Package}\n' 2>/dev/null | sed -n 's/^hold //p'); do
     for word in $wanted; do
@@ -1034,6 +1036,9 @@ undo() {
   sed -n 's/^hold //p' "$receipt" | xargs -r apt-mark unhold >>"$out" 2>&1
   sed -n 's/^member //p' "$receipt" | while read -r group user; do gpasswd -d "$user" "$group" >>"$out" 2>&1; done
   case " $back_names " in *" docker.io "*|*" moby-engine "*) removals=$back_names old_runtime_answers >>"$out" 2>&1 || stop 6 undo "the old runtime is back, but does not answer" ;; esac
+  sed -n 's/^snap \([^ ]*\) removed$/\1/p' "$receipt" | while read -r name; do
+    record_text note undo "the snap '$name' does not come back by itself: snap install $name; snap saved"
+  done
   # Neither run can be undone again; the one before them can.
   mv -f "$receipt" "$receipt.undone"
   [ ! -f "$run/receipt" ] || mv -f "$run/receipt" "$run/receipt.undone"
