@@ -120,7 +120,7 @@ facts() {
         $1 == "Id" { id = $2 } $1 == "LoadState" { load = $2 }
         $1 == "UnitFileState" { file = $2 } $1 == "ActiveState" { active = $2 }
         /^$/ { flush() } END { flush() }
-        function flush() { if (id != "" && load == "loaded" && !seen[id]++) print "unit", id, (file == "" ? "-" : file), active; id = "" }'
+        function flush() { if (id != "" && (load == "loaded" || load == "masked") && !seen[id]++) print "unit", id, (file == "" ? "-" : file), active; id = "" }'
   fi
   # NAME REVISION STATE KIB; a snap that is disabled has its file, and no "current".
   for snap in docker microk8s; do

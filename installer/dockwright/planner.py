@@ -51,6 +51,7 @@ def make_plan(
             offers=offers or {},
             key_owners=key_owners or {},
             upgrade=upgrade,
+            resuming=verify or bool(facts.cut),
             component=component,
         )
         decisions += [_decide(step, view) for step in steps]

@@ -76,6 +76,25 @@ decide() {
 
 major_of() { printf '%s' "$1" | sed 's/^[0-9]*://; s/[^0-9].*//'; }
 
+# find_chosen_off UNIT...: those that are there and disabled are somebody's choice, and stay so. After a
+# run that was cut it may be the run's doing. Sets chosen_off.
+find_chosen_off() {
+  chosen_off=
+  [ ! -e "$state/live" ] || return 0
+  for unit; do
+    case $(systemctl is-enabled "$unit" 2>/dev/null) in disabled|masked) chosen_off="$chosen_off $unit" ;; esac
+  done
+}
+
+# refuse_masked SERVICE UNIT...: a service that may not start, or cannot without what it needs.
+refuse_masked() {
+  for unit; do
+    [ "$(systemctl is-enabled "$unit" 2>/dev/null)" = masked ] || continue
+    [ "$unit" = "$1" ] || ! systemctl is-active -q "$1" || continue
+    stop 3 guard "$unit is masked: somebody forbade it to start" "if that is no longer wanted: systemctl unmask $unit"
+  done
+}
+
 # judge_simulation STEP: removals are ours exactly, others are only added, ours come from our origin.
 judge_simulation() {
   transaction=$(plan_of <"$private/simulated")

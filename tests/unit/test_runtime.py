@@ -693,6 +693,26 @@ def test_a_service_is_enabled_and_started_once(bench: Bench) -> None:
     assert run_step(bench, functions).of("same") == [""]
 
 
+def test_a_unit_beside_it_that_somebody_disabled_stays_so(bench: Bench) -> None:
+    bench.fake(
+        "systemctl",
+        'here="$(dirname "$0")/.."\ncase "$1 $2" in\n "is-enabled docker.service") echo enabled ;;\n'
+        ' "is-enabled "*) [ -e "$here/$2" ] && echo enabled || echo disabled ;;\n'
+        ' "enable -q") : >"$here/$3" ;;\nesac',
+    )
+    functions = step_of("service", unit="docker.service", enabled=True, running=True,
+                        also=["docker.socket", "containerd.service"])  # fmt: skip
+    decide = (RUNTIME / "decide.sh").read_text(encoding="utf-8")
+    chosen = f"{decide}\nfind_chosen_off docker.socket; {functions}"
+    assert run_step(bench, chosen).of("changed") == [""]
+    assert [c for c in bench.calls() if c.startswith("systemctl enable")] == [
+        "systemctl enable -q docker.service", "systemctl enable -q containerd.service",
+    ]  # fmt: skip
+    (bench.top / "state/live").touch()  # a run that was cut may have left it so
+    assert run_step(bench, chosen).of("changed") == [""]
+    assert "systemctl enable -q docker.socket" in bench.calls()
+
+
 def test_a_service_that_does_not_start_tells_its_journal(bench: Bench) -> None:
     bench.fake(
         "systemctl",

@@ -16,7 +16,7 @@ from dockwright.errors import InputError
 from dockwright.plan import ANY_VERSION, Action, HostPlan, Repository, Verb, list_prefix
 from dockwright.renderer import Program, Step, render_step, titles
 from dockwright.renderer.shell import Raw, environment, variable
-from dockwright.steps import DaemonJson, Packages
+from dockwright.steps import DaemonJson, Packages, Service
 from dockwright.steps import Step as PlaybookStep
 from dockwright.steps.daemon_json import RELOADABLE
 
@@ -80,6 +80,7 @@ def render_file(profiles: Sequence[Profile], *, name: str, exact: bool = False) 
             source_paths=" ".join(repository.source_path for repository in repositories),
             exact="1" if exact else "",
             merges=list(_merges(first)),
+            services=[step for step in first.steps if isinstance(step, Service)],
             reloadable=" ".join(sorted(RELOADABLE)),
         )
     )

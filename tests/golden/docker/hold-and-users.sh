@@ -510,6 +510,11 @@ transaction_done() { # every package is as the transaction says
   plan_versions | awk '$2 != $3 { bad = 1 } END { exit bad }'
 }
 
+also_enabled() { # UNIT: unless somebody chose otherwise, which the one file finds out ($chosen_off)
+  case " ${chosen_off-} " in *" $1 "*) return 0 ;; esac
+  [ "$(systemctl is-enabled "$1" 2>/dev/null)" != disabled ]
+}
+
 write_guard() {
   cat >"$private/guard" <<'GUARD'
 #!/bin/sh

@@ -513,6 +513,11 @@ transaction_done() { # every package is as the transaction says
   plan_versions | awk '$2 != $3 { bad = 1 } END { exit bad }'
 }
 
+also_enabled() { # UNIT: unless somebody chose otherwise, which the one file finds out ($chosen_off)
+  case " ${chosen_off-} " in *" $1 "*) return 0 ;; esac
+  [ "$(systemctl is-enabled "$1" 2>/dev/null)" != disabled ]
+}
+
 write_guard() {
   cat >"$private/guard" <<'GUARD'
 #!/bin/sh
@@ -683,15 +688,15 @@ transact
 }
 check_s08() { # enable and start docker
 case $(systemctl is-enabled docker.service 2>/dev/null) in enabled|static|alias|indirect|generated) ;; *) return 1 ;; esac
-[ "$(systemctl is-enabled docker.socket 2>/dev/null)" != disabled ] || return
-[ "$(systemctl is-enabled containerd.service 2>/dev/null)" != disabled ] || return
+also_enabled docker.socket || return
+also_enabled containerd.service || return
 systemctl is-active -q docker.service
 }
 apply_s08() {
 receipt service docker.service "$(systemctl is-enabled docker.service 2>/dev/null)" "$(systemctl is-active docker.service 2>/dev/null)"
 systemctl enable -q docker.service || return
-[ "$(systemctl is-enabled docker.socket 2>/dev/null)" != disabled ] || systemctl enable -q docker.socket || return
-[ "$(systemctl is-enabled containerd.service 2>/dev/null)" != disabled ] || systemctl enable -q containerd.service || return
+also_enabled docker.socket || systemctl enable -q docker.socket || return
+also_enabled containerd.service || systemctl enable -q containerd.service || return
 systemctl reset-failed docker.service 2>/dev/null # systemd counts starts, and refuses after a few
 systemctl start docker.service || {
   rc=$?

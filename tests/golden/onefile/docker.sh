@@ -528,6 +528,11 @@ transaction_done() { # every package is as the transaction says
   plan_versions | awk '$2 != $3 { bad = 1 } END { exit bad }'
 }
 
+also_enabled() { # UNIT: unless somebody chose otherwise, which the one file finds out ($chosen_off)
+  case " ${chosen_off-} " in *" $1 "*) return 0 ;; esac
+  [ "$(systemctl is-enabled "$1" 2>/dev/null)" != disabled ]
+}
+
 write_guard() {
   cat >"$private/guard" <<'GUARD'
 #!/bin/sh
@@ -704,6 +709,25 @@ decide() {
 }
 
 major_of() { printf '%s' "$1" | sed 's/^[0-9]*://; s/[^0-9].*//'; }
+
+# find_chosen_off UNIT...: those that are there and disabled are somebody's choice, and stay so. After a
+# run that was cut it may be the run's doing. Sets chosen_off.
+find_chosen_off() {
+  chosen_off=
+  [ ! -e "$state/live" ] || return 0
+  for unit; do
+    case $(systemctl is-enabled "$unit" 2>/dev/null) in disabled|masked) chosen_off="$chosen_off $unit" ;; esac
+  done
+}
+
+# refuse_masked SERVICE UNIT...: a service that may not start, or cannot without what it needs.
+refuse_masked() {
+  for unit; do
+    [ "$(systemctl is-enabled "$unit" 2>/dev/null)" = masked ] || continue
+    [ "$unit" = "$1" ] || ! systemctl is-active -q "$1" || continue
+    stop 3 guard "$unit is masked: somebody forbade it to start" "if that is no longer wanted: systemctl unmask $unit"
+  done
+}
 
 # judge_simulation STEP: removals are ours exactly, others are only added, ours come from our origin.
 judge_simulation() {
@@ -1180,15 +1204,15 @@ transact
 }
 check_s07() { # enable and start docker
 case $(systemctl is-enabled docker.service 2>/dev/null) in enabled|static|alias|indirect|generated) ;; *) return 1 ;; esac
-[ "$(systemctl is-enabled docker.socket 2>/dev/null)" != disabled ] || return
-[ "$(systemctl is-enabled containerd.service 2>/dev/null)" != disabled ] || return
+also_enabled docker.socket || return
+also_enabled containerd.service || return
 systemctl is-active -q docker.service
 }
 apply_s07() {
 receipt service docker.service "$(systemctl is-enabled docker.service 2>/dev/null)" "$(systemctl is-active docker.service 2>/dev/null)"
 systemctl enable -q docker.service || return
-[ "$(systemctl is-enabled docker.socket 2>/dev/null)" != disabled ] || systemctl enable -q docker.socket || return
-[ "$(systemctl is-enabled containerd.service 2>/dev/null)" != disabled ] || systemctl enable -q containerd.service || return
+also_enabled docker.socket || systemctl enable -q docker.socket || return
+also_enabled containerd.service || systemctl enable -q containerd.service || return
 systemctl reset-failed docker.service 2>/dev/null # systemd counts starts, and refuses after a few
 systemctl start docker.service || {
   rc=$?
@@ -1271,6 +1295,7 @@ all_so() {
 look() {
   profile || stop 3 guard "this file is not for $os_id $codename on $(dpkg --print-architecture)"
   fit
+  refuse_masked docker.service docker.socket containerd.service
   same_origin
   replaced="$source_paths $others $edits"
   look_at_sources
@@ -1307,6 +1332,7 @@ show_plan() {
   if check_s04 >/dev/null 2>&1; then echo "  = already  "'file docker.sources'; else echo "  ~ change   "'file docker.sources'; fi
   printf '%s' "$transaction" | sed 's/^R /  - package  /; s/^I /  + package  /'
   if check_s07 >/dev/null 2>&1; then echo "  = already  "'enable and start docker'; else echo "  ~ change   "'enable and start docker'; fi
+  for unit in ${chosen_off-}; do echo "  note: $unit is disabled and stays so"; done
   echo "Nothing was changed. Apply it with: sh $self apply"
 }
 
@@ -1347,6 +1373,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
+case $word in plan|apply) find_chosen_off docker.socket containerd.service ;; esac
 case $word in
   '') printf '%s' "$usage" >&2; exit 2 ;;
   status) as_root; profile || :; status; exit 0 ;;
