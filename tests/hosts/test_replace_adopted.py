@@ -26,6 +26,7 @@ from tests.hosts.support import (
     untouched,
     versions,
 )
+from tests.hosts.test_onefile import rendered
 from tests.lab import deb
 from tests.lab.host import Host
 from tests.lab.lab import Lab
@@ -213,6 +214,31 @@ def test_postinst_fails(lab: Lab, prepared: Make) -> None:
     assert again.code == 20, again
     data_is_there(host)
     clean(host)
+
+
+def test_packages_that_are_not_there(lab: Lab, prepared: Make) -> None:
+    """E02: a good index whose packages are 404. Nothing is removed before they are all here."""
+    lab.vendor.serve("good")
+    text = rendered(lab)
+    lab.vendor.serve("no-pool")
+    fresh, used = prepared("fresh"), prepared("distribution")
+    before, running = versions(used, *OLD), containers(used)
+    for host in (fresh, used):
+        run = install(lab, at(host, "ops"), "--allow-restart")
+        assert run.code == 5, run
+        assert "could not be downloaded" in run.told
+        assert "404" in run.told
+        assert run.failed.next_step
+        assert not run.failed.changed_host
+        untouched(host)
+        host.put("/root/docker.sh", text)
+        host.mark()
+        done = host.exec("sh /root/docker.sh apply --allow-restart", check=False)
+        assert done.returncode == 5, done.stdout
+        assert "could not be downloaded" in done.stdout
+        untouched(host)
+    assert versions(used, *OLD) == before
+    assert containers(used) == running
 
 
 def _write(path: Path, text: str) -> None:
