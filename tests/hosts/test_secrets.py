@@ -1,7 +1,6 @@
 """Bad input is caught before any contact; secrets are in the controller's memory and nowhere else.
 
-X01 and X02 are in test_access.py, X07 and X08 in the unit tests of facts, records and load, X09 in
-those of transport. B11, B12 and B19 need inventories; B14 is in test_trust.py.
+X01 and X02 are in test_access.py, X07, X08 and X09 in test_hostile.py. B11, B12 and B19 need inventories; B14 is in test_trust.py.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ and the exit code. Rows as design.md, section 8, has them, and these:
 * T10: a key that was exchanged on the host after the plan is 3 ("changed since the plan"), as every
   file that a plan rests on; one that is exchanged after the commit point fails the run (6).
 * T15, a clock that is off: the hosts share this machine's clock, so ``date`` is one that is off.
-* T22: each kind of line in known_hosts is compared with ssh's verdict by the unit tests.
+* T22 is in test_known_hosts.py.
 * T23: a handshake without strict key exchange cannot be had from the hosts' OpenSSH.
 """
 
