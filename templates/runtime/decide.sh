@@ -1,5 +1,5 @@
 # --- decide: what this host needs, where no controller saw it first ------------------------------
-# Uses $absent_wanted (names), $host_wanted (names), $vendor_wanted (NAME=FLOOR), $versioned (names
+# Uses $absent_wanted (names), $held_by_us (names), $host_wanted (names), $vendor_wanted (NAME=FLOOR), $versioned (names
 # that go together, the first leads), $exact (the floor is the version), $upgrade.
 
 installed_of() { # NAME...: those of them that are installed
@@ -234,6 +234,8 @@ refuse_to_stop() {
 # fit: a host that must not be changed is refused by what it is.
 fit() {
   [ -d /run/systemd/system ] || stop 3 guard "this host is not run by systemd"
+  dpkg-query -W >/dev/null 2>"$out" ||
+    stop 7 guard "dpkg's database cannot be read on this host" "cp /var/lib/dpkg/status-old /var/lib/dpkg/status, or from /var/backups"
 }
 
 # fit_to_change: where packages are to change, what stands in the way is named before apt is asked.
@@ -244,7 +246,12 @@ fit_to_change() {
   for package in $(dpkg-query -W -f='${db:Status-Want} ${Package}\n' 2>/dev/null | sed -n 's/^hold //p'); do
     for word in $wanted; do
       word=${word%%=*}
-      [ "${word%-}" != "$package" ] || held="$held $package"
+      [ "${word%-}" = "$package" ] || continue
+      # What this file holds itself it may change.
+      case " $held_by_us " in
+        *" $package "*) apt_flags=--allow-change-held-packages ;;
+        *) held="$held $package" ;;
+      esac
     done
   done
   [ -z "$held" ] || stop 3 guard "held by apt-mark:$held" "if that is no longer wanted: apt-mark unhold$held"

@@ -76,6 +76,7 @@ def render_file(profiles: Sequence[Profile], *, name: str, exact: bool = False) 
                 for change in first.plan.transaction.installs
                 if change.new == ANY_VERSION
             ),
+            held=_names(step.present for step in _packages(first) if step.hold),
             versioned=_names(step.versioned for step in _packages(first)),
             source_paths=" ".join(repository.source_path for repository in repositories),
             exact="1" if exact else "",

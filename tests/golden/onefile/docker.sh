@@ -44,6 +44,7 @@ apt_flags='' removals='' replaced='' wanted='' transaction=''
 absent_wanted='docker-engine docker.io docker-cli docker-buildx docker-compose docker-compose-v2 docker-doc podman-docker containerd runc rootlesskit moby-engine moby-cli moby-buildx moby-compose moby-containerd moby-runc'
 host_wanted=''
 versioned='docker-ce docker-ce-cli docker-ce-rootless-extras'
+held_by_us=''
 source_paths=/etc/apt/sources.list.d/docker.sources
 exact=''
 reloadable='authorization-plugins debug default-runtime features insecure-registries labels live-restore max-concurrent-downloads max-concurrent-uploads max-download-attempts registry-mirrors runtimes shutdown-timeout'
@@ -633,7 +634,7 @@ refresh() {
 }
 
 # --- decide: what this host needs, where no controller saw it first ------------------------------
-# Uses $absent_wanted (names), $host_wanted (names), $vendor_wanted (NAME=FLOOR), $versioned (names
+# Uses $absent_wanted (names), $held_by_us (names), $host_wanted (names), $vendor_wanted (NAME=FLOOR), $versioned (names
 # that go together, the first leads), $exact (the floor is the version), $upgrade.
 
 installed_of() { # NAME...: those of them that are installed
@@ -868,6 +869,8 @@ refuse_to_stop() {
 # fit: a host that must not be changed is refused by what it is.
 fit() {
   [ -d /run/systemd/system ] || stop 3 guard "this host is not run by systemd"
+  dpkg-query -W >/dev/null 2>"$out" ||
+    stop 7 guard "dpkg's database cannot be read on this host" "cp /var/lib/dpkg/status-old /var/lib/dpkg/status, or from /var/backups"
 }
 
 # fit_to_change: where packages are to change, what stands in the way is named before apt is asked.
@@ -878,7 +881,12 @@ fit_to_change() {
   for package in $(dpkg-query -W -f='${db:Status-Want} ${Package}\n' 2>/dev/null | sed -n 's/^hold //p'); do
     for word in $wanted; do
       word=${word%%=*}
-      [ "${word%-}" != "$package" ] || held="$held $package"
+      [ "${word%-}" = "$package" ] || continue
+      # What this file holds itself it may change.
+      case " $held_by_us " in
+        *" $package "*) apt_flags=--allow-change-held-packages ;;
+        *) held="$held $package" ;;
+      esac
     done
   done
   [ -z "$held" ] || stop 3 guard "held by apt-mark:$held" "if that is no longer wanted: apt-mark unhold$held"
