@@ -125,8 +125,8 @@ judge_simulation() {
   transaction=${transaction%x}
 }
 
-# entries_of FILE MODE: its enabled entries; sources.list(5), both formats. With MODE "uris" their
-# URIs, an entry a line. With "without" the file itself, with the entries of our repositories alone
+# entries_of FILE MODE: its entries; sources.list(5), both formats. With MODE "uris" the URIs of those
+# that are enabled, an entry a line, and "disabled" for a stanza of others that is not. With "without" the file itself, with the entries of our repositories alone
 # ($repository_urls) commented out; it fails where an entry has URIs of ours and of others.
 entries_of() {
   format=list
@@ -145,7 +145,7 @@ entries_of() {
       if (uris != "" && enabled) {
         if (mode == "uris") print uris
         off = mine(uris)
-      }
+      } else if (uris != "" && mode == "uris" && !mine(uris)) print "disabled" # not ours to take away
       for (i = 1; mode == "without" && i <= count; i++) print (off && stanza[i] !~ /^#/ ? "# " : "") stanza[i]
       count = 0; uris = ""; field = ""; enabled = 1
     }
@@ -206,29 +206,6 @@ same_origin() {
 # edited_source FILE: our entries in it are commented out now; the file as it was is kept.
 edited_source() {
   text=$(without_ours "$1") && put "$1" "$(stat -c %04a "$1")" "${text%x}"
-}
-
-# refuse_to_stop STEP: containers that a removed or changed runtime would stop, unless agreed to.
-# With live-restore these three can be upgraded below running containers.
-refuse_to_stop() {
-  [ -z "$allow_restart" ] || return 0
-  affected='' live=1
-  for word in $wanted; do
-    package=${word##*/}
-    package=${package%%=*}
-    package=${package%%_*}
-    case ${package%-} in
-      docker-ce|docker-ce-cli|containerd.io) case $word in *=*) ;; *) live= ;; esac ;;
-    esac
-    case ${package%-} in
-      docker-ce|containerd.io) affected=1 ;;
-      docker.io|docker-engine|moby-engine|containerd|moby-containerd|runc|moby-runc|podman-docker) affected=1 live= ;;
-    esac
-  done
-  [ -n "$affected" ] || return 0
-  if [ -n "$live" ] && [ "$(timeout 20 docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null)" = true ]; then return 0; fi
-  names=$(timeout 20 docker ps --format '{{.Names}}' 2>/dev/null | tr '\n' ' ')
-  [ -z "$names" ] || stop 9 "$1" "containers would stop: $names(when they may: --allow-restart)"
 }
 
 # fit: a host that must not be changed is refused by what it is.

@@ -93,6 +93,6 @@ status() {
   read -r last 2>/dev/null <"$state/last" || last=none
   if somebody_runs; then echo "running    $(who_runs)"; fi
   echo "last run   $last$(sed -n 's/^dw1 [^ ]* end - [^ ]* /, ended with /p' "$state/runs/$last/ev" 2>/dev/null)"
-  for pair in $vendor_wanted; do echo "package    ${pair%%=*} $(version_of "${pair%%=*}")"; done
+  for pair in ${vendor_wanted-}; do echo "package    ${pair%%=*} $(version_of "${pair%%=*}")"; done
   echo "daemon     $(timeout 20 docker version --format '{{.Server.Version}}' 2>/dev/null || echo 'does not answer')"
 }

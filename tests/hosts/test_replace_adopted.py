@@ -20,7 +20,6 @@ from tests.hosts.support import (
     at,
     clean,
     containers,
-    dockwright,
     install,
     unseen,
     untouched,
@@ -139,7 +138,8 @@ def test_a_line_in_sources_list(lab: Lab, prepared: Make) -> None:
     host.mark()
     assert install(lab, at(host, "ops")).code == 0
     unseen(host)
-    assert dockwright(lab, "undo", at(host, "ops"), "--yes").code == 0
+    undone = lab.dockwright("undo", at(host, "ops"), "--yes")
+    assert undone.returncode == 0, undone
     assert host.exec(["cat", path]).stdout == f"# ours\n{line()}"
 
 

@@ -529,8 +529,8 @@ def test_t19_beside_others(lab: Lab, host_factory: Make, dress: str) -> None:
     host.mark()
     assert install(lab, at(host, "ops")).code == 0
     unseen(host)
-    run = dockwright(lab, "undo", at(host, "ops"), "--yes")
-    assert run.code == 0, run
+    undone = lab.dockwright("undo", at(host, "ops"), "--yes")
+    assert undone.returncode == 0, undone
     for path, (before, _) in files.items():
         assert host.exec(["cat", path]).stdout == before
 

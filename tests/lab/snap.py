@@ -68,7 +68,7 @@ def install_snap(host: Host) -> None:
         mkdir -p /var/lib/snapd/snaps /snap/docker/{REVISION}/bin {DATA} /run/x && cd /run/x
         apt-get -qq update && apt-get -qq download docker.io docker-cli containerd runc
         for deb in *.deb; do dpkg-deb -x "$deb" tree; done
-        cp tree/usr/bin/* tree/usr/sbin/* /snap/docker/{REVISION}/bin/
+        find tree/usr/bin tree/usr/sbin -type f -exec cp -n -t /snap/docker/{REVISION}/bin {{}} +
         echo "not a file system" >/var/lib/snapd/snaps/docker_{REVISION}.snap
         rm -rf /run/x && rm -rf /var/lib/apt/lists/*_* && systemctl daemon-reload && snap enable docker
         """

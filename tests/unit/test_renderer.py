@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from dockwright import renderer
 from dockwright.judge import judge, read_simulation
 from dockwright.load import HostValues
+from dockwright.models import Facts
 from dockwright.plan import (
     Action,
     Assumptions,
@@ -35,6 +36,7 @@ from dockwright.plan import (
     Transaction,
     Verb,
 )
+from dockwright.receipts import plan_undo
 from dockwright.renderer import (
     Program,
     onefile,
@@ -112,7 +114,20 @@ def verify() -> HostPlan:
     return whole_plan(recorded("ubuntu-24.04-installed"), "verify", verify=True)
 
 
-def one_file() -> str:
+def undo(facts: Facts) -> HostPlan:
+    lines = [
+        "file /etc/docker/daemon.json absent -",
+        "package docker-ce absent 5:29.7.2-1~debian.13~trixie",
+        "package docker.io 26.1.5+dfsg1-9 absent",
+        "hold docker-ce",
+        "member docker ops",
+        "snap docker removed",
+    ]
+    last = {"last_run": "2026-11-24-1f3a2b", "last_receipt": "\n".join(lines) + "\n"}
+    return plan_undo("web1", changed(facts, last))
+
+
+def one_file(*, exact: bool = False) -> str:
     book = playbook("docker", {"docker_fingerprint": pin()})
     profiles = []
     for name in ("ubuntu-24.04-bare", "debian-13-bare"):
@@ -120,7 +135,7 @@ def one_file() -> str:
         steps = (step for part in book.steps_for(HostValues.of(facts)) for step in part.steps)
         plan = whole_plan(facts, variables={"docker_fingerprint": pin()})
         profiles.append(Profile(plan=plan, steps=tuple(steps)))
-    return render_file(profiles, name="dockwright-docker.sh").text
+    return render_file(profiles, name="dockwright-docker.sh", exact=exact).text
 
 
 def program(plan: HostPlan, **options: Any) -> str:
@@ -141,6 +156,7 @@ SCRIPTS: dict[str, Callable[[], str]] = {
     "ssh-server/fresh-trixie": lambda: program(ssh_server(), lock_timeout=30),
     "verify/attached": lambda: program(verify(), attached=RUN_ID),
     "onefile/docker": one_file,
+    "undo/docker": lambda: program(undo(recorded("debian-13-bare"))),
     "scripts/probe": lambda: render_probe(judged("debian-13-docker.io"), run_id=RUN_ID).text,
     "scripts/attach": lambda: render_attach(run_id=RUN_ID),
     "scripts/launch": lambda: launch(booted=True),
@@ -425,6 +441,13 @@ def test_the_steps_of_a_hostile_plan_run_nothing_of_it(empty: Path, text: str) -
 
 
 # --- the environment ------------------------------------------------------------------------------
+
+
+def test_a_file_that_is_locked_differs_in_one_line_only() -> None:
+    """``render --lock``: the same program, and the versions of today are the versions."""
+    floor, exact = (one_file(exact=which).splitlines() for which in (False, True))
+    differing = [(a, b) for a, b in zip(floor, exact, strict=True) if a != b]
+    assert differing == [("exact=''", "exact=1")]
 
 
 def test_an_undefined_name_is_an_error() -> None:

@@ -14,6 +14,7 @@ import pytest
 from dockwright.models import FileFact
 from dockwright.resources import directory
 from dockwright.steps import apt_sources
+from tests.unit.shell import Bench
 
 URL = "https://download.docker.com/linux/debian"
 OURS = f"deb [arch=amd64 signed-by=/etc/apt/keyrings/docker.gpg] {URL} trixie stable"
@@ -85,3 +86,27 @@ def test_bytes_that_would_not_come_back_are_left_alone() -> None:
     fact = FileFact(path="/etc/apt/sources.list", sha256="-", mode="0644", owner="x", content=text)
     assert apt_sources.parse(fact).names(URL)
     assert apt_sources.parse(fact).without(URL) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "goes"),
+    [
+        (STANZA, True),
+        (f"{STANZA}\n# a comment\n", True),
+        (f"{STANZA}\nEnabled: no\n{STANZA}", True),
+        (f"{STANZA}\n{OTHER}", False),
+        (f"{STANZA}\nEnabled: no\n{OTHER}", False),  # theirs, though apt passes over it
+    ],
+)
+def test_a_file_goes_as_a_whole_where_all_of_it_is_ours(
+    bench: Bench, text: str, *, goes: bool
+) -> None:
+    fact = FileFact(path="/x.sources", sha256="-", mode="0644", owner="x", content=text)
+    assert (apt_sources.parse(fact).names(URL), apt_sources.parse(fact).only(URL)) == (True, goes)
+    (bench.top / "etc/x.sources").write_text(text)
+    runtime = (directory("templates") / "runtime/decide.sh").read_text(encoding="utf-8")
+    runtime = runtime.replace("/etc/apt/sources.list.d", f"{bench.top}/etc")
+    body = f"repository_urls={URL} source_paths=''; same_origin; echo \"$others|$edits\""
+    path = f" {bench.top}/etc/x.sources"
+    done = bench.run(f"{runtime}\n{body}", "journal")
+    assert done.output == (f"{path}|\n" if goes else f"|{path}\n")

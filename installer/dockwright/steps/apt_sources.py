@@ -18,15 +18,16 @@ _OFF = ("no", "false", "0", "off", "without")
 
 @dataclass(frozen=True)
 class Entry:
-    """One enabled entry: its URIs, and its lines in the file."""
+    """One entry: its URIs, its lines in the file, and whether apt would use it."""
 
     uris: tuple[str, ...]
     lines: range
+    enabled: bool = True
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A source file: its lines with their ends, and the entries that apt would use."""
+    """A source file: its lines with their ends, and its entries; comments are none."""
 
     path: str
     lines: tuple[str, ...]
@@ -34,10 +35,14 @@ class SourceFile:
 
     def names(self, url: str) -> bool:
         """Whether an enabled entry points at that URL, over http or https."""
-        return any(_same(uri) == _same(url) for entry in self.entries for uri in entry.uris)
+        return any(
+            entry.enabled and _same(uri) == _same(url)
+            for entry in self.entries
+            for uri in entry.uris
+        )
 
     def only(self, url: str) -> bool:
-        """Whether every enabled entry points at that URL."""
+        """Whether every entry points at that URL, also one that somebody disabled for a while."""
         return all(_same(uri) == _same(url) for entry in self.entries for uri in entry.uris)
 
     def without(self, url: str) -> str | None:
@@ -51,7 +56,7 @@ class SourceFile:
             return None
         for entry in self.entries:
             ours = [_same(uri) == _same(url) for uri in entry.uris]
-            if not any(ours):
+            if not (entry.enabled and any(ours)):
                 continue
             if not all(ours):
                 return None
@@ -62,7 +67,7 @@ class SourceFile:
 
 
 def parse(file: FileFact) -> SourceFile:
-    """The enabled entries of a source file; what apt would ignore is ignored."""
+    """The entries of a source file; lines that are no entries are passed over."""
     lines = re.findall(r"[^\n]*\n|[^\n]+", file.content or "")
     read = _deb822 if file.path.endswith(".sources") else _one_line
     return SourceFile(path=file.path, lines=tuple(lines), entries=tuple(read(lines)))
@@ -88,6 +93,7 @@ def _deb822(lines: list[str]) -> Iterator[Entry]:
             continue
         stanza = Deb822(lines[start:number])
         uris = tuple(stanza.get("URIs", "").split())
-        if uris and stanza.get("Enabled", "yes").strip().lower() not in _OFF:
-            yield Entry(uris, range(start, number))
+        if uris:
+            enabled = stanza.get("Enabled", "yes").strip().lower() not in _OFF
+            yield Entry(uris, range(start, number), enabled)
         start = number + 1
