@@ -66,7 +66,12 @@ class AptRepository(StepBase):
             actions=(
                 self._key(view, right=key_right, text=offer.key if offer else ""),
                 *(self._replaced(view, path, text) for path, text in others.items()),
-                self._source(view, right=source_right, text=source, replaces=tuple(others)),
+                self._source(
+                    view,
+                    right=source_right,
+                    text=source,
+                    replaces=tuple(path for path, left in others.items() if left is None),
+                ),
                 *self._lists(view, settled=settled),
             ),
             repository=repository,

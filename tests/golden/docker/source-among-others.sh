@@ -6,7 +6,7 @@
 # = install what apt needs: ca-certificates (installed)
 # + add the key with fingerprint check and the apt repository: /etc/apt/keyrings/docker.asc (new)
 # ~ add the key with fingerprint check and the apt repository: /etc/apt/sources.list (same origin as docker.sources: that entry alone is commented out)
-# + add the key with fingerprint check and the apt repository: /etc/apt/sources.list.d/docker.sources (new, replaces sources.list)
+# + add the key with fingerprint check and the apt repository: /etc/apt/sources.list.d/docker.sources (new)
 # = merge daemon.json: /etc/docker/daemon.json (nothing to merge)
 # + install docker-ce and containerd.io: docker-ce 5:29.7.2-1, docker-ce-cli 5:29.7.2-1, containerd.io 2.2.1-1, docker-buildx-plugin 0.30.1-1, docker-compose-plugin 5.0.1-1, docker-ce-rootless-extras 5:29.7.2-1 (Docker Engine with its plugins)
 # ~ enable and start docker: docker.service (must be enabled and running; is not there yet)
