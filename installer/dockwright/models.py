@@ -183,10 +183,19 @@ class Unit(Frozen):
 
 
 class Snap(Frozen):
-    """An installed snap that matters here."""
+    """An installed snap that matters here; ``data_kib`` is the size of its data, where it was told."""
 
     name: str
     version: str
+    enabled: bool = True
+    data_kib: int | None = None
+
+    @property
+    def data(self) -> str:
+        """The size of its data in words."""
+        if self.data_kib is None:
+            return "of unknown size"
+        return f"{self.data_kib / 1024:.0f} MiB"
 
 
 class LiveRun(Frozen):
@@ -261,6 +270,10 @@ class Facts(Frozen):
     def unit(self, name: str) -> Unit | None:
         """The systemd unit of that name, if it exists."""
         return next((unit for unit in self.units if unit.name == name), None)
+
+    def snap(self, name: str) -> Snap | None:
+        """The snap of that name, if it is installed."""
+        return next((snap for snap in self.snaps if snap.name == name), None)
 
     def file(self, path: str) -> FileFact | None:
         """The file at that path, if it exists and is one that facts look at."""

@@ -1,8 +1,8 @@
 """Bad input is caught before any contact; secrets are in the controller's memory and nowhere else.
 
-X01 and X02 are in test_access.py, X07 and X08 in the unit tests of facts, records and load, X09 in
-those of transport. B12 is as far as a playbook can contradict itself today: two groups and one
-value. B14 is in test_trust.py, C11 in test_inventory.py.
+X01 and X02 are in test_access.py, X07, X08 and X09 in test_hostile.py. B12 is as far as a playbook
+can contradict itself today: two groups and one value. B14 is in test_trust.py, C11 in
+test_inventory.py.
 """
 
 from __future__ import annotations

@@ -133,6 +133,9 @@ class Choice:
         list[str] | None,
         _choice("Let this user talk to the daemon; the same as root there.", "--add-user"),
     ] = None
+    remove_snap: Annotated[
+        bool, _choice("Remove the snap 'docker', once the new daemon answers.", "--remove-snap")
+    ] = False
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ def _overrides(values: Values, choice: Choice) -> Overrides:
         ("--docker-version", "docker_version", choice.docker_version),
         ("--channel", "docker_channel", choice.channel),
         ("--add-user", "docker_users", choice.add_user),
+        ("--remove-snap", "docker_remove_snap", choice.remove_snap),
     )
     return Overrides(
         files=tuple(values.variables or ()),
