@@ -38,7 +38,9 @@
     $("rest").hidden = all || seen <= FIRST;
     $("rest").firstElementChild.textContent = `Show all ${seen}`;
     for (const chip of document.querySelectorAll(".chip")) {
-      chip.classList.toggle("on", chip.dataset.o === outcome.value);
+      const on = chip.dataset.o === outcome.value;
+      chip.classList.toggle("on", on);
+      chip.setAttribute("aria-current", String(on));
     }
   }
 

@@ -138,7 +138,8 @@ def _plans(fleet: Fleet) -> list[str]:
             lines += [f"    {sign} {text}" for sign, text in line.diff[:_OUTPUT] if not line.new]
         if len(lines) > _STEPS:
             lines[_STEPS:] = [f"  … and {len(lines) - _STEPS} more lines"]
-        title = f"Plan for {view.title}: {view.counts}"
+        system = f" ({view.system})" if view.system and len(views) > 1 else ""
+        title = f"Plan for {view.title}{system}: {view.counts}"
         parts += _folded(title, _fence(lines, "diff", most=1)) if lines else [_text(title), ""]
     if len(views) > _PLANS:
         parts += [f"… and {len(views) - _PLANS} more plans.", ""]

@@ -45,8 +45,8 @@ class PlanView:
 
     id: str
     title: str
+    system: str
     counts: str
-    summary: str
     hosts: list[str]
     lines: list[Line]
     notes: list[str]
@@ -79,8 +79,8 @@ def plan_views(fleet: Fleet) -> dict[str, PlanView]:
             title=clean(group.plan.host)
             if len(group.hosts) == 1
             else plural(len(group.hosts), "host"),
+            system=_system(fleet, group.hosts),
             counts=count_line(group.plan),
-            summary=group.plan.summary,
             hosts=group.hosts,
             lines=lines,
             notes=_notes(group.plan),
@@ -89,6 +89,12 @@ def plan_views(fleet: Fleet) -> dict[str, PlanView]:
         room -= view.size
         made[key] = view
     return made
+
+
+def _system(fleet: Fleet, hosts: list[str]) -> str:
+    """What the hosts of a plan run, where that is one and the same."""
+    systems = {fleet.hosts[host].system for host in hosts}
+    return systems.pop() if len(systems) == 1 else ""
 
 
 def _lines(plan: HostPlan) -> list[Line]:
