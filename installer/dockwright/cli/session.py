@@ -259,7 +259,10 @@ def open_files(show: Show, source: Path | None = None) -> list[Reporter]:
 
 def _is_kept(path: Path) -> bool:
     """Whether what is written there stays: /dev/null and pipes may be named again."""
-    return path.is_file() or not path.exists()
+    try:
+        return path.is_file() or not path.exists()
+    except OSError:  # told by whoever opens it
+        return True
 
 
 def operator() -> str:
