@@ -15,7 +15,7 @@ from dockwright.cli.options import (
     Show,
 )
 from dockwright.cli.register import LOOK, command
-from dockwright.cli.session import Session
+from dockwright.cli.session import Session, open_files
 from dockwright.cli.shared import request_for
 from dockwright.errors import Exit
 from dockwright.report.jsonl import read_log
@@ -57,11 +57,12 @@ def report(
     ],
     show: Show,
 ) -> Exit:
-    """Tell a run again from its events, with the same exit code."""
+    """Tell a run again from its events, with the same exit code, or make its reports."""
     from dockwright.report import REPORTERS, Output
     from dockwright.report.tally import exit_code, tally
 
     told = read_log(run)
+    files = open_files(show, source=run)
     output = Output(
         stream=sys.stdout,
         hosts=tuple(dict.fromkeys(event.host for event in told)),
@@ -69,8 +70,9 @@ def report(
         quiet=show.quiet,
         verbose=show.verbose,
     )
-    reporter = REPORTERS["jsonl" if show.as_json else "console"](output)
-    for event in told:
-        reporter(event)
-    reporter.close()
+    # The console ends first: what cannot be written is told below it.
+    for reporter in (REPORTERS["jsonl" if show.as_json else "console"](output), *files):
+        for event in told:
+            reporter(event)
+        reporter.close()
     return exit_code(tally(told).values(), detailed=show.detailed)

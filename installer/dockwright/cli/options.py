@@ -170,6 +170,11 @@ class Show:
 
     as_json: Annotated[bool, _output("Events on stdout, one JSON a line.", "--json")] = False
     log: Annotated[Path | None, _output("Write the events to this file, too.", "--log")] = None
+    html: Annotated[Path | None, _output("Write a page about the run here.", "--html")] = None
+    junit: Annotated[Path | None, _output("Write JUnit's XML here, for CI.", "--junit")] = None
+    summary: Annotated[
+        Path | None, _output("Write a summary in Markdown here, for CI.", "--summary")
+    ] = None
     detailed: Annotated[
         bool, _output("Exit 20 where something changed or would change.", "--detailed-exitcode")
     ] = False

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
-from typing import TextIO
+from pathlib import Path
+from typing import NoReturn, TextIO
 
 from typing_extensions import Self
 
@@ -22,12 +23,13 @@ from dockwright.app import Prepared, Request
 from dockwright.channel import Transport
 from dockwright.cli.fleet import Fleet
 from dockwright.cli.options import HostKeys, Reach, Show
+from dockwright.cli.register import complain
 from dockwright.cli.terminal import Terminal, interactive, password_source
-from dockwright.errors import Exit
+from dockwright.errors import Exit, FailedError, InputError, worst
 from dockwright.events import Event
 from dockwright.models import Host
 from dockwright.plan import HostPlan
-from dockwright.report import REPORTERS, Output, Reporter
+from dockwright.report import FILES, REPORTERS, Output, Reporter, to_file
 from dockwright.report.jsonl import JsonlReporter
 from dockwright.report.tally import HostTally, exit_code, fold
 from dockwright.runner import Stop
@@ -48,7 +50,8 @@ class Session:
         self._show = show
         self._reach = reach
         self._console: Reporter | None = None
-        self._log: Reporter | None = None
+        self._files: list[Reporter] = []
+        self._unwritten: list[Exit] = []
         self._console_lock = threading.RLock()
         self._tallies: dict[str, HostTally] = {}
         self._prepared: list[Prepared] = []
@@ -68,20 +71,29 @@ class Session:
         )
 
     def __enter__(self) -> Self:
-        if self._show.log is not None:
-            self._log = JsonlReporter.to_file(self._show.log)
+        self._files = open_files(self._show)
+        # Also while nothing runs on a host yet, the log and the reports are brought to their end.
+        self._on_term = signal.signal(signal.SIGTERM, _terminated)
         if self.terminal is not None:
             self.terminal.remember()
         return self
 
     def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGTERM, self._on_term)
         for prepared in self._prepared:
             prepared.close()
         if self.terminal is not None:
             self.terminal.restore()
-        for reporter in (self._console, self._log):
+        for reporter in (self._console, *self._files):
             if reporter is not None:
-                reporter.close()
+                self._close(reporter)
+
+    def _close(self, reporter: Reporter) -> None:
+        try:
+            reporter.close()
+        except FailedError as error:  # of one report; the others are written all the same
+            complain(error, self._show.color)
+            self._unwritten.append(error.exit)
 
     # --- stages ---------------------------------------------------------------------------
 
@@ -169,8 +181,9 @@ class Session:
         return False
 
     def exit(self) -> Exit:
-        """The exit code of the run, from its events."""
-        return exit_code(self._tallies.values(), detailed=self._show.detailed)
+        """The exit code of the run, from its events; 6 where a report could not be written."""
+        code = exit_code(self._tallies.values(), detailed=self._show.detailed)
+        return worst([code, *self._unwritten])
 
     # --- inner ----------------------------------------------------------------------------
 
@@ -196,8 +209,8 @@ class Session:
         for event in stream:
             self._tallies[event.host] = fold(self._tallies.get(event.host), event)
             self._reporter()(event)
-            if self._log is not None:
-                self._log(event)
+            for reporter in self._files:
+                reporter(event)
 
     def _paused(self) -> AbstractContextManager[None]:
         pause: Callable[[], AbstractContextManager[None]]
@@ -226,6 +239,37 @@ class Session:
 
 _NEEDED_NEXT = ("dockwright.planner", "dockwright.trust.key", "dockwright.report.console")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def _terminated(_number: int, _frame: object) -> NoReturn:
+    raise SystemExit(int(Exit.TERMINATED))
+
+
+def open_files(show: Show, source: Path | None = None) -> list[Reporter]:
+    """The log and the reports that are asked for, each tried at once.
+
+    Raises InputError where one cannot be written, or where two are one file, ``source`` included.
+    """
+    named = {"log": show.log, **{name: getattr(show, name) for name in FILES}}
+    paths = {name: path for name, path in named.items() if path is not None}
+    kept = [path for path in (source, *paths.values()) if path is not None and _is_kept(path)]
+    if len({os.path.realpath(path) for path in kept}) < len(kept):
+        raise InputError(
+            f"named twice as a file: {', '.join(map(str, kept))}",
+            next_step="name each its own file",
+        )
+    return [
+        JsonlReporter.to_file(path) if name == "log" else to_file(name, path)
+        for name, path in paths.items()
+    ]
+
+
+def _is_kept(path: Path) -> bool:
+    """Whether what is written there stays: /dev/null and pipes may be named again."""
+    try:
+        return path.is_file() or not path.exists()
+    except OSError:  # told by whoever opens it
+        return True
 
 
 def operator() -> str:
