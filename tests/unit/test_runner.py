@@ -226,6 +226,7 @@ def test_unknown_types_are_ignored() -> None:
     assert [event.event for event in run.events] == ["program_started"]
 
 
+@pytest.mark.slow
 def test_noise_without_end_is_refused() -> None:
     """And what a long run prints in between its records is not."""
     noise = b"\x1b[31mowned\n" * 100_000
