@@ -377,6 +377,18 @@ def test_a_dry_undo_changes_nothing(world: World) -> None:
     assert len(host.scripts) == 1
 
 
+def test_undo_names_the_containers_that_a_restart_stops(world: World) -> None:
+    receipt = "file /etc/docker/daemon.json absent -\nkeys /etc/docker/daemon.json log-driver\n"
+    running = "2026-11-24-a\ncontainer 4f5e web app"
+    known = facts_of("ubuntu-24.04-installed", last_receipt=b64(receipt), last_run=running)
+    host = world.host("web1", known)
+    done = dockwright("undo", "web1", "--yes")
+    assert done.exit_code == Exit.DESTRUCTIVE, done.output
+    for word in ("! restart  docker.service", "log-driver in effect until then", "web"):
+        assert word in done.output
+    assert len(host.scripts) == 1
+
+
 def test_undo_on_a_host_without_a_run_is_refused(world: World) -> None:
     world.host("web1", facts_of("ubuntu-24.04-bare"))
     done = dockwright("undo", "web1", "--yes")
@@ -433,6 +445,31 @@ def test_verify_runs_the_ladder(world: World) -> None:
     done = dockwright("verify", "web1")
     assert done.exit_code == Exit.OK, done.output
     assert "hello-world ran" in done.output
+
+
+def test_a_playbook_of_checks_alone_is_applied_by_running_them(world: World) -> None:
+    ladder = records("begin s01 verify", "verified s01 daemon 29.7.2 · hello-world ran", "end - 0")
+    host = world.host("web1", facts_of("ubuntu-24.04-installed"), ladder)
+    done = dockwright("apply", "verify", "web1", "--yes", "--detailed-exitcode")
+    assert done.exit_code == Exit.OK, done.output
+    assert "web1 is well: 1 check passed" in done.output
+    assert len(host.scripts) == 2
+
+
+def test_a_run_that_was_not_verified_is_made_up_for(world: World) -> None:
+    """The checks run although all is there; by a program that can note it, with no change counted."""
+    late = records(
+        "started -", "commit -", "begin s01 finish the last run", "same s01",
+        "begin s10 verify", "verified s10 hello-world ran", "end - 0",
+    )  # fmt: skip
+    known = facts_of("ubuntu-24.04-installed", hostname="web1\nunverified 2026-11-24-5fdc20")
+    host = world.host("web1", known, late)
+    done = dockwright("install", "web1", "--yes", "--detailed-exitcode", *PIN)
+    assert done.exit_code == Exit.OK, done.output
+    assert "run 2026-11-24-5fdc20 was not verified" in " ".join(done.output.split())
+    assert "web1 is well: 1 check passed" in done.output
+    assert 'rm -f -- "$state/unverified"' in host.scripts[1]
+    assert world.consulted == []
 
 
 def test_verify_that_fails_is_8(world: World) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,7 @@ TOOLS = [
     "grep",
     "head",
     "kill",
+    "ls",
     "mkdir",
     "mktemp",
     "mv",
@@ -206,6 +209,30 @@ def test_a_check_that_is_run_fails_with_8_and_a_likely_cause(bench: Bench) -> No
     assert done.records[1] == ("verified", "s01", "fine")
     assert done.of("stop") == ["8 0 no answer"]
     assert done.of("cause") == ["daemon down"]
+
+
+def test_checks_are_owed_from_the_commit_point_on(bench: Bench) -> None:
+    assert bench.run("owe_checks; finish 130", "journal").status == 130
+    assert (bench.top / "state/unverified").read_text() == "r1\n"
+    (bench.top / "state/unverified").unlink()
+    (bench.top / "state").rmdir()
+    done = bench.run("owe_checks; touch went-on", "journal")
+    assert (done.status, done.of("commit")) == (3, [])
+    assert "cannot be written" in done.of("stop")[0]
+
+
+def test_undo_is_for_the_newest_run_that_changed_something(bench: Bench) -> None:
+    """A run that only made up for checks changes nothing: the one before it is to be taken back."""
+    last = bench.top / "state/last"
+    assert bench.run("ended_well", "journal").status == 0
+    assert last.read_text() == "r1\n"
+    for age, name in ((20, "r-older"), (10, "r-newer")):
+        receipt = bench.top / "state/runs" / name / "receipt"
+        receipt.parent.mkdir(parents=True)
+        receipt.write_text("member docker pat\n")
+        os.utime(receipt, (time.time() - age,) * 2)
+    assert bench.run("ended_well", "journal").status == 0
+    assert last.read_text() == "r-newer\n"
 
 
 def test_what_is_private_goes_when_a_run_ends(bench: Bench) -> None:
@@ -711,6 +738,63 @@ def test_a_file_that_must_go_is_kept_first(bench: Bench) -> None:
     (backup,) = (bench.top / "run/backup").iterdir()
     assert backup.read_text() == "deb x\n"
     assert run_step(bench, functions).of("same") == [""]
+
+
+# --- undo -----------------------------------------------------------------------------------------
+
+
+def undo_keys(bench: Bench, keys: str, *, live: bool = False, allow: str = "") -> Done:
+    """The part of undo that judges and restarts a daemon, with its daemon.json in the bench."""
+    config = bench.top / "etc/daemon.json"
+    config.write_text("ours\n")
+    digest = hashlib.sha256(b"ours\n").hexdigest()
+    (bench.top / "run/back").write_text(
+        f"file {config} absent -\nwrote {config} {digest}\nkeys {config} {keys}\n"
+    )
+    bench.fake("systemctl", "")
+    bench.fake(
+        "docker",
+        f"case $1 in info) echo {str(live).lower()} ;; version) ;; ps) echo web ;; esac",
+    )
+    functions = (RUNTIME / "undo.sh").read_text().replace("/etc/docker", str(bench.top / "etc"))
+    body = (
+        f"{functions}\nreceipt=$run/back allow_restart={allow}\n"
+        "judge_restart undo; rm $config; restart_daemon undo; finish 0"
+    )
+    return bench.run(body, "journal", "files")
+
+
+@pytest.mark.parametrize("allow", ["", "1"])
+def test_undo_restarts_a_daemon_and_stops_containers_only_when_agreed(
+    bench: Bench, allow: str
+) -> None:
+    done = undo_keys(bench, "log-driver", allow=allow)
+    assert (bench.top / "etc/daemon.json").exists() is not bool(allow)
+    if allow:
+        assert done.status == 0
+        assert "systemctl restart docker.service" in bench.calls()
+        assert bench.calls()[-1] == "docker start web"
+    else:
+        assert done.of("stop") == [
+            "9 0 the daemon has to restart; containers would stop: web (when they may: --allow-restart)"
+        ]
+        assert not any("restart" in call for call in bench.calls())
+
+
+def test_with_live_restore_undo_restarts_unasked(bench: Bench) -> None:
+    assert undo_keys(bench, "log-driver", live=True).status == 0
+    assert "systemctl restart docker.service" in bench.calls()
+
+
+def test_undo_of_live_restore_stops_containers(bench: Bench) -> None:
+    assert undo_keys(bench, "debug live-restore", live=True).status == 9
+
+
+def test_a_daemon_json_of_somebody_else_needs_no_restart(bench: Bench) -> None:
+    (bench.top / "run/back").write_text("keys /etc/docker/daemon.json x\n")
+    body = "receipt=$run/back allow_restart=''; judge_restart undo; restart_daemon undo"
+    assert bench.run(body, "journal", "files", "undo").status == 0
+    assert bench.calls() == []
 
 
 # --- the ladder -----------------------------------------------------------------------------------

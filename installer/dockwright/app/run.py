@@ -21,8 +21,7 @@ class Request:
     """What the user asked for, the same for all hosts of a run.
 
     ``lock_timeout`` is in seconds; ``operator`` is named in the host's journal; ``again`` is
-    the command line that would apply what is planned. ``proof`` asks for
-    the checks although the plan itself changes nothing.
+    the command line that would apply what is planned.
     """
 
     command: str
@@ -33,7 +32,6 @@ class Request:
     lock_timeout: int = 600
     operator: str = ""
     proxy: str | None = None
-    proof: bool = False
 
     @property
     def wish(self) -> str:
