@@ -16,9 +16,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from dockwright import events
-from dockwright.cli import session, typer_app
-from dockwright.errors import BY_EXIT, DockwrightError, Exit, UnreachableError
-from dockwright.events import Event
+from dockwright.cli import session, shared, typer_app
+from dockwright.errors import BY_EXIT, DockwrightError, Exit, InputError, UnreachableError
+from dockwright.events import Event, Failed
 from dockwright.plan import HostPlan
 from dockwright.runner import Stop
 from tests.fakes import CUT, SILENCE, FakeChannel
@@ -318,6 +318,39 @@ def test_a_file_that_holds_no_plan_is_2(world: World, tmp_path: Path, text: str,
     assert done.exit_code == Exit.INPUT
     assert said in done.output.replace("\n", "")
     assert world.contacted == []
+
+
+def test_a_saved_file_is_old_or_new_and_never_half(tmp_path: Path) -> None:
+    file = tmp_path / "dockwright.sh"
+    file.write_text("old\n")
+    file.chmod(0o755)
+    (tmp_path / "link").symlink_to(file)
+    shared.save(tmp_path / "link", "new\n")
+    assert (file.read_text(), file.stat().st_mode & 0o777) == ("new\n", 0o755)
+    with pytest.raises(InputError, match="cannot be written"):
+        shared.save(tmp_path / "nowhere" / "x", "new\n")
+    with pytest.raises(UnicodeEncodeError):
+        shared.save(file, "half \udc80")
+    assert file.read_text() == "new\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"dockwright.sh", "link"}
+    shared.save(Path("/dev/null"), "gone\n")
+    assert Path("/dev/null").is_char_device()
+
+
+def test_two_names_of_one_machine_make_one_run(world: World) -> None:
+    """Only the first has the run; a clone has the same machine id, and is another machine."""
+    world.host("web1", *fresh())
+    world.host("10.0.0.5", *fresh()[:2])
+    clone = facts_of("ubuntu-24.04-bare", boot_id="4b1fcd0e-0000-4000-8000-000000000000")
+    world.host("web2", clone, *fresh()[1:])
+    done = dockwright("install", "web1", "10.0.0.5", "web2", "--yes", "--json", *PIN)
+    assert done.exit_code == Exit.BUSY, done.output
+    ends = {event.host: event for event in events_of(done.stdout) if isinstance(event, Failed)}
+    (failed,) = ends.values()
+    assert failed.host == "10.0.0.5"
+    assert "10.0.0.5 and web1 are one machine" in failed.brief
+    finished = [event.host for event in events_of(done.stdout) if event.event == "run_finished"]
+    assert sorted(finished) == ["web1", "web2"]
 
 
 # --- attach and undo ------------------------------------------------------------------------------

@@ -583,9 +583,16 @@ def test_a_run_of_an_earlier_boot_counts_for_nothing(bench: Bench) -> None:
     assert bench.run(body, "live").status != 0
 
 
-def test_records_are_followed_from_a_byte_and_a_dead_program_is_gone(bench: Bench) -> None:
-    (bench.top / "run/ev").write_text("dw1 r1 begin s01 1.0 x\ndw1 r1 same s01 1.1 \n")
-    offset = len("dw1 r1 begin s01 1.0 x\n") + 1
+@pytest.mark.parametrize(
+    ("boot", "how"), [("", "killed"), ("00000000-0000", "rebooted")], ids=["killed", "rebooted"]
+)
+def test_records_are_followed_from_a_byte_and_a_dead_program_is_gone(
+    bench: Bench, boot: str, how: str
+) -> None:
+    boot = boot or Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    start = f"dw1 r1 start - 0.9 1795430400 {boot}\n"
+    (bench.top / "run/ev").write_text(f"{start}dw1 r1 begin s01 1.0 x\ndw1 r1 same s01 1.1 \n")
+    offset = len(f"{start}dw1 r1 begin s01 1.0 x\n") + 1
     text = "".join(
         (RUNTIME / name).read_text(encoding="utf-8") for name in ("live.sh", "follow.sh")
     )
@@ -600,7 +607,7 @@ def test_records_are_followed_from_a_byte_and_a_dead_program_is_gone(bench: Benc
     assert process.stdout is not None
     with process.stdout, process:
         assert process.stdout.readline() == "dw1 r1 same s01 1.1 \n"
-        assert process.stdout.readline() == "dw1 r1 gone - -\n"
+        assert process.stdout.readline() == f"dw1 r1 gone - - {how}\n"
         process.stdin.close()  # the controller has gone: nothing is left behind
         assert process.stdout.read() == ""
         assert process.wait(timeout=5) is not None
@@ -706,8 +713,9 @@ def test_a_daemon_json_that_dockerd_refuses_is_not_written(bench: Bench) -> None
     bench.fake(
         "dockerd", 'case $1 in --help) echo "  --validate" ;; *) echo "unknown key"; exit 1 ;; esac'
     )
+    was = hashlib.sha256(b"{}\n").hexdigest()
     functions = step_of(
-        "daemon_json", path=str(path), mode="0644", content='{"x": 1}\n', keys=["x"]
+        "daemon_json", path=str(path), mode="0644", content='{"x": 1}\n', keys=["x"], was=was
     )
     done = run_step(bench, functions)
     assert (done.status, path.read_text()) == (6, "{}\n")
@@ -716,6 +724,22 @@ def test_a_daemon_json_that_dockerd_refuses_is_not_written(bench: Bench) -> None
     assert run_step(bench, functions).status == 0
     assert path.read_text() == '{"x": 1}\n'
     assert receipt(bench)[-1] == f"keys {path} x"
+
+
+def test_a_daemon_json_that_another_program_wrote_meanwhile_stands(bench: Bench) -> None:
+    path = bench.top / "etc/daemon.json"
+    theirs = '{"labels": ["theirs"]}\n'
+    bench.fake(
+        "dockerd",
+        f"case $1 in --help) echo --validate ;; *) echo '{theirs.strip()}' >'{path}' ;; esac",
+    )
+    functions = step_of(
+        "daemon_json", path=str(path), mode="0644", content="{}\n", keys=["x"], was="absent"
+    )
+    done = run_step(bench, functions)
+    assert (done.status, path.read_text()) == (6, theirs)
+    assert done.of("cause")[0].endswith("changed by another program meanwhile: its edit stands")
+    assert not (bench.top / "run/receipt").exists()
 
 
 def test_a_daemon_that_does_not_take_the_new_file_gets_the_old_one_back(bench: Bench) -> None:

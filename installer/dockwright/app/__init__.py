@@ -6,7 +6,7 @@ of that host; other hosts go on.
 """
 
 from dockwright.app.changing import attach, carry_out, finish, take_up
-from dockwright.app.hosts import guarded, interleave
+from dockwright.app.hosts import guarded, interleave, twins
 from dockwright.app.looking import consult, gather, key_owners, planner_for, prepare
 from dockwright.app.run import Connect, Prepared, Request
 
@@ -25,4 +25,5 @@ __all__ = [
     "planner_for",
     "prepare",
     "take_up",
+    "twins",
 ]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 
 from dockwright import events, runner
 from dockwright.app.run import Prepared
-from dockwright.errors import DockwrightError, Exit, UnreachableError
+from dockwright.errors import BusyError, DockwrightError, Exit, UnreachableError
 from dockwright.events import Event
 
 
@@ -34,6 +34,30 @@ def guarded(prepared: Prepared, stage: Iterator[Event]) -> Iterator[Event]:
             brief=f"left alone: run {left.run_id} goes on on the host",
             next_step="the same command joins it again",
         )  # fmt: skip
+
+
+def twins(prepared: Iterable[Prepared]) -> Iterator[Event]:
+    """Refuse what turned out to be a machine that another name stands for already.
+
+    Machines that were cloned share a machine id, but not a boot.
+    """
+    first: dict[tuple[str, str], str] = {}
+    for one in prepared:
+        if one.facts is None or one.finished or not (one.facts.machine_id and one.facts.boot_id):
+            continue
+        name = first.setdefault((one.facts.machine_id, one.facts.boot_id), one.host.name)
+        if name == one.host.name:
+            continue
+        one.finished = True
+        yield _failed(
+            one.host.name,
+            BusyError(
+                f"{one.host.name} and {name} are one machine, and {name} has the run",
+                details=(("machine id", one.facts.machine_id),),
+                next_step="name it once",
+            ),
+            changed=False,
+        )
 
 
 def _failed(name: str, error: DockwrightError, *, changed: bool) -> Event:

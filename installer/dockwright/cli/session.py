@@ -88,7 +88,9 @@ class Session:
 
     def prepare(self, request: Request) -> list[Prepared]:
         """Plans of all hosts."""
-        return self._look(app.prepare, request)
+        prepared = self._look(app.prepare, request)
+        self._tell(app.twins(prepared))
+        return prepared
 
     def take_up(self, plans: dict[str, HostPlan], request: Request) -> list[Prepared]:
         """Connect for saved plans, by host."""

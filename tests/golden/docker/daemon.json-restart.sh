@@ -702,6 +702,10 @@ if command -v dockerd >/dev/null 2>&1 && dockerd --help 2>/dev/null | grep -q -e
     return 1
   fi
 fi
+if [ "$(sum_of /etc/docker/daemon.json)" != 13d9172798bca054c9775ce78b8257533510dd9c296005c1f80cefbe659787d2 ]; then
+  cause='/etc/docker/daemon.json was changed by another program meanwhile: its edit stands'
+  return 1
+fi
 put /etc/docker/daemon.json 0644 "$text" && receipt keys /etc/docker/daemon.json log-driver labels
 }
 check_s06() { # reload docker.service
