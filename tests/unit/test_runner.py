@@ -352,6 +352,11 @@ def test_a_program_that_was_killed_is_told_with_its_last_step() -> None:
     assert caught.value.details == (("last step", "file docker.asc"),)
 
 
+def test_a_host_that_rebooted_is_told_as_such() -> None:
+    with pytest.raises(FailedError, match="the host rebooted"):
+        Run(channel(STARTED, *WELL[:5], answer("gone", "-", "-", "rebooted"))).go()
+
+
 def test_a_program_that_was_killed_before_any_step() -> None:
     with pytest.raises(FailedError) as caught:
         Run(channel(STARTED, answer("gone", "-", "-"))).go()
