@@ -38,6 +38,10 @@ def _fingerprint(text: str) -> str:
 PackageName: TypeAlias = Annotated[str, _pattern(r"^[a-z0-9][a-z0-9.+-]*[a-z0-9.]$")]
 # An upstream version, a leading part of one (29, 29.7), or Debian's full string with epoch.
 VersionWish: TypeAlias = Annotated[str, _pattern(r"^[0-9][A-Za-z0-9.+:~-]*$")]
+# A version that is known to be out, and since when; or nothing.
+Floor: TypeAlias = Annotated[
+    str, _pattern(r"^([0-9][A-Za-z0-9.+:~-]*( of [0-9]{4}-[0-9]{2}-[0-9]{2})?)?$")
+]
 Url: TypeAlias = Annotated[
     str, _pattern(r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~%+,=@-]+)*/?$")
 ]

@@ -29,6 +29,7 @@ _WANTED = {
 _GRAMMARS = {
     "PackageName": "the name of a package (a-z 0-9 . + -)",
     "VersionWish": "a version, such as 29, 29.7 or 29.7.2",
+    "Floor": "a version, such as 29.7.2, or 29.7.2 of 2026-08-05",
     "Url": "an http or https URL without user, query or fragment",
     "Suite": "a suite, such as noble",
     "Word": "a word (a-z 0-9 . _ -)",

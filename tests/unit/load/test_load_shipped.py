@@ -77,7 +77,7 @@ def test_every_shipped_component_is_used_and_explained(name: str) -> None:
 def test_what_trust_rests_on_is_marked() -> None:
     playbook = load_playbook("docker")
     trusted = {name for name, declared in playbook.declared.items() if declared.trusted}
-    assert trusted == {"docker_url", "docker_key_url", "docker_fingerprint"}
+    assert trusted == {"docker_url", "docker_key_url", "docker_fingerprint", "docker_floor"}
 
 
 def test_the_old_recipe_has_a_step_for_each_line() -> None:
