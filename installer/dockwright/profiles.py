@@ -37,8 +37,8 @@ def profiles(
         bare = _bare(name)
         make = planner_for(name, playbook, bare, Request(command="render", playbook=playbook))
         _, wishes = make(offers={})
-        offers, _ = consult(wishes, bare.architecture, proxy)
-        plan, _ = make(offers=offers)
+        asked = consult(wishes, bare.architecture, proxy=proxy)
+        plan, _ = make(offers=asked.offers)
         steps = (step for c in playbook.steps_for(HostValues.of(bare)) for step in c.steps)
         made.append(Profile(plan=plan, steps=tuple(steps)))
     return made

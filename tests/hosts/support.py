@@ -6,7 +6,7 @@ import itertools
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from dockwright.plan import HostPlan
 from tests.lab import local
 from tests.lab.control import Process
 from tests.lab.host import Host, Layer
+from tests.lab.init import GATEWAY
 from tests.lab.lab import Lab
 from tests.lab.machine import ROOT
 
@@ -105,6 +106,35 @@ def dockwright(lab: Lab, *args: str | Path, **options: Any) -> Run:
 def install(lab: Lab, target: str, *args: str | Path, **options: Any) -> Run:
     """``dockwright install TARGET --yes --detailed-exitcode``."""
     return dockwright(lab, "install", target, "--yes", "--detailed-exitcode", *args, **options)
+
+
+def cut_off(lab: Lab) -> list[str]:
+    """Words before a controller's command: it finds nobody at the vendor's names."""
+    names = lab.dir / "nobody"
+    lines = (lab.dir / "etc-hosts").read_text().splitlines()
+    names.write_text("\n".join(_nobody(line) for line in lines) + "\n")
+    script = 'mount --bind "$0" /etc/hosts && exec "$@"'
+    return ["unshare", "--mount", "sh", "-c", script, str(names)]
+
+
+def cut_off_host(host: Host) -> None:
+    """From now on the host finds nobody at the vendor's, the archive's and the registry's names."""
+    lines = host.exec(["cat", "/etc/hosts"]).stdout.splitlines()
+    host.exec(["tee", "/etc/hosts"], input="\n".join(_nobody(line) for line in lines) + "\n")
+    host.mark()
+
+
+def _nobody(line: str) -> str:
+    """The lab's services listen at the gateway alone: at 127.0.0.1 nobody answers."""
+    return line.replace(f"{GATEWAY} ", "127.0.0.1 ", 1)
+
+
+def from_afar(lab: Lab, before: Sequence[str], *args: str | Path, **options: Any) -> Run:
+    """Run Dockwright as the controller, with words before its command."""
+    env = {"PYTHONPATH": str(ROOT / "installer"), **(options.pop("env", None) or {})}
+    argv = [*before, sys.executable, "-m", "dockwright", *arguments(lab, *args)]
+    done = lab.run(argv, env=env, **options)
+    return Run(done.returncode, done.stdout, done.stderr)
 
 
 @contextmanager

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from dockwright import __version__, events, facts, judge, planner, receipts, renderer, runner
+from dockwright.app.consulting import consult
 from dockwright.app.run import Connect, Prepared, Request
 from dockwright.channel import Channel, Transport
 from dockwright.errors import BY_EXIT, BusyError, Exit, FailedError, RefusedError, UnreachableError
@@ -15,7 +16,7 @@ from dockwright.events import Event
 from dockwright.load import HostValues, Playbook
 from dockwright.models import Facts, LiveRun
 from dockwright.plan import HostPlan
-from dockwright.steps import Offer, RepositoryWish
+from dockwright.steps import RepositoryWish
 
 _NEXT = {
     Exit.REFUSED: "settle on the host what apt says, then run the same command again",
@@ -62,15 +63,19 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
     plan, wishes = make(offers={})
     if wishes:
         begun = time.monotonic()
-        offers, trust = consult(wishes, known.architecture, request.proxy)
+        asked = consult(
+            wishes, known.architecture, proxy=request.proxy, way=request.fetch,
+            host=prepared.transport,
+        )  # fmt: skip
         pins = tuple(
             f"{variable} is not the shipped one: it is set by {origin}"
             for variable, origin in playbook.overrides.items()
         )
-        plan, _ = make(offers=offers)
-        plan = plan.model_copy(update={"trust": (*trust, *pins)})
+        plan, _ = make(offers=asked.offers)
+        plan = plan.model_copy(update={"trust": (*asked.seen, *pins), "fetched": asked.way.value})
         yield events.PhaseFinished(
-            host=name, at=time.time(), phase="trust", text="key and index verified",
+            host=name, at=time.time(), phase="trust",
+            text=f"key and index verified, fetched {asked.way.words}",
             seconds=time.monotonic() - begun,
         )  # fmt: skip
     if plan.transaction.changes:
@@ -136,39 +141,6 @@ def key_owners(known: Facts) -> dict[str, tuple[str, ...]]:
         file.path: trust.primary_fingerprints((file.content or "").encode("latin-1"))
         for file in known.keys
     }
-
-
-def consult(
-    wishes: Iterable[RepositoryWish], architecture: str, proxy: str | None
-) -> tuple[dict[str, Offer], tuple[str, ...]]:
-    """The vendors' offers by repository id, and what was seen, in words."""
-    from dockwright import trust  # HTTP and OpenPGP: only where packages change
-
-    offers, seen = {}, []
-    for wish in wishes:
-        vendor = trust.consult(wish, architecture=architecture, now=int(time.time()), proxy=proxy)
-        names = dict.fromkeys(package.name for package in vendor.available)
-        offers[wish.id] = Offer(
-            id=wish.id,
-            key=vendor.key.armoured,
-            fingerprint=vendor.key.fingerprint,
-            versions={name: tuple(vendor.versions(name)) for name in names},
-        )
-        seen.append(
-            f"{wish.id}'s key {trust.grouped(vendor.key.fingerprint)} matches the pin; "
-            f"index signed by it{_age(vendor.release.date)}"
-        )
-        seen += vendor.notes
-    return offers, tuple(seen)
-
-
-def _age(date: int | None) -> str:
-    if date is None:
-        return ""
-    minutes = max(0, int(time.time()) - date) // 60
-    if minutes < 120:
-        return f", {minutes} min old"
-    return f", {minutes // 60} h old" if minutes < 48 * 60 else f", {minutes // 1440} days old"
 
 
 def _probe(transport: Transport, plan: HostPlan, known: Facts) -> HostPlan:

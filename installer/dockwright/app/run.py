@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum
 
 from dockwright import __version__
 from dockwright.channel import Transport
@@ -14,6 +15,19 @@ from dockwright.models import Facts, Host, LiveRun
 from dockwright.plan import HostPlan
 
 Connect = Callable[[Host], Transport]
+
+
+class Way(str, Enum):
+    """Who gets a vendor's key and index; this machine judges them either way."""
+
+    CONTROLLER = "controller"
+    HOST = "host"
+    AUTO = "auto"
+
+    @property
+    def words(self) -> str:
+        """How a plan says it."""
+        return "by this machine" if self is Way.CONTROLLER else "through the host"
 
 
 @dataclass(frozen=True)
@@ -33,6 +47,7 @@ class Request:
     lock_timeout: int = 600
     operator: str = ""
     proxy: str | None = None
+    fetch: Way = Way.AUTO
     proof: bool = False
 
     @property

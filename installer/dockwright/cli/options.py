@@ -18,6 +18,8 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 import typer
 from typing_extensions import get_type_hints  # 3.10's own hides Annotated behind a None default
 
+from dockwright.app import Way
+
 _T = TypeVar("_T")
 
 
@@ -128,6 +130,14 @@ class Renewal:
     proxy: Annotated[
         str | None, _choice("HTTP proxy for the vendor's key and index.", "--proxy")
     ] = None
+    fetch: Annotated[
+        Way,
+        _choice(
+            "Who gets the vendor's key and index; they are judged here either way. auto: through "
+            "the host where this machine does not reach the vendor.",
+            "--fetch",
+        ),
+    ] = Way.AUTO
 
 
 @dataclass(frozen=True)

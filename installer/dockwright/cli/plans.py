@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from dockwright import profiles
+from dockwright.app import Way
 from dockwright.cli.options import (
     Choice,
     Consent,
@@ -87,6 +88,11 @@ def render(
     if all(profiles.named(name) for name in names):
         from dockwright.renderer.onefile import render_file
 
+        if renewal.fetch is Way.HOST:
+            raise InputError(
+                "--fetch host: a profile is no host to fetch through",
+                next_step="leave it out, or name a host: --for ops@web1",
+            )
         made = profiles.profiles(book, names, proxy=renewal.proxy)
         name = out.name if out else f"dockwright-{book.name}.sh"
         _print(render_file(made, name=name, exact=lock).text, out)

@@ -85,6 +85,7 @@ def request_for(
         playbook=playbook,
         upgrade=renewal.upgrade,
         proxy=renewal.proxy,
+        fetch=renewal.fetch,
         allow_restart=consent.allow_restart,
         lock_timeout=consent.lock_timeout,
         operator=operator(),

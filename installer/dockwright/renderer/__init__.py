@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -79,6 +79,13 @@ def render_program(
 def render_probe(plan: HostPlan, *, run_id: str) -> Program:
     """The read-only program that asks apt what it would do."""
     return _program("probe.sh.j2", plan, run_id=run_id)
+
+
+def render_fetch(files: Mapping[str, int], *, run_id: str, seconds: int) -> str:
+    """The read-only script that has a host's apt get ``files``: addresses with their most bytes."""
+    named = [{"url": url, "limit": limit} for url, limit in files.items()]
+    template = environment().get_template("fetch.sh.j2")
+    return template.render(files=named, run_id=run_id, seconds=seconds)
 
 
 def render_launch(
