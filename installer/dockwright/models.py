@@ -45,6 +45,9 @@ Floor: TypeAlias = Annotated[
 Url: TypeAlias = Annotated[
     str, _pattern(r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~%+,=@-]+)*/?$")
 ]
+# A proxy's address; its login is kept apart (dockwright.proxies).
+PROXY_URL = r"^https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?/?$"
+ProxyUrl: TypeAlias = Annotated[str, _pattern(PROXY_URL)]
 Suite: TypeAlias = Annotated[str, _pattern(r"^(/|[a-z0-9][a-z0-9./-]*)$")]
 Word: TypeAlias = Annotated[str, _pattern(r"^[a-z0-9][a-z0-9._-]*$")]
 Architecture: TypeAlias = Annotated[str, _pattern(r"^[a-z0-9][a-z0-9-]*$")]
@@ -180,7 +183,8 @@ class Facts(Frozen):
     ``apt_lax`` has FILE:LINE:TEXT of each place where apt was told not to verify.
     ``dpkg_audit`` has a line for each package that is half installed, empty where all is well.
     ``live`` is a run that is under way, ``cut`` the id of one that died before its end.
-    ``docker_group`` is ``None`` where there is no such group. ``machine_id`` and ``boot_id`` as machine-id(5) and random(4) have them.
+    ``proxy_login`` is ``same`` where the login that we wrote for apt's proxy is the one that was given,
+    ``other`` where it is not, and empty where there is none. ``docker_group`` is ``None`` where there is no such group. ``machine_id`` and ``boot_id`` as machine-id(5) and random(4) have them.
     """
 
     hostname: str
@@ -219,6 +223,7 @@ class Facts(Frozen):
     gpus: tuple[str, ...] = ()
     kubernetes: tuple[str, ...] = ()
     apparmor_parser_missing: bool = False
+    proxy_login: str = ""
     ca_certificates: bool = True
     ssh_listening: bool = False
     last_run: str = ""

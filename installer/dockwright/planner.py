@@ -34,11 +34,14 @@ def make_plan(
     offers: Mapping[str, Offer] | None = None,
     key_owners: Mapping[str, tuple[str, ...]] | None = None,
     upgrade: bool = False,
+    proxy: str = "",
+    login: bool = False,
     verify: bool = False,
     now: int | None = None,
 ) -> tuple[HostPlan, tuple[RepositoryWish, ...]]:
     """The plan for one host, and the repositories that were not consulted yet but must be.
 
+    ``proxy`` is the address that apt goes through; ``login`` says that one was given for it.
     ``verify`` asks that checks are made although nothing changes. ``now`` is the controller's clock in seconds since the epoch, for comparison with the host's.
     Raises RefusedError, DestructiveError or RepairError where the host must not be changed.
     """
@@ -51,6 +54,7 @@ def make_plan(
             offers=offers or {},
             key_owners=key_owners or {},
             upgrade=upgrade,
+            login=login,
             component=component,
         )
         decisions += [_decide(step, view) for step in steps]
@@ -75,6 +79,8 @@ def make_plan(
         actions=actions,
         transaction=_transaction(decisions),
         unresolved=tuple(wish.id for wish in wishes),
+        proxy=proxy,
+        proxy_login=bool(proxy) and login,
         notes=(*_notes(facts, now), *(note for d in decisions for note in d.notes)),
     )
     if plan.changes or plan.unresolved:

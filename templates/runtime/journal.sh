@@ -32,7 +32,7 @@ settle() { [ -z "${events-}" ] || sync -d "$events" 2>/dev/null || sync; } # the
 finish() { # CODE: the last record; what is private goes
   trap '' HUP INT TERM PIPE
   trap - EXIT
-  rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"}
+  rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"} ${auth:+"$auth"}
   record end - "$1"
   settle
   if [ -n "${events-}" ]; then

@@ -111,22 +111,24 @@ def install(lab: Lab, target: str, *args: str | Path, **options: Any) -> Run:
 def cut_off(lab: Lab) -> list[str]:
     """Words before a controller's command: it finds nobody at the vendor's names."""
     names = lab.dir / "nobody"
-    lines = (lab.dir / "etc-hosts").read_text().splitlines()
-    names.write_text("\n".join(_nobody(line) for line in lines) + "\n")
+    names.write_text(_nobody((lab.dir / "etc-hosts").read_text()))
     script = 'mount --bind "$0" /etc/hosts && exec "$@"'
     return ["unshare", "--mount", "sh", "-c", script, str(names)]
 
 
-def cut_off_host(host: Host) -> None:
-    """From now on the host finds nobody at the vendor's, the archive's and the registry's names."""
-    lines = host.exec(["cat", "/etc/hosts"]).stdout.splitlines()
-    host.exec(["tee", "/etc/hosts"], input="\n".join(_nobody(line) for line in lines) + "\n")
+def cut_off_host(host: Host, *, but: str = "-") -> None:
+    """From now on the host finds nobody at the vendor's and the archive's names, ``but`` at that."""
+    text = host.exec(["cat", "/etc/hosts"]).stdout
+    host.exec(["tee", "/etc/hosts"], input=_nobody(text, but))
     host.mark()
 
 
-def _nobody(line: str) -> str:
+def _nobody(names: str, but: str = "-") -> str:
     """The lab's services listen at the gateway alone: at 127.0.0.1 nobody answers."""
-    return line.replace(f"{GATEWAY} ", "127.0.0.1 ", 1)
+    return "".join(
+        line.replace(f"{GATEWAY} ", "127.0.0.1 ", 1) if but not in line else line
+        for line in names.splitlines(keepends=True)
+    )
 
 
 def from_afar(lab: Lab, before: Sequence[str], *args: str | Path, **options: Any) -> Run:

@@ -152,7 +152,7 @@ def test_a_release_that_the_vendor_does_not_build_for(lab: Lab, host: Host) -> N
 
 def test_a_certificate_that_the_host_does_not_trust(lab: Lab, host: Host) -> None:
     """The host's CAs decide, and its certificate is told from its network."""
-    host.exec("mv /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/aside")
+    host.exec("mv /etc/ssl/certs /etc/ssl/aside")
     host.mark()
     try:
         run = install(lab, at(host, "ops"), "--fetch", "host")
@@ -160,7 +160,7 @@ def test_a_certificate_that_the_host_does_not_trust(lab: Lab, host: Host) -> Non
         assert "certificate is not trusted by the host" in run.told
         unseen(host)
     finally:
-        host.exec("mv /etc/ssl/certs/aside /etc/ssl/certs/ca-certificates.crt")
+        host.exec("mv /etc/ssl/aside /etc/ssl/certs")
         host.mark()
 
 

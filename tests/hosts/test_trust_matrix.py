@@ -3,7 +3,7 @@
 Most rows are judged on the controller; what is asserted is the host, which must not have changed,
 and the exit code. Rows as design.md, section 8, has them, and these:
 
-* T08, a slow drip: a deadline of 60 s; shown with a short one by the unit tests of ``trust``.
+* T08, a slow drip: a deadline of 60 s; shown with a short one in ``test_fetch.py``.
 * T10: a key that was exchanged on the host after the plan is 3 ("changed since the plan"), as every
   file that a plan rests on; one that is exchanged after the commit point fails the run (6).
 * T15, a clock that is off: the hosts share this machine's clock, so ``date`` is one that is off.

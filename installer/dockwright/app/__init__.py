@@ -9,7 +9,7 @@ from dockwright.app.changing import attach, carry_out, finish, take_up
 from dockwright.app.consulting import consult
 from dockwright.app.hosts import guarded, interleave
 from dockwright.app.looking import gather, key_owners, planner_for, prepare
-from dockwright.app.run import Connect, Prepared, Request, Way
+from dockwright.app.run import Connect, Prepared, Request, Way, proxy_for
 
 __all__ = [
     "Connect",
@@ -26,5 +26,6 @@ __all__ = [
     "key_owners",
     "planner_for",
     "prepare",
+    "proxy_for",
     "take_up",
 ]

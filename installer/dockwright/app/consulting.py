@@ -12,6 +12,7 @@ from dockwright.app.run import Way
 from dockwright.app.through_host import HostFetch
 from dockwright.channel import Transport
 from dockwright.errors import UnreachableError
+from dockwright.proxies import Proxy
 from dockwright.steps import Offer, RepositoryWish
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def consult(
     wishes: Iterable[RepositoryWish],
     architecture: str,
     *,
-    proxy: str | None = None,
+    proxy: Proxy | None = None,
     way: Way = Way.CONTROLLER,
     host: Transport | None = None,
 ) -> Consulted:
@@ -59,7 +60,7 @@ def consult(
         except UnreachableError as error:
             unreachable = error
     try:
-        through = _consult(wishes, architecture, proxy, partial(_through, host), Way.HOST)
+        through = _consult(wishes, architecture, proxy, partial(_through, host, proxy), Way.HOST)
     except UnreachableError as error:
         if way is Way.HOST:
             raise
@@ -70,21 +71,29 @@ def consult(
     return through
 
 
-def _through(host: Transport, wish: RepositoryWish) -> HostFetch:
+def _through(host: Transport, proxy: Proxy | None, wish: RepositoryWish) -> HostFetch:
     from dockwright import trust
 
-    return HostFetch(host, trust.first_files(wish))
+    return HostFetch(host, trust.first_files(wish), proxy)
 
 
 def _consult(
-    wishes: Iterable[RepositoryWish], architecture: str, proxy: str | None, fetch: _Fetch, way: Way
+    wishes: Iterable[RepositoryWish],
+    architecture: str,
+    proxy: Proxy | None,
+    fetch: _Fetch,
+    way: Way,
 ) -> Consulted:
     from dockwright import trust
 
     offers, seen = {}, []
     for wish in wishes:
         vendor = trust.consult(
-            wish, architecture=architecture, now=int(time.time()), proxy=proxy, fetch=fetch(wish)
+            wish,
+            architecture=architecture,
+            now=int(time.time()),
+            proxy=proxy.full if proxy else None,
+            fetch=fetch(wish),
         )
         names = dict.fromkeys(package.name for package in vendor.available)
         offers[wish.id] = Offer(

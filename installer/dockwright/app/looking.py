@@ -9,13 +9,14 @@ from functools import partial
 
 from dockwright import __version__, events, facts, judge, planner, receipts, renderer, runner
 from dockwright.app.consulting import consult
-from dockwright.app.run import Connect, Prepared, Request
+from dockwright.app.run import Connect, Prepared, Request, proxy_for
 from dockwright.channel import Channel, Transport
 from dockwright.errors import BY_EXIT, BusyError, Exit, FailedError, RefusedError, UnreachableError
 from dockwright.events import Event
 from dockwright.load import HostValues, Playbook
 from dockwright.models import Facts, LiveRun
 from dockwright.plan import HostPlan
+from dockwright.proxies import Proxy
 from dockwright.steps import RepositoryWish
 
 _NEXT = {
@@ -37,7 +38,8 @@ def gather(prepared: Prepared, request: Request, connect: Connect) -> Iterator[E
     prepared.transport = connect(prepared.host)
     script, nonce = facts.question()
     output = _converse(prepared.transport, script, partial(facts.answered, nonce=nonce))
-    prepared.facts = facts.read(output, nonce, host=name)
+    machine = request.proxy.machine if request.proxy else ""
+    prepared.facts = facts.judge_login(facts.read(output, nonce, host=name), nonce, machine)
     yield events.HostReached(
         host=name, at=time.time(), how=prepared.transport.description, facts=prepared.facts,
         seconds=time.monotonic() - begun,
@@ -64,7 +66,7 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
     if wishes:
         begun = time.monotonic()
         asked = consult(
-            wishes, known.architecture, proxy=request.proxy, way=request.fetch,
+            wishes, known.architecture, proxy=proxy_for(plan.proxy, request.proxy), way=request.fetch,
             host=prepared.transport,
         )  # fmt: skip
         pins = tuple(
@@ -80,7 +82,7 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
         )  # fmt: skip
     if plan.transaction.changes:
         begun = time.monotonic()
-        plan = _probe(prepared.transport, plan, known)
+        plan = _probe(prepared.transport, plan, known, proxy_for(plan.proxy, request.proxy))
         room = min((disk.free_kib for disk in known.disks if disk.path in ("/", "/var")), default=0)
         yield events.PhaseFinished(
             host=name, at=time.time(), phase="preflight",
@@ -115,10 +117,13 @@ def planner_for(
 ) -> Callable[..., tuple[HostPlan, tuple[RepositoryWish, ...]]]:
     """The planner with all that is known of a host; it takes the vendors' offers."""
     try:
-        components = [(c.name, c.steps) for c in playbook.steps_for(HostValues.of(known))]
+        values = HostValues.of(known)
+        components = [(c.name, c.steps) for c in playbook.steps_for(values)]
+        proxy = playbook.variables_for(values)["proxy"] if "proxy" in playbook.declared else ""
     except RefusedError:
         planner.require_supported(known)  # where the host's release is the reason, that is said
         raise
+    given = request.proxy.url if request.proxy else ""
     return partial(
         planner.make_plan,
         name,
@@ -128,6 +133,8 @@ def planner_for(
         known,
         key_owners=key_owners(known),
         upgrade=request.upgrade,
+        proxy=proxy.rstrip("/") or given,
+        login=request.proxy is not None and request.proxy.login,
         verify=request.command == "verify" or request.proof,
         now=int(time.time()),
     )
@@ -143,10 +150,11 @@ def key_owners(known: Facts) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _probe(transport: Transport, plan: HostPlan, known: Facts) -> HostPlan:
+def _probe(transport: Transport, plan: HostPlan, known: Facts, proxy: Proxy | None) -> HostPlan:
     """Ask apt on the host what it would do, and judge it. Raises where that is not the plan."""
     run_id = secrets.token_hex(8)
-    channel = transport.root_shell(renderer.render_probe(plan, run_id=run_id).text)
+    login = proxy.machine if proxy else ""
+    channel = transport.root_shell(renderer.render_probe(plan, run_id=run_id, login=login).text)
     told: dict[str, str] = {}
     ended = None
     try:

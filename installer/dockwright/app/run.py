@@ -13,6 +13,7 @@ from dockwright.channel import Transport
 from dockwright.load import Playbook
 from dockwright.models import Facts, Host, LiveRun
 from dockwright.plan import HostPlan
+from dockwright.proxies import Proxy
 
 Connect = Callable[[Host], Transport]
 
@@ -46,7 +47,7 @@ class Request:
     allow_restart: bool = False
     lock_timeout: int = 600
     operator: str = ""
-    proxy: str | None = None
+    proxy: Proxy | None = None
     fetch: Way = Way.AUTO
     proof: bool = False
 
@@ -60,6 +61,13 @@ class Request:
             return ""
         words = f"{__version__} {self.playbook.digest} {self.upgrade}"
         return hashlib.sha256(words.encode()).hexdigest()
+
+
+def proxy_for(url: str, given: Proxy | None) -> Proxy | None:
+    """The proxy at the address of a plan, with the login where one was given for it."""
+    if given is not None and given.url == url:
+        return given
+    return Proxy(url) if url else None
 
 
 @dataclass

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dockwright import renderer, runner
 from dockwright.channel import Channel, Transport
 from dockwright.errors import BY_EXIT, DockwrightError, Exit, UnreachableError
+from dockwright.proxies import Proxy
 
 _SLACK = 30.0  # seconds for the way to and from the host, beside the files' own time
 _NOISE = 1 << 20  # bytes beside the files' own
@@ -25,11 +26,15 @@ class HostFetch:
     """Gets files through one host; a ``dockwright.trust.Fetch``.
 
     ``ahead`` are addresses, with the most bytes of each, that come with whatever is asked for
-    first: one round trip for all of them.
+    first: one round trip for all of them. The host's apt goes through ``proxy`` where there is one,
+    else its own way.
     """
 
-    def __init__(self, transport: Transport, ahead: Mapping[str, int]) -> None:
+    def __init__(
+        self, transport: Transport, ahead: Mapping[str, int], proxy: Proxy | None = None
+    ) -> None:
         self._transport = transport
+        self._proxy = proxy
         self._ahead = dict(ahead)
         self._come: dict[str, bytes | DockwrightError] = {}
         self._lock = threading.Lock()  # key and index are asked for at the same time
@@ -40,14 +45,14 @@ class HostFetch:
         *,
         limit: int,
         deadline: float,
-        proxy: str | None = None,  # noqa: ARG002 (this machine's; the host goes its own way)
+        proxy: str | None = None,  # noqa: ARG002 (the host has its own, see above)
     ) -> bytes:
         """The bytes at ``url``; raises as ``dockwright.trust.fetch.fetch`` does."""
         with self._lock:
             if url not in self._come:
                 files = {**self._ahead, url: limit}
                 self._ahead = {}
-                self._come |= _get(self._transport, files, deadline)
+                self._come |= _get(self._transport, files, deadline, self._proxy)
             # Whoever asks again wants to know what is there by now.
             come = self._come.pop(url)
         if isinstance(come, DockwrightError):
@@ -56,13 +61,13 @@ class HostFetch:
 
 
 def _get(
-    transport: Transport, files: Mapping[str, int], deadline: float
+    transport: Transport, files: Mapping[str, int], deadline: float, proxy: Proxy | None
 ) -> dict[str, bytes | DockwrightError]:
     """All the files in one round trip, each as its bytes or as the error to raise for it."""
     from dockwright import trust
 
     run_id = secrets.token_hex(8)
-    script = renderer.render_fetch(files, run_id=run_id, seconds=int(deadline))
+    script = renderer.render_fetch(files, run_id=run_id, seconds=int(deadline), proxy=proxy)
     most = sum(files.values()) * 3 // 2 + _NOISE
     bodies = {str(number): bytearray() for number in range(1, len(files) + 1)}
     names = dict(zip(bodies, files, strict=True))

@@ -18,6 +18,7 @@ from dockwright.cli.options import (
     Show,
     Values,
 )
+from dockwright.cli.proxy import flag_of, given_proxy
 from dockwright.cli.register import EVERYDAY, command
 from dockwright.cli.session import Session
 from dockwright.cli.shared import change, playbook_of, request_for, save
@@ -37,7 +38,9 @@ def install(
     show: Show,
 ) -> Exit:
     """Make each HOST a verified Docker host; short for: apply docker."""
-    request = request_for("install", playbook_of("docker", values, choice), renewal, consent)
+    proxy = given_proxy(renewal, reach)
+    book = playbook_of("docker", values, choice, flag_of(proxy, renewal))
+    request = request_for("install", book, renewal, consent, proxy)
     return change(request, hosts or [], consent, reach, show)
 
 
@@ -56,7 +59,9 @@ def plan(
     show: Show,
 ) -> Exit:
     """Show what would change on each HOST, why, and with which diffs."""
-    request = request_for("plan", playbook_of(playbook, values, choice), renewal)
+    proxy = given_proxy(renewal, reach)
+    book = playbook_of(playbook, values, choice, flag_of(proxy, renewal))
+    request = request_for("plan", book, renewal, proxy=proxy)
     with Session(hosts or [], reach, show) as session:
         prepared = session.prepare(request)
         session.finish()

@@ -128,7 +128,14 @@ class Renewal:
         bool, _choice("Upgrade what is installed, within its major version.", "--upgrade")
     ] = False
     proxy: Annotated[
-        str | None, _choice("HTTP proxy for the vendor's key and index.", "--proxy")
+        str | None,
+        _choice("http://proxy:3128, for the vendor's key and index and for apt.", "--proxy"),
+    ] = None
+    proxy_file: Annotated[
+        str | None,
+        _choice(
+            "Read the proxy's URL, with its login, from it, or from - (stdin).", "--proxy-file"
+        ),
     ] = None
     fetch: Annotated[
         Way,

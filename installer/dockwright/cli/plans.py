@@ -20,11 +20,13 @@ from dockwright.cli.options import (
     Show,
     Values,
 )
+from dockwright.cli.proxy import check_saved, flag_of, given_proxy
 from dockwright.cli.register import PLANS, command
 from dockwright.cli.session import Session
 from dockwright.cli.shared import change, playbook_of, request_for, save
 from dockwright.errors import Exit, InputError
 from dockwright.load.saved import read_plans
+from dockwright.proxies import Proxy
 
 
 @command(PLANS)
@@ -40,9 +42,11 @@ def apply(
     show: Show,
 ) -> Exit:
     """Apply a playbook to each HOST, or plans that were saved by plan -o."""
+    proxy = given_proxy(renewal, reach)
     if playbook.endswith(".json"):
-        return _apply_saved(Path(playbook), hosts or [], consent, reach, show)
-    request = request_for("apply", playbook_of(playbook, values, choice), renewal, consent)
+        return _apply_saved(Path(playbook), hosts or [], proxy, consent, reach, show)
+    book = playbook_of(playbook, values, choice, flag_of(proxy, renewal))
+    request = request_for("apply", book, renewal, consent, proxy)
     return change(request, hosts or [], consent, reach, show)
 
 
@@ -83,7 +87,8 @@ def render(
     reach: Reach,
 ) -> Exit:
     """Print the program that would run on a host, or one that runs there by itself."""
-    book = playbook_of(playbook, values, choice)
+    proxy = given_proxy(renewal, reach)
+    book = playbook_of(playbook, values, choice, flag_of(proxy, renewal))
     names = list(profiles.ALL) if target == ["all"] else target
     if all(profiles.named(name) for name in names):
         from dockwright.renderer.onefile import render_file
@@ -93,7 +98,7 @@ def render(
                 "--fetch host: a profile is no host to fetch through",
                 next_step="leave it out, or name a host: --for ops@web1",
             )
-        made = profiles.profiles(book, names, proxy=renewal.proxy)
+        made = profiles.profiles(book, names, proxy=proxy)
         name = out.name if out else f"dockwright-{book.name}.sh"
         _print(render_file(made, name=name, exact=lock).text, out)
         return Exit.OK
@@ -101,7 +106,7 @@ def render(
         raise InputError("--for takes one host, or profiles such as ubuntu:24.04:amd64")
     from dockwright.renderer import render_program
 
-    request = request_for("render", book, renewal)
+    request = request_for("render", book, renewal, proxy=proxy)
     with Session(names, reach, Show(quiet=True), stream=sys.stderr) as session:
         (prepared,) = session.prepare(request)
         session.finish()
@@ -111,7 +116,12 @@ def render(
 
 
 def _apply_saved(
-    path: Path, targets: list[str], consent: Consent, reach: Reach, show: Show
+    path: Path,
+    targets: list[str],
+    proxy: Proxy | None,
+    consent: Consent,
+    reach: Reach,
+    show: Show,
 ) -> Exit:
     """Apply saved plans as they are: what was asked then is not asked again."""
     plans = {plan.host: plan for plan in read_plans(path)}
@@ -121,7 +131,8 @@ def _apply_saved(
             f"{path} has no plan for {', '.join(unknown) or 'any host'}",
             details=(("has", ", ".join(plans) or "none"),),
         )
-    request = request_for("apply", consent=consent)
+    check_saved(str(path), [plans[name] for name in targets or plans], proxy)
+    request = request_for("apply", consent=consent, proxy=proxy)
     with Session(targets or list(plans), reach, show) as session:
         session.take_up(plans, request)
         if consent.dry_run:

@@ -21,9 +21,12 @@ from dockwright.cli.session import Session, operator
 from dockwright.errors import Exit, InputError
 from dockwright.load import Flag, Overrides, Playbook, load_playbook
 from dockwright.plan import HostPlan
+from dockwright.proxies import Proxy
 
 
-def playbook_of(name: str, values: Values, choice: Choice | None = None) -> Playbook:
+def playbook_of(
+    name: str, values: Values, choice: Choice | None = None, more: tuple[Flag, ...] = ()
+) -> Playbook:
     """The playbook of that name with what the options say of its variables."""
     _refuse_trust_of_the_environment()
     choice = choice or Choice()
@@ -37,9 +40,8 @@ def playbook_of(name: str, values: Values, choice: Choice | None = None) -> Play
         overrides=Overrides(
             files=tuple(values.variables or ()),
             sets=tuple(values.sets or ()),
-            flags=tuple(
-                Flag(option, variable, value) for option, variable, value in given if value
-            ),
+            flags=tuple(Flag(option, variable, value) for option, variable, value in given if value)
+            + more,
         ),
     )
 
@@ -76,6 +78,7 @@ def request_for(
     playbook: Playbook | None = None,
     renewal: Renewal | None = None,
     consent: Consent | None = None,
+    proxy: Proxy | None = None,
 ) -> Request:
     """What the options ask for."""
     renewal, consent = renewal or Renewal(), consent or Consent()
@@ -84,7 +87,7 @@ def request_for(
         again=_again(),
         playbook=playbook,
         upgrade=renewal.upgrade,
-        proxy=renewal.proxy,
+        proxy=proxy,
         fetch=renewal.fetch,
         allow_restart=consent.allow_restart,
         lock_timeout=consent.lock_timeout,

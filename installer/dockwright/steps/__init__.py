@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol, TypeAlias
 
+from dockwright.steps.apt_proxy import AptProxy
 from dockwright.steps.apt_repository import AptRepository
 from dockwright.steps.base import Decision, Offer, RepositoryWish, StepBase, View, When
 from dockwright.steps.container_check import ContainerCheck
@@ -16,7 +17,9 @@ from dockwright.steps.group_member import GroupMember
 from dockwright.steps.packages import Packages
 from dockwright.steps.service import Service
 
-Step: TypeAlias = AptRepository | ContainerCheck | DaemonJson | GroupMember | Packages | Service
+Step: TypeAlias = (
+    AptProxy | AptRepository | ContainerCheck | DaemonJson | GroupMember | Packages | Service
+)
 
 
 class StepKind(Protocol):
@@ -28,6 +31,7 @@ class StepKind(Protocol):
 
 
 STEPS: dict[str, type[Step]] = {
+    "apt_proxy": AptProxy,
     "apt_repository": AptRepository,
     "container_check": ContainerCheck,
     "daemon_json": DaemonJson,
@@ -38,6 +42,7 @@ STEPS: dict[str, type[Step]] = {
 
 __all__ = [
     "STEPS",
+    "AptProxy",
     "AptRepository",
     "ContainerCheck",
     "DaemonJson",

@@ -58,13 +58,14 @@ class View:
     """All that a step may look at when it decides. ``offers`` is empty until vendors were asked.
 
     ``key_owners`` maps each key file on the host to the primary fingerprints in it; ``upgrade``
-    and ``allow_restart`` are what the user said.
+    is what the user said, ``login`` whether a login for the proxy was given.
     """
 
     facts: Facts
     offers: Mapping[str, Offer] = field(default_factory=dict)
     key_owners: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     upgrade: bool = False
+    login: bool = False
     component: str = ""
 
 
