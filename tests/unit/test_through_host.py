@@ -146,6 +146,15 @@ def test_apts_words(reason: str, kind: type[DockwrightError], words: str) -> Non
     assert caught.value.next_step
 
 
+def test_proxies_that_are_none_are_passed_over() -> None:
+    """A host may tell anything of its proxies; nothing of it gets into a message."""
+    said = f"E: Failed to fetch {URL}  407  Proxy Authentication Required\n"
+    words = b64(b"http://[::1 http://a:b@c http://x/\x1b[31m nonsense")
+    lines = [f"proxies - 0 {words}", f"refused 1 0 {b64(said.encode())}", "end - 2 0"]
+    with pytest.raises(UnreachableError, match="the proxy of the host's apt"):
+        asked(told(*lines))
+
+
 def test_too_large_and_too_late() -> None:
     said = "Get:1 x\nE: Method https has died unexpectedly!\nE: Sub-process https received signal 25.\n"
     with pytest.raises(TrustError, match="larger than"):

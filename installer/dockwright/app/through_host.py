@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import secrets
 import threading
 import time
@@ -16,6 +17,7 @@ from collections.abc import Mapping
 from dockwright import renderer, runner
 from dockwright.channel import Channel, Transport
 from dockwright.errors import BY_EXIT, DockwrightError, Exit, UnreachableError
+from dockwright.models import PROXY_URL
 from dockwright.proxies import Proxy
 
 _SLACK = 30.0  # seconds for the way to and from the host, beside the files' own time
@@ -82,7 +84,8 @@ def _get(
             if record.type == "end":
                 break
             if record.type == "proxies":
-                proxies = tuple(record.decoded.split())
+                told = record.decoded.split()
+                proxies = tuple(word for word in told if re.match(PROXY_URL, word))
             elif record.type == "stop":
                 code, _, brief = (*record.decoded.split(" ", 2), "", "")[:3]
                 stopped = (code, brief)
