@@ -116,17 +116,17 @@ def cut_off(lab: Lab) -> list[str]:
     return ["unshare", "--mount", "sh", "-c", script, str(names)]
 
 
-def cut_off_host(host: Host, *, but: str = "-") -> None:
+def cut_off_host(host: Host, *, but: str = "") -> None:
     """From now on the host finds nobody at the vendor's and the archive's names, ``but`` at that."""
     text = host.exec(["cat", "/etc/hosts"]).stdout
     host.exec(["tee", "/etc/hosts"], input=_nobody(text, but))
     host.mark()
 
 
-def _nobody(names: str, but: str = "-") -> str:
+def _nobody(names: str, but: str = "") -> str:
     """The lab's services listen at the gateway alone: at 127.0.0.1 nobody answers."""
     return "".join(
-        line.replace(f"{GATEWAY} ", "127.0.0.1 ", 1) if but not in line else line
+        line if but and but in line else line.replace(f"{GATEWAY} ", "127.0.0.1 ", 1)
         for line in names.splitlines(keepends=True)
     )
 

@@ -18,6 +18,12 @@ from urllib.parse import urlsplit
 HEAD_LIMIT = 64 * 1024  # bytes
 
 
+def _tell(*words: str) -> None:
+    """One line, in one piece: connections have threads of their own."""
+    sys.stdout.write(f"{' '.join(words)}\n")
+    sys.stdout.flush()
+
+
 def _answer(client: socket.socket, status: str) -> None:
     extra = "Proxy-Authenticate: Basic realm=lab\r\n" if status.startswith("407") else ""
     client.sendall(f"HTTP/1.1 {status}\r\n{extra}Content-Length: 0\r\n\r\n".encode())
@@ -55,7 +61,7 @@ def _serve(client: socket.socket, right: str) -> None:
         ]
         given = [line.split(": ", 1)[1] for line in lines if line.lower().startswith("proxy-auth")]
         allowed = not right or any(hmac.compare_digest(word, right) for word in given)
-        print("ok" if allowed else "407", method, target, flush=True)
+        _tell("ok" if allowed else "407", method, target)
         if not allowed:
             _answer(client, "407 Proxy Authentication Required")
             return
@@ -79,7 +85,7 @@ def _quietly(client: socket.socket, right: str) -> None:
     try:
         _serve(client, right)
     except OSError as error:  # whoever asked has gone
-        print("broken", type(error).__name__, "-", flush=True)
+        _tell("broken", type(error).__name__, "-")
 
 
 def main(address: str) -> None:
