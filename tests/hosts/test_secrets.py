@@ -100,7 +100,11 @@ def test_b18_what_others_may_write(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_b21_nothing_trusted_comes_from_the_environment(lab: Lab) -> None:
-    for name in ("DOCKWRIGHT_DOCKER_FINGERPRINT", "DOCKWRIGHT_DOCKER_KEY_URL"):
+    for name in (
+        "DOCKWRIGHT_DOCKER_FINGERPRINT",
+        "DOCKWRIGHT_DOCKER_KEY_URL",
+        "DOCKWRIGHT_DOCKER_FLOOR",
+    ):
         code, told = offline(lab, "install", NOBODY, "--yes", env={name: "0" * 40})
         assert code == 2, told
         assert name in told

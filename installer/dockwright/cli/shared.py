@@ -48,7 +48,9 @@ def playbook_of(
 
 def _refuse_trust_of_the_environment() -> None:
     """What is trusted is set where it can be read: in a file, or on the command line."""
-    found = [n for n in os.environ if re.fullmatch(r"DOCKWRIGHT_\w*(URL|FINGERPRINT|MIRROR)", n)]
+    found = [
+        n for n in os.environ if re.fullmatch(r"DOCKWRIGHT_\w*(URL|FINGERPRINT|FLOOR|MIRROR)", n)
+    ]
     if found:
         raise InputError(
             f"{', '.join(sorted(found))}: what is trusted is not taken from the environment",
