@@ -227,6 +227,8 @@ def test_another_login_takes_its_place(lab: Lab, one: Host, guarded: Proxy, tmp_
     ]
     undone(lab, at(one))
     assert one.exec(["cat", LOGIN]).stdout == stale
+    assert holders(lab, one) == set()
+    assert one.exec("grep -rl 'password stale' /var/lib/dockwright", check=False).stdout == ""
 
 
 def test_a_saved_plan_does_not_hold_it(lab: Lab, one: Host, guarded: Proxy, tmp_path: Path) -> None:
