@@ -110,7 +110,11 @@ facts() {
   for path in /etc/apt/keyrings/* /usr/share/keyrings/*docker* /usr/share/keyrings/*nvidia* /etc/apt/trusted.gpg.d/*docker*; do
     file_fact key "$path"
   done
-  for path in /etc/docker/daemon.json /etc/default/docker /etc/systemd/system/docker.service.d/*.conf; do
+  # The login of apt's proxy stays here: a sum that nobody can make without this answer's nonce.
+  if [ -r /etc/apt/auth.conf.d/95dockwright-proxy.conf ]; then
+    say "proxy_login $({ say "$nonce" && sed -n '/^machine /p' /etc/apt/auth.conf.d/95dockwright-proxy.conf; } | sha256sum | cut -d' ' -f1)"
+  fi
+  for path in /etc/apt/apt.conf.d/*dockwright* /etc/docker/daemon.json /etc/default/docker /etc/systemd/system/docker.service.d/*.conf; do
     file_fact file "$path"
   done
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import hmac
 import re
 import secrets
 from collections.abc import Callable, Iterator
@@ -58,6 +59,19 @@ def read(output: str, nonce: str, *, host: str) -> Facts:
         key, _, rest = line.partition(" ")
         told.setdefault(key, []).append(rest)
     return _facts(told)
+
+
+def judge_login(known: Facts, nonce: str, machine: str) -> Facts:
+    """The facts with a word for what the host told of its proxy's login.
+
+    ``machine`` is the line of the login that was given, empty for none. The host's sum is over
+    the nonce as well and is not kept, so that nobody can try passwords on it later.
+    """
+    if not known.proxy_login:
+        return known
+    given = hashlib.sha256(f"{nonce}\n{machine}\n".encode()).hexdigest()
+    same = bool(machine) and hmac.compare_digest(given, known.proxy_login)
+    return known.model_copy(update={"proxy_login": "same" if same else "other"})
 
 
 def _facts(told: dict[str, list[str]]) -> Facts:
@@ -146,6 +160,7 @@ def _facts(told: dict[str, list[str]]) -> Facts:
             name == "ca-certificates" and status == "installed"
             for name, status, _, _ in _words(told, "package", 4)
         ),
+        proxy_login=_printable(_one(told, "proxy_login")),
         ssh_listening="ssh_listening" in told,
         last_run=_printable(_one(told, "last_run")),
         cut=_printable(_one(told, "cut")),

@@ -137,7 +137,8 @@ class HostPlan(Frozen):
 
     ``unresolved`` names the repositories whose key and index are still to be fetched before the
     plan is whole. A ``preliminary`` plan makes the host fit to be planned for: after it the same
-    command plans anew. ``undoes`` is the run that the plan takes back, empty for all other plans. ``notes`` are things worth knowing that change nothing.
+    command plans anew. ``fetched`` says who got key and index: ``controller``, ``host``, or nobody. ``proxy`` is the
+    address of the proxy that apt goes through, and ``proxy_login`` says that it wants a login, which is no part of the plan. ``undoes`` is the run that the plan takes back, empty for all other plans. ``notes`` are things worth knowing that change nothing.
     """
 
     host: str
@@ -148,6 +149,9 @@ class HostPlan(Frozen):
     transaction: Transaction = Transaction()
     unresolved: tuple[str, ...] = ()
     trust: tuple[str, ...] = ()
+    fetched: str = ""
+    proxy: str = ""
+    proxy_login: bool = False
     notes: tuple[str, ...] = ()
     preliminary: bool = False
     undoes: str = ""

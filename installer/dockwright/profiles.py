@@ -6,10 +6,11 @@ import time
 from collections.abc import Iterable
 
 from dockwright import distros
-from dockwright.app import Request, consult, planner_for
+from dockwright.app import Request, consult, planner_for, proxy_for
 from dockwright.errors import InputError
 from dockwright.load import HostValues, Playbook
 from dockwright.models import Facts
+from dockwright.proxies import Proxy
 from dockwright.renderer.onefile import Profile
 
 ALL = tuple(
@@ -26,19 +27,23 @@ def named(name: str) -> bool:
 
 
 def profiles(
-    playbook: Playbook, names: Iterable[str], *, proxy: str | None = None
+    playbook: Playbook, names: Iterable[str], *, proxy: Proxy | None = None
 ) -> list[Profile]:
     """The playbook for fresh hosts, with the vendors' key and index judged now.
 
     Raises InputError for an unknown release, and what trust raises.
     """
+    # Who runs the file has the login on the host: a file may be read by anybody.
+    bare_proxy = Proxy(proxy.url) if proxy else None
+    request = Request(command="render", playbook=playbook, proxy=bare_proxy)
     made = []
     for name in names:
         bare = _bare(name)
-        make = planner_for(name, playbook, bare, Request(command="render", playbook=playbook))
-        _, wishes = make(offers={})
-        offers, _ = consult(wishes, bare.architecture, proxy)
-        plan, _ = make(offers=offers)
+        make = planner_for(name, playbook, bare, request)
+        first, wishes = make(offers={})
+        way = proxy_for(first.proxy, proxy)
+        asked = consult(wishes, bare.architecture, proxy=way)
+        plan, _ = make(offers=asked.offers)
         steps = (step for c in playbook.steps_for(HostValues.of(bare)) for step in c.steps)
         made.append(Profile(plan=plan, steps=tuple(steps)))
     return made

@@ -5,7 +5,7 @@
 # sources, and ours. All of Dir::State::lists, Dir::Cache and Dir::Log are named: else caches of
 # apt land in /var. The last options undo what a host's apt.conf may have loosened.
 private_apt() {
-  apt-get -q -o Dir::Etc::sourcelist="$private/sources.list" -o Dir::Etc::sourceparts="$private/${parts:-sources.d}" \
+  through_proxy apt-get -q -o Dir::Etc::sourcelist="$private/sources.list" -o Dir::Etc::sourceparts="$private/${parts:-sources.d}" \
     -o Dir::State::lists="$private/lists" -o Dir::Cache="$private/cache" \
     -o Dir::Cache::archives="$private/cache/archives" -o Dir::Log="$private/log" \
     -o Acquire::Retries=3 -o Acquire::Languages=none \
@@ -70,6 +70,7 @@ update_foreign() { # STEP: the host's own sources, in private; one that is broke
 
 update_failed() { # STEP: what apt said, as one of ours
   said_by_apt=$(cat "$out")
+  stop_at_proxy "$1" "$said_by_apt"
   case $said_by_apt in
     *NO_PUBKEY*|*"not signed"*|*BADSIG*|*EXPKEYSIG*|*REVKEYSIG*|*"Missing key"*|*"ignature"*|*"certificate"*|*"not valid yet"*|*"expired"*|*"Hash Sum mismatch"*)
       stop 4 "$1" "apt on the host does not trust the repository" ;;

@@ -33,7 +33,7 @@ finish() { # CODE: the last record; what is private goes
   trap '' HUP INT TERM PIPE
   trap - EXIT
   [ -z "${way_back-}" ] || "$way_back"
-  rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"}
+  rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"} ${auth:+"$auth"}
   record end - "$1"
   settle
   if [ -n "${events-}" ]; then

@@ -22,7 +22,8 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   trap 'finish 1' EXIT # only a bug of ours ends elsewhere than in finish
   echo "$$ $started" >"$run/pid"
   # A host that was left in the middle keeps private directories of earlier runs: they are ours.
-  rm -rf -- "$state"/apt.??????
+  # Those of scripts that only look are elsewhere: one may be under way.
+  rm -rf -- "$state"/apt.?????? /run/dockwright-auth.??????
   tell "run $run_id: $playbook, asked for by $operator"
   : >"$out"
   record start - "$(date +%s) $(boot_id)"

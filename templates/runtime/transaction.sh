@@ -26,6 +26,7 @@ download() {
   if ! with_progress "$1" private_apt $apt_flags -o Debug::NoLocking=true --download-only install $wanted; then
     ! grep -qE 'Hash Sum mismatch|unexpected size|could not be authenticated' "$out" ||
       stop 4 "$1" "a package is not what the signed index says"
+    stop_at_proxy "$1" "$(cat "$out")"
     stop 5 "$1" "a package could not be downloaded"
   fi
   for package in $removals; do
@@ -202,7 +203,7 @@ restore_files() {
 refresh() {
   for file in $source_paths; do
     wait_for_locks "$step_id"
-    until apt-get -q -o Dir::Etc::sourcelist="$file" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 \
+    until through_proxy apt-get -q -o Dir::Etc::sourcelist="$file" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 \
       -o APT::Update::Error-Mode=any -o Acquire::Retries=3 update; do
       locked_out || return
       wait_for_locks "$step_id"

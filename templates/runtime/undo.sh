@@ -116,8 +116,9 @@ undo_files() {
       record_text note undo "$path was changed since by somebody else: it stays"
       continue
     fi
-    keep "$path"
-    if [ "$before" = absent ]; then rm -f -- "$path"; else cp -p -- "$backup" "$path"; fi
+    case $path in /etc/apt/auth.conf.d/*) login=1 ;; *) login='' && keep "$path" ;; esac
+    # A login has no copies: neither one that goes, nor one that is back.
+    if [ "$before" = absent ]; then rm -f -- "$path"; elif [ -n "$login" ]; then mv -f -- "$backup" "$path"; else cp -p -- "$backup" "$path"; fi
   done <"$run/files"
   sed -n 's/^directory //p' "$receipt" | while read -r dir; do rmdir "$dir" 2>/dev/null; done
 }

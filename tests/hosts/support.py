@@ -6,7 +6,7 @@ import itertools
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from dockwright.plan import HostPlan
 from tests.lab import local
 from tests.lab.control import Process
 from tests.lab.host import Host, Layer
+from tests.lab.init import GATEWAY
 from tests.lab.lab import Lab
 from tests.lab.machine import ROOT
 
@@ -105,6 +106,37 @@ def dockwright(lab: Lab, *args: str | Path, **options: Any) -> Run:
 def install(lab: Lab, target: str, *args: str | Path, **options: Any) -> Run:
     """``dockwright install TARGET --yes --detailed-exitcode``."""
     return dockwright(lab, "install", target, "--yes", "--detailed-exitcode", *args, **options)
+
+
+def cut_off(lab: Lab) -> list[str]:
+    """Words before a controller's command: it finds nobody at the vendor's names."""
+    names = lab.dir / "nobody"
+    names.write_text(_nobody((lab.dir / "etc-hosts").read_text()))
+    script = 'mount --bind "$0" /etc/hosts && exec "$@"'
+    return ["unshare", "--mount", "sh", "-c", script, str(names)]
+
+
+def cut_off_host(host: Host, *, but: str = "") -> None:
+    """From now on the host finds nobody at the vendor's and the archive's names, ``but`` at that."""
+    text = host.exec(["cat", "/etc/hosts"]).stdout
+    host.exec(["tee", "/etc/hosts"], input=_nobody(text, but))
+    host.mark()
+
+
+def _nobody(names: str, but: str = "") -> str:
+    """The lab's services listen at the gateway alone: at 127.0.0.1 nobody answers."""
+    return "".join(
+        line if but and but in line else line.replace(f"{GATEWAY} ", "127.0.0.1 ", 1)
+        for line in names.splitlines(keepends=True)
+    )
+
+
+def from_afar(lab: Lab, before: Sequence[str], *args: str | Path, **options: Any) -> Run:
+    """Run Dockwright as the controller, with words before its command."""
+    env = {"PYTHONPATH": str(ROOT / "installer"), **(options.pop("env", None) or {})}
+    argv = [*before, sys.executable, "-m", "dockwright", *arguments(lab, *args)]
+    done = lab.run(argv, env=env, **options)
+    return Run(done.returncode, done.stdout, done.stderr)
 
 
 @contextmanager

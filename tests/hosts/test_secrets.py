@@ -19,9 +19,8 @@ import pytest
 
 from tests.hosts.support import Layers, at, install, until
 from tests.hosts.test_access import watched
-from tests.lab.control import Process
 from tests.lab.host import Host
-from tests.lab.lab import Lab
+from tests.lab.lab import Lab, Proxy
 from tests.lab.machine import ROOT
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("vendor_is_good")]
@@ -136,7 +135,11 @@ def test_b18_what_others_may_write(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_b21_nothing_trusted_comes_from_the_environment(lab: Lab, tmp_path: Path) -> None:
-    for name in ("DOCKWRIGHT_DOCKER_FINGERPRINT", "DOCKWRIGHT_DOCKER_KEY_URL"):
+    for name in (
+        "DOCKWRIGHT_DOCKER_FINGERPRINT",
+        "DOCKWRIGHT_DOCKER_KEY_URL",
+        "DOCKWRIGHT_DOCKER_FLOOR",
+    ):
         code, told = offline(lab, "install", NOBODY, "--yes", env={name: "0" * 40})
         assert code == 2, told
         assert name in told
@@ -160,50 +163,22 @@ SEEN = (
     CANARY.encode().hex(),
 )
 
-PROXY = r"""
-import base64, select, socket, sys, threading
-right = "Basic " + base64.b64encode(sys.stdin.readline().strip().encode()).decode()
-def serve(client):
-    with client:
-        head = b""
-        while b"\r\n\r\n" not in head:
-            got = client.recv(4096)
-            if not got:
-                return
-            head += got
-        lines = head.decode("latin-1").split("\r\n")
-        method, target, _ = lines[0].split()
-        given = [l.split(": ", 1)[1] for l in lines if l.lower().startswith("proxy-authorization: ")]
-        if given != [right]:
-            client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
-            return
-        name, port = target.rsplit(":", 1)
-        with socket.create_connection((name, int(port))) as server:
-            client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            while True:
-                for one in select.select([client, server], [], [])[0]:
-                    data = one.recv(65536)
-                    if not data:
-                        return
-                    (server if one is client else client).sendall(data)
-listener = socket.create_server(("127.0.0.1", 3128))
-print("ready", flush=True)
-while True:
-    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
-"""
+LOGIN = f"{USER}:{quote(CANARY, safe='')}"
 
 
 @pytest.fixture
-def proxy(lab: Lab) -> Iterator[Process]:
-    """A proxy of the controller's network that wants credentials."""
-    with lab.popen([sys.executable, "-c", PROXY]) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(f"{USER}:{CANARY}\n")
-        process.stdin.flush()
-        assert process.stdout.readline() == "ready\n"
-        yield process
-        process.kill()
+def proxy(lab: Lab) -> Iterator[Proxy]:
+    """A proxy that wants credentials."""
+    with lab.proxy(f"{USER}:{CANARY}") as served:
+        yield served
+
+
+def in_file(folder: Path, login: str, place: str) -> Path:
+    """A proxy's URL with its login, where no other user can read it."""
+    file = folder / "proxy"
+    file.write_text(f"http://{login}@{place}\n")
+    file.chmod(0o600)
+    return file
 
 
 @pytest.fixture
@@ -229,39 +204,40 @@ def nowhere(lab: Lab, host: Host, *texts: str) -> None:
     assert [form for form in SEEN if form in whole] == []
 
 
-@pytest.mark.usefixtures("proxy")
-def test_x04_a_proxy_with_credentials(lab: Lab, host: Host, tmp_path: Path) -> None:
-    """Used, and masked in each thing that is written or sent; the user's own argv aside."""
+def test_x04_a_proxy_with_credentials(lab: Lab, host: Host, tmp_path: Path, proxy: Proxy) -> None:
+    """Used by this machine and by the host, and in each thing that is written or sent it is not."""
     told = tmp_path / "log"
-    url = f"http://{USER}:{quote(CANARY, safe='')}@127.0.0.1:3128"
-    before = len(lab.requests())
-    with watched(b64encode(f"{USER}:{CANARY}".encode()).decode()) as encoded:
-        run = install(lab, at(host, "ops"), "--proxy", url, "--log", told)
+    file = in_file(tmp_path, LOGIN, proxy.url.partition("://")[2])
+    with (
+        watched(b64encode(f"{USER}:{CANARY}".encode()).decode()) as encoded,
+        watched(CANARY) as plain,
+    ):
+        run = install(lab, at(host, "ops"), "--proxy-file", file, "--log", told)
     assert run.code == 20, run
-    assert encoded == set()
-    assert len(lab.requests()) > before
-    nowhere(lab, host, run.out, run.err, told.read_text())
-    human = lab.dockwright("plan", "docker", at(host, "ops"), "--proxy", url, "-v")
+    assert (encoded, plain) == (set(), set())
+    assert {line.split()[0] for line in proxy.requests} == {"ok"}
+    nowhere(lab, host, run.out, run.err, told.read_text(), *proxy.requests)
+    human = lab.dockwright("plan", "docker", at(host, "ops"), "--proxy-file", file, "-v")
     nowhere(lab, host, human.stdout, human.stderr)
 
 
-@pytest.mark.usefixtures("proxy")
 @pytest.mark.parametrize(
     ("login", "port", "word"),
     [
-        (f"{USER}:{quote('wrong' + CANARY, safe='')}", 3128, "407"),
-        (f"{USER}:{quote(CANARY, safe='')}", 3129, "refused"),
-        (f"{USER}:{quote(CANARY, safe='')}", "none", "no URL"),
+        (f"{USER}:{quote('wrong' + CANARY, safe='')}", "", "407"),
+        (LOGIN, "1", "refused"),
+        (LOGIN, "none", "no URL"),
     ],
     ids=["refused", "dead", "no-url"],
 )
 def test_x04_a_proxy_that_fails(
-    lab: Lab, host: Host, tmp_path: Path, login: str, port: object, word: str
+    lab: Lab, host: Host, tmp_path: Path, proxy: Proxy, login: str, port: str, word: str
 ) -> None:
     """The proxy is named as the cause, without its credentials; the vendor is not blamed."""
-    url = f"http://{login}@127.0.0.1:{port}"
+    name, _, real = proxy.url.partition("://")[2].partition(":")
+    file = in_file(tmp_path, login, f"{name}:{port or real}")
     told = tmp_path / "log"
-    run = install(lab, at(host, "ops"), "--proxy", url, "--log", told)
+    run = install(lab, at(host, "ops"), "--proxy-file", file, "--log", told)
     assert run.code == (2 if port == "none" else 5), run
     text = run.out + run.err
     assert word in text

@@ -3,7 +3,7 @@
 Most rows are judged on the controller; what is asserted is the host, which must not have changed,
 and the exit code. Rows as design.md, section 8, has them, and these:
 
-* T08, a slow drip: a deadline of 60 s; shown with a short one by the unit tests of ``trust``.
+* T08, a slow drip: a deadline of 60 s; shown with a short one in ``test_fetch.py``.
 * T10: a key that was exchanged on the host after the plan is 3 ("changed since the plan"), as every
   file that a plan rests on; one that is exchanged after the commit point fails the run (6).
 * T15, a clock that is off: the hosts share this machine's clock, so ``date`` is one that is off.
@@ -378,13 +378,25 @@ def test_t12_apt_that_does_not_verify(lab: Lab, host: Host) -> None:
 
 
 def test_t14_replayed(lab: Lab, host: Host, sites: Sites) -> None:
-    """A host that saw a newer index does not take an older one; one that did not, has a pin."""
+    """Neither a host that saw a newer index takes an older one, nor one that never saw any."""
     sites.serve("replayed")
-    pinned = install(lab, at(host, "ops"), "--docker-version", "29.7.2")
-    run = install(lab, at(host, "ops")) if warm(host) else pinned
-    refused(pinned, host, 4 if warm(host) else 3)
+    known = "this host knows 29.7.2" if warm(host) else "29.7.2 has been out since 2026-08-05"
+    for wish in ([], ["--docker-version", "29.7.1"]):
+        run = install(lab, at(host, "ops"), *wish)
+        refused(run, host, 4, "offers docker-ce 29.7.1", known, "replayed")
+
+
+def test_t14_a_floor_of_ones_own(lab: Lab, host: Host, sites: Sites) -> None:
+    """A mirror that is behind on purpose: the floor can be set, and the plan says that it was."""
+    sites.serve("replayed")
+    run = dockwright(lab, "plan", "docker", at(host, "ops"), "--set", "docker_floor=29.7.1")
     if warm(host):
-        refused(run, host, 4, "29.7.2", "replayed")
+        assert run.code == 4, run
+        assert "this host knows" in run.told
+    else:
+        assert run.code == 0, run
+        assert "docker_floor is not the shipped one" in "\n".join(run.plan.trust)
+    unseen(host)
 
 
 def test_t15_the_clock(lab: Lab, host: Host) -> None:

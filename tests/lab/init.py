@@ -50,6 +50,11 @@ http {{
         root {top}/www/$host;
     }}
     server {{
+        listen {gateway}:8080 default_server;
+        root {top}/www/$host;
+        limit_rate 20;
+    }}
+    server {{
         server_name registry-1.docker.io;
         listen {gateway}:80;
         listen {gateway}:443 ssl;

@@ -14,9 +14,11 @@ import secrets
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -34,6 +36,19 @@ from tests.lab.site import Vendor, requests
 from tests.lab.vendor import vendor
 
 FIRST, LAST = 11, 250  # the last number of the hosts' addresses
+
+
+@dataclass
+class Proxy:
+    """A proxy that runs: ``requests`` has a line for each, ``ok CONNECT download.docker.com:443``."""
+
+    url: str
+    requests: list[str] = field(default_factory=list)
+
+    def listen(self, lines: Iterable[str]) -> None:
+        """Take up what the proxy says, to its end."""
+        for line in lines:
+            self.requests.append(line.strip())
 
 
 class Lab:
@@ -244,6 +259,23 @@ class Lab:
         """Run Dockwright from this checkout."""
         env = {"PYTHONPATH": str(ROOT / "installer"), **(options.pop("env", None) or {})}
         return control.run(self, [sys.executable, "-m", "dockwright", *args], env=env, **options)
+
+    @contextmanager
+    def proxy(self, login: str = "") -> Iterator[Proxy]:
+        """An HTTP proxy at the lab's address; ``login`` is ``USER:PASSWORD``, empty for anybody."""
+        with self.popen([sys.executable, "-m", "tests.lab.proxy", GATEWAY], cwd=ROOT) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(f"{login}\n")
+            process.stdin.flush()
+            served = Proxy(f"http://{GATEWAY}:{process.stdout.readline().strip()}")
+            reader = threading.Thread(target=served.listen, args=(process.stdout,))
+            reader.start()
+            try:
+                yield served
+            finally:
+                process.kill()
+                reader.join()
 
     def ssh(self, target: str, command: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run a command on a host through OpenSSH; ``target`` is ``user@host``."""

@@ -235,3 +235,33 @@ class TestVendor:
     def test_python_trusts_the_lab(self, lab: Lab) -> None:
         get = "import urllib.request as u; print(u.urlopen('https://download.docker.com/linux/debian/gpg').status)"
         assert lab.run([sys.executable, "-c", get], check=True).stdout == "200\n"
+
+
+ASK = """
+import sys, urllib.request
+proxy = urllib.request.ProxyHandler({"http": sys.argv[1], "https": sys.argv[1]})
+for scheme in ("http", "https"):
+    url = f"{scheme}://download.docker.com/linux/debian/gpg"
+    try:
+        print(len(urllib.request.build_opener(proxy).open(url, timeout=10).read()) > 1000)
+    except OSError as error:
+        print(error)
+"""
+
+
+def test_a_proxy_asks_for_its_login(lab: Lab) -> None:
+    with lab.proxy("me:p@ss") as proxy:
+        place = proxy.url.partition("://")[2]
+        for login, answers in (("me:p%40ss@", 2 * ["True"]), ("", None), ("me:x@", None)):
+            done = lab.run([sys.executable, "-c", ASK, f"http://{login}{place}"], check=True)
+            said = done.stdout.splitlines()
+            assert said == answers if answers else all("407" in line for line in said)
+    assert proxy.requests == [
+        "ok GET http://download.docker.com/linux/debian/gpg",
+        "ok CONNECT download.docker.com:443",
+        *2
+        * [
+            "407 GET http://download.docker.com/linux/debian/gpg",
+            "407 CONNECT download.docker.com:443",
+        ],
+    ]

@@ -14,10 +14,10 @@ from dockwright.app import (
     Prepared,
     Request,
     carry_out,
+    consulting,
     gather,
     guarded,
     interleave,
-    looking,
     prepare,
 )
 from dockwright.errors import (
@@ -69,7 +69,9 @@ def test_a_fresh_host_is_asked_consulted_probed_and_planned(world: World) -> Non
     assert len(host.scripts) == 2
     assert one.plan is not None
     assert len(one.plan.transaction.changes) > 6
-    assert one.plan.trust[0].endswith("matches the pin; index signed by it, 2 h old")
+    assert one.plan.trust[0].endswith(
+        "matches the pin; index signed by it, 2 h old; fetched by this machine"
+    )
     assert one.plan.trust[1].startswith("docker_fingerprint is not the shipped one: it is set by")
     one.close()
     one.close()
@@ -161,8 +163,8 @@ def test_notes_of_the_vendor_are_part_of_the_plan(world: World) -> None:
      (-100, ", 0 min old"), (10 * 86400, ", 10 days old")],
 )  # fmt: skip
 def test_the_age_of_an_index_is_in_words(age: int, words: str) -> None:
-    assert looking._age(int(time.time()) - age) == words
-    assert looking._age(None) == ""
+    assert consulting._age(int(time.time()) - age) == words
+    assert consulting._age(None) == ""
 
 
 # --- the probe ------------------------------------------------------------------------------------

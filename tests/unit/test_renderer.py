@@ -36,11 +36,13 @@ from dockwright.plan import (
     Transaction,
     Verb,
 )
+from dockwright.proxies import Proxy
 from dockwright.receipts import plan_undo
 from dockwright.renderer import (
     Program,
     onefile,
     render_attach,
+    render_fetch,
     render_follow,
     render_launch,
     render_probe,
@@ -110,6 +112,16 @@ def ssh_server() -> HostPlan:
     return judge(plan, read_simulation(said, "", ""), facts)
 
 
+PROXY = Proxy("http://proxy.example:3128", "robot", "it's `a` $(secret)")
+FILES = {"https://download.docker.com/linux/debian/gpg": 262144, "http://a.example/it's": 1024}
+
+
+def proxied() -> HostPlan:
+    facts = recorded("debian-13-bare")
+    wanted = {"docker_fingerprint": pin(), "proxy": PROXY.url, "keep_proxy": True}
+    return whole_plan(facts, variables=wanted, proxy=PROXY)
+
+
 def verify() -> HostPlan:
     return whole_plan(recorded("ubuntu-24.04-installed"), "verify", verify=True)
 
@@ -157,18 +169,24 @@ SCRIPTS: dict[str, Callable[[], str]] = {
     "verify/attached": lambda: program(verify(), attached=RUN_ID),
     "onefile/docker": one_file,
     "undo/docker": lambda: program(undo(recorded("debian-13-bare"))),
+    "docker/proxy-kept": lambda: program(proxied()),
     "scripts/probe": lambda: render_probe(judged("debian-13-docker.io"), run_id=RUN_ID).text,
+    "scripts/probe-with-login": lambda: (
+        render_probe(proxied(), run_id=RUN_ID, login=PROXY.machine).text
+    ),
+    "scripts/fetch": lambda: render_fetch(FILES, run_id=RUN_ID, seconds=60, proxy=PROXY),
     "scripts/attach": lambda: render_attach(run_id=RUN_ID),
     "scripts/launch": lambda: launch(booted=True),
+    "scripts/launch-with-login": lambda: launch(booted=True, login=PROXY.machine),
     "scripts/launch-without-systemd": lambda: launch(booted=False),
     "scripts/follow": lambda: render_follow(run_id=RUN_ID, offset=4711),
 }
 
 
-def launch(*, booted: bool) -> str:
+def launch(*, booted: bool, login: str = "") -> str:
     text = '#!/bin/sh\necho "it\'s $HOME"\n'
     stored = Program(text=text, digest=hashlib.sha256(text.encode()).hexdigest())
-    return render_launch(stored, run_id=RUN_ID, operator=OPERATOR, booted=booted)
+    return render_launch(stored, run_id=RUN_ID, operator=OPERATOR, booted=booted, login=login)
 
 
 @cache
@@ -298,6 +316,8 @@ def filled(value: Fill) -> HostPlan:
     )  # fmt: skip
     return HostPlan(
         host=value("host"),
+        proxy=value("proxy"),
+        proxy_login=True,
         playbook=value("playbook"),
         summary=value("summary"),
         assumes=Assumptions(
@@ -314,10 +334,11 @@ def filled(value: Fill) -> HostPlan:
             act(7, "service", unit=value("unit"), enabled=True, running=True, also=[value("also")]),
             act(8, "group_member", group=value("group"), users=[value("user one"), value("user")]),
             act(9, "reload", Verb.RESTART, unit=value("unit"), how=value("how")),
-            act(10, "container_check", Verb.CHECK, image=value("image"), expect=value("expect")),
+            act(10, "container_check", Verb.CHECK, image=value("image"), expect=value("expect"), without=value("without")),
             act(11, "file", absent=False, trial=True, **file),
             act(12, "snap_disable", snap=value("snap")),
             act(13, "snap_remove", Verb.REMOVE, snap=value("snap")),
+            act(14, "proxy", path=path),
         ),
         transaction=Transaction(
             changes=(

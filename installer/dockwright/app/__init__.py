@@ -6,14 +6,16 @@ of that host; other hosts go on.
 """
 
 from dockwright.app.changing import attach, carry_out, finish, take_up
+from dockwright.app.consulting import consult
 from dockwright.app.hosts import guarded, interleave
-from dockwright.app.looking import consult, gather, key_owners, planner_for, prepare
-from dockwright.app.run import Connect, Prepared, Request
+from dockwright.app.looking import gather, key_owners, planner_for, prepare
+from dockwright.app.run import Connect, Prepared, Request, Way, proxy_for
 
 __all__ = [
     "Connect",
     "Prepared",
     "Request",
+    "Way",
     "attach",
     "carry_out",
     "consult",
@@ -24,5 +26,6 @@ __all__ = [
     "key_owners",
     "planner_for",
     "prepare",
+    "proxy_for",
     "take_up",
 ]

@@ -60,6 +60,7 @@ def carry_out(prepared: Prepared, request: Request, stop: Stop) -> Iterator[Even
             operator=request.operator,
             booted=plan.assumes.init == "systemd",
             wish=request.wish,
+            login=request.proxy.machine if request.proxy and plan.proxy_login else "",
         )
         ended = yield from runner.run_detached(
             transport,

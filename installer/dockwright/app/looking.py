@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from dockwright import __version__, events, facts, judge, planner, receipts, renderer, runner
-from dockwright.app.run import Connect, Prepared, Request
+from dockwright.app.consulting import consult
+from dockwright.app.run import Connect, Prepared, Request, proxy_for
 from dockwright.channel import Channel, Transport
 from dockwright.errors import BY_EXIT, BusyError, Exit, FailedError, RefusedError, UnreachableError
 from dockwright.events import Event
 from dockwright.load import HostValues, Playbook
 from dockwright.models import Facts, LiveRun
 from dockwright.plan import HostPlan
-from dockwright.steps import Offer, RepositoryWish
+from dockwright.proxies import Proxy
+from dockwright.steps import RepositoryWish
 
 _NEXT = {
     Exit.REFUSED: "settle on the host what apt says, then run the same command again",
@@ -36,7 +38,8 @@ def gather(prepared: Prepared, request: Request, connect: Connect) -> Iterator[E
     prepared.transport = connect(prepared.host)
     script, nonce = facts.question()
     output = _converse(prepared.transport, script, partial(facts.answered, nonce=nonce))
-    prepared.facts = facts.read(output, nonce, host=name)
+    machine = request.proxy.machine if request.proxy else ""
+    prepared.facts = facts.judge_login(facts.read(output, nonce, host=name), nonce, machine)
     yield events.HostReached(
         host=name, at=time.time(), how=prepared.transport.description, facts=prepared.facts,
         seconds=time.monotonic() - begun,
@@ -63,20 +66,24 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
     plan, wishes = make(offers={})
     if wishes:
         begun = time.monotonic()
-        offers, trust = consult(wishes, known.architecture, request.proxy)
+        asked = consult(
+            wishes, known.architecture, proxy=proxy_for(plan.proxy, request.proxy), way=request.fetch,
+            host=prepared.transport,
+        )  # fmt: skip
         pins = tuple(
             f"{variable} is not the shipped one: it is set by {origin}"
             for variable, origin in playbook.overrides.items()
         )
-        plan, _ = make(offers=offers)
-        plan = plan.model_copy(update={"trust": (*trust, *pins)})
+        plan, _ = make(offers=asked.offers)
+        plan = plan.model_copy(update={"trust": (*asked.seen, *pins), "fetched": asked.way.value})
         yield events.PhaseFinished(
-            host=name, at=time.time(), phase="trust", text="key and index verified",
+            host=name, at=time.time(), phase="trust",
+            text=f"key and index verified, fetched {asked.way.words}",
             seconds=time.monotonic() - begun,
         )  # fmt: skip
     if plan.transaction.changes:
         begun = time.monotonic()
-        plan = _probe(prepared.transport, plan, known)
+        plan = _probe(prepared.transport, plan, known, proxy_for(plan.proxy, request.proxy))
         room = min((disk.free_kib for disk in known.disks if disk.path in ("/", "/var")), default=0)
         yield events.PhaseFinished(
             host=name, at=time.time(), phase="preflight",
@@ -125,10 +132,13 @@ def planner_for(
 ) -> Callable[..., tuple[HostPlan, tuple[RepositoryWish, ...]]]:
     """The planner with all that is known of a host; it takes the vendors' offers."""
     try:
-        components = [(c.name, c.steps) for c in playbook.steps_for(HostValues.of(known))]
+        values = HostValues.of(known)
+        components = [(c.name, c.steps) for c in playbook.steps_for(values)]
+        proxy = playbook.variables_for(values)["proxy"] if "proxy" in playbook.declared else ""
     except RefusedError:
         planner.require_supported(known)  # where the host's release is the reason, that is said
         raise
+    given = request.proxy.url if request.proxy else ""
     return partial(
         planner.make_plan,
         name,
@@ -138,6 +148,8 @@ def planner_for(
         known,
         key_owners=key_owners(known),
         upgrade=request.upgrade,
+        proxy=proxy.rstrip("/") or given,
+        login=request.proxy is not None and request.proxy.login,
         verify=request.command == "verify",
         now=int(time.time()),
     )
@@ -153,43 +165,11 @@ def key_owners(known: Facts) -> dict[str, tuple[str, ...]]:
     }
 
 
-def consult(
-    wishes: Iterable[RepositoryWish], architecture: str, proxy: str | None
-) -> tuple[dict[str, Offer], tuple[str, ...]]:
-    """The vendors' offers by repository id, and what was seen, in words."""
-    from dockwright import trust  # HTTP and OpenPGP: only where packages change
-
-    offers, seen = {}, []
-    for wish in wishes:
-        vendor = trust.consult(wish, architecture=architecture, now=int(time.time()), proxy=proxy)
-        names = dict.fromkeys(package.name for package in vendor.available)
-        offers[wish.id] = Offer(
-            id=wish.id,
-            key=vendor.key.armoured,
-            fingerprint=vendor.key.fingerprint,
-            versions={name: tuple(vendor.versions(name)) for name in names},
-        )
-        seen.append(
-            f"{wish.id}'s key {trust.grouped(vendor.key.fingerprint)} matches the pin; "
-            f"index signed by it{_age(vendor.release.date)}"
-        )
-        seen += vendor.notes
-    return offers, tuple(seen)
-
-
-def _age(date: int | None) -> str:
-    if date is None:
-        return ""
-    minutes = max(0, int(time.time()) - date) // 60
-    if minutes < 120:
-        return f", {minutes} min old"
-    return f", {minutes // 60} h old" if minutes < 48 * 60 else f", {minutes // 1440} days old"
-
-
-def _probe(transport: Transport, plan: HostPlan, known: Facts) -> HostPlan:
+def _probe(transport: Transport, plan: HostPlan, known: Facts, proxy: Proxy | None) -> HostPlan:
     """Ask apt on the host what it would do, and judge it. Raises where that is not the plan."""
     run_id = secrets.token_hex(8)
-    channel = transport.root_shell(renderer.render_probe(plan, run_id=run_id).text)
+    login = proxy.machine if proxy else ""
+    channel = transport.root_shell(renderer.render_probe(plan, run_id=run_id, login=login).text)
     told: dict[str, str] = {}
     ended = None
     try:

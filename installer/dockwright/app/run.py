@@ -7,12 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 
 from dockwright import __version__
 from dockwright.channel import Transport
 from dockwright.load import Playbook
 from dockwright.models import Facts, Host, LiveRun
 from dockwright.plan import HostPlan
+from dockwright.proxies import Proxy
 
 Connect = Callable[[Host], Transport]
 
@@ -35,6 +37,19 @@ class Machines:
             return self._names.setdefault((facts.machine_id, facts.boot_id), name)
 
 
+class Way(str, Enum):
+    """Who gets a vendor's key and index; this machine judges them either way."""
+
+    CONTROLLER = "controller"
+    HOST = "host"
+    AUTO = "auto"
+
+    @property
+    def words(self) -> str:
+        """How a plan says it."""
+        return "by this machine" if self is Way.CONTROLLER else "through the host"
+
+
 @dataclass(frozen=True)
 class Request:
     """What the user asked for, the same for all hosts of a run but for ``playbook``.
@@ -51,7 +66,8 @@ class Request:
     allow_restart: bool = False
     lock_timeout: int = 600
     operator: str = ""
-    proxy: str | None = None
+    proxy: Proxy | None = None
+    fetch: Way = Way.AUTO
     playbooks: Mapping[str, Playbook] = field(default_factory=dict, repr=False)
     machines: Machines = field(default_factory=Machines, compare=False, repr=False)
 
@@ -69,6 +85,13 @@ class Request:
             return ""
         words = f"{__version__} {self.playbook.digest} {self.upgrade}"
         return hashlib.sha256(words.encode()).hexdigest()
+
+
+def proxy_for(url: str, given: Proxy | None) -> Proxy | None:
+    """The proxy at the address of a plan, with the login where one was given for it."""
+    if given is not None and given.url == url:
+        return given
+    return Proxy(url) if url else None
 
 
 @dataclass

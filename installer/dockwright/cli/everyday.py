@@ -19,6 +19,7 @@ from dockwright.cli.options import (
     Show,
     Values,
 )
+from dockwright.cli.proxy import flag_of, given_proxy
 from dockwright.cli.register import EVERYDAY, command
 from dockwright.cli.session import Session
 from dockwright.cli.shared import change, playbooks_of, request_for, save
@@ -38,9 +39,11 @@ def install(
     show: Show,
 ) -> Exit:
     """Make each HOST a verified Docker host; short for: apply docker."""
+    proxy = given_proxy(renewal, reach)
     fleet = Fleet(hosts, reach, show)
-    books = playbooks_of("docker", values, choice, fleet)
-    return change(request_for("install", books, renewal, consent), fleet, consent, reach, show)
+    books = playbooks_of("docker", values, choice, fleet, flag_of(proxy, renewal))
+    request = request_for("install", books, renewal, consent, proxy)
+    return change(request, fleet, consent, reach, show)
 
 
 @command(EVERYDAY)
@@ -58,8 +61,10 @@ def plan(
     show: Show,
 ) -> Exit:
     """Show what would change on each HOST, why, and with which diffs."""
+    proxy = given_proxy(renewal, reach)
     fleet = Fleet(hosts, reach, show)
-    request = request_for("plan", playbooks_of(playbook, values, choice, fleet), renewal)
+    books = playbooks_of(playbook, values, choice, fleet, flag_of(proxy, renewal))
+    request = request_for("plan", books, renewal, proxy=proxy)
     with Session(fleet, reach, show) as session:
         prepared = session.prepare(request)
         session.finish()

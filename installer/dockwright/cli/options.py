@@ -18,6 +18,8 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 import typer
 from typing_extensions import get_type_hints  # 3.10's own hides Annotated behind a None default
 
+from dockwright.app import Way
+
 _T = TypeVar("_T")
 
 
@@ -146,8 +148,23 @@ class Renewal:
         bool, _choice("Upgrade what is installed, within its major version.", "--upgrade")
     ] = False
     proxy: Annotated[
-        str | None, _choice("HTTP proxy for the vendor's key and index.", "--proxy")
+        str | None,
+        _choice("http://proxy:3128, for the vendor's key and index and for apt.", "--proxy"),
     ] = None
+    proxy_file: Annotated[
+        str | None,
+        _choice(
+            "Read the proxy's URL, with its login, from it, or from - (stdin).", "--proxy-file"
+        ),
+    ] = None
+    fetch: Annotated[
+        Way,
+        _choice(
+            "Who gets the vendor's key and index; they are judged here either way. auto: through "
+            "the host where this machine does not reach the vendor.",
+            "--fetch",
+        ),
+    ] = Way.AUTO
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from dockwright import profiles
+from dockwright.app import Way
 from dockwright.cli.fleet import Fleet
 from dockwright.cli.options import (
     Choice,
@@ -20,11 +21,13 @@ from dockwright.cli.options import (
     Show,
     Values,
 )
+from dockwright.cli.proxy import check_saved, flag_of, given_proxy
 from dockwright.cli.register import PLANS, command
 from dockwright.cli.session import Session
 from dockwright.cli.shared import change, playbook_of, playbooks_of, request_for, save
 from dockwright.errors import Exit, InputError
 from dockwright.load.saved import read_plans
+from dockwright.proxies import Proxy
 
 
 @command(PLANS)
@@ -40,11 +43,13 @@ def apply(
     show: Show,
 ) -> Exit:
     """Apply a playbook to each HOST, or plans that were saved by plan -o."""
+    proxy = given_proxy(renewal, reach)
     if playbook.endswith(".json"):
-        return _apply_saved(Path(playbook), hosts or [], consent, reach, show)
+        return _apply_saved(Path(playbook), hosts or [], proxy, consent, reach, show)
     fleet = Fleet(hosts, reach, show)
-    books = playbooks_of(playbook, values, choice, fleet)
-    return change(request_for("apply", books, renewal, consent), fleet, consent, reach, show)
+    books = playbooks_of(playbook, values, choice, fleet, flag_of(proxy, renewal))
+    request = request_for("apply", books, renewal, consent, proxy)
+    return change(request, fleet, consent, reach, show)
 
 
 @command(PLANS)
@@ -85,12 +90,19 @@ def render(
     reach: Reach,
 ) -> Exit:
     """Print the program that would run on a host, or one that runs there by itself."""
+    proxy = given_proxy(renewal, reach)
+    flags = flag_of(proxy, renewal)
     names = list(profiles.ALL) if target == ["all"] else target
     if all(profiles.named(name) for name in names):
         from dockwright.renderer.onefile import render_file
 
-        book = playbook_of(playbook, values, choice)
-        made = profiles.profiles(book, names, proxy=renewal.proxy)
+        book = playbook_of(playbook, values, choice, flags)
+        if renewal.fetch is Way.HOST:
+            raise InputError(
+                "--fetch host: a profile is no host to fetch through",
+                next_step="leave it out, or name a host: --for ops@web1",
+            )
+        made = profiles.profiles(book, names, proxy=proxy)
         name = out.name if out else f"dockwright-{book.name}.sh"
         _print(render_file(made, name=name, exact=lock).text, out)
         return Exit.OK
@@ -101,7 +113,8 @@ def render(
     fleet = Fleet(names, reach)
     if len(fleet.hosts) > 1:
         raise InputError(f"--for takes one host, and {names[0]} is {len(fleet.hosts)}")
-    request = request_for("render", playbooks_of(playbook, values, choice, fleet), renewal)
+    books = playbooks_of(playbook, values, choice, fleet, flags)
+    request = request_for("render", books, renewal, proxy=proxy)
     with Session(fleet, reach, Show(quiet=True), stream=sys.stderr) as session:
         (prepared,) = session.prepare(request)
         session.finish()
@@ -111,7 +124,12 @@ def render(
 
 
 def _apply_saved(
-    path: Path, targets: list[str], consent: Consent, reach: Reach, show: Show
+    path: Path,
+    targets: list[str],
+    proxy: Proxy | None,
+    consent: Consent,
+    reach: Reach,
+    show: Show,
 ) -> Exit:
     """Apply saved plans as they are: what was asked then is not asked again."""
     plans = {plan.host: plan for plan in read_plans(path)}
@@ -123,7 +141,8 @@ def _apply_saved(
         raise InputError(
             f"{path} has no plan for {', '.join(unknown)}", details=(("has", ", ".join(plans)),)
         )
-    request = request_for("apply", consent=consent)
+    check_saved(str(path), [plans[host.name] for host in fleet.hosts], proxy)
+    request = request_for("apply", consent=consent, proxy=proxy)
     with Session(fleet, reach, show) as session:
         session.take_up(plans, request)
         if consent.dry_run:

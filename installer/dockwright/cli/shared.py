@@ -25,18 +25,21 @@ from dockwright.cli.session import Session, operator
 from dockwright.errors import Exit, InputError
 from dockwright.load import Flag, Overrides, Playbook, load_playbook, load_playbooks
 from dockwright.plan import HostPlan
+from dockwright.proxies import Proxy
 
 
-def playbook_of(name: str, values: Values, choice: Choice | None = None) -> Playbook:
+def playbook_of(
+    name: str, values: Values, choice: Choice | None = None, more: tuple[Flag, ...] = ()
+) -> Playbook:
     """The playbook of that name with what the options say of its variables."""
-    return load_playbook(name, overrides=_overrides(values, choice or Choice()))
+    return load_playbook(name, overrides=_overrides(values, choice or Choice(), more))
 
 
 def playbooks_of(
-    name: str, values: Values, choice: Choice | None, fleet: Fleet
+    name: str, values: Values, choice: Choice | None, fleet: Fleet, more: tuple[Flag, ...] = ()
 ) -> dict[str, Playbook]:
     """The same for each host of a fleet, with what its inventory says of the host."""
-    inventory, overrides = fleet.inventory, _overrides(values, choice or Choice())
+    inventory, overrides = fleet.inventory, _overrides(values, choice or Choice(), more)
     if not inventory.names:
         book = load_playbook(name, overrides=overrides)
         return {host.name: book for host in fleet.hosts}
@@ -50,7 +53,7 @@ def playbooks_of(
     return books
 
 
-def _overrides(values: Values, choice: Choice) -> Overrides:
+def _overrides(values: Values, choice: Choice, more: tuple[Flag, ...]) -> Overrides:
     _refuse_trust_of_the_environment()
     given = (
         ("--docker-version", "docker_version", choice.docker_version),
@@ -61,13 +64,16 @@ def _overrides(values: Values, choice: Choice) -> Overrides:
     return Overrides(
         files=tuple(values.variables or ()),
         sets=tuple(values.sets or ()),
-        flags=tuple(Flag(option, variable, value) for option, variable, value in given if value),
+        flags=tuple(Flag(option, variable, value) for option, variable, value in given if value)
+        + more,
     )
 
 
 def _refuse_trust_of_the_environment() -> None:
     """What is trusted is set where it can be read: in a file, or on the command line."""
-    found = [n for n in os.environ if re.fullmatch(r"DOCKWRIGHT_\w*(URL|FINGERPRINT|MIRROR)", n)]
+    found = [
+        n for n in os.environ if re.fullmatch(r"DOCKWRIGHT_\w*(URL|FINGERPRINT|FLOOR|MIRROR)", n)
+    ]
     if found:
         raise InputError(
             f"{', '.join(sorted(found))}: what is trusted is not taken from the environment",
@@ -97,6 +103,7 @@ def request_for(
     playbooks: Mapping[str, Playbook] | None = None,
     renewal: Renewal | None = None,
     consent: Consent | None = None,
+    proxy: Proxy | None = None,
 ) -> Request:
     """What the options ask for."""
     renewal, consent = renewal or Renewal(), consent or Consent()
@@ -105,7 +112,8 @@ def request_for(
         again=_again(),
         playbooks=playbooks or {},
         upgrade=renewal.upgrade,
-        proxy=renewal.proxy,
+        proxy=proxy,
+        fetch=renewal.fetch,
         allow_restart=consent.allow_restart,
         lock_timeout=consent.lock_timeout,
         operator=operator(),

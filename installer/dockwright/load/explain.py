@@ -29,7 +29,9 @@ _WANTED = {
 _GRAMMARS = {
     "PackageName": "the name of a package (a-z 0-9 . + -)",
     "VersionWish": "a version, such as 29, 29.7 or 29.7.2",
+    "Floor": "a version, such as 29.7.2, or 29.7.2 of 2026-08-05",
     "Url": "an http or https URL without user, query or fragment",
+    "ProxyUrl": "the http or https URL of a proxy; its login is given by --proxy-file",
     "Suite": "a suite, such as noble",
     "Word": "a word (a-z 0-9 . _ -)",
     "Architecture": "an architecture, such as amd64",
@@ -117,6 +119,8 @@ def _mismatch(given: str, wanted: str) -> str:
         return "contains a line break"
     if re.search(r"[\x00-\x1f\x7f]", given):
         return "contains a control character"
+    if wanted == _GRAMMARS["ProxyUrl"]:
+        return f"is not {wanted}"  # what can't be parsed can't be masked
     return f"is not {wanted}: {shown(given)}"
 
 

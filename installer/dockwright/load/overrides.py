@@ -17,11 +17,15 @@ from dockwright.load.yaml_marks import Document, parse
 
 @dataclass(frozen=True)
 class Flag:
-    """An option that sets a variable: ``Flag("--docker-version", "docker_version", "29.7")``."""
+    """An option that sets a variable: ``Flag("--docker-version", "docker_version", "29.7")``.
+
+    One that is not ``required`` says something to playbooks that know the variable, and nothing to others.
+    """
 
     option: str
     name: str
     value: Any
+    required: bool = True
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,7 @@ def _options(overrides: Overrides, known: Known, problems: Problems) -> Iterator
     for flag in overrides.flags:
         if known.accepts(flag.name):
             yield flag.name, _at(Spot(flag.option), flag.value)
-        elif known.whole and flag.name not in known.broken:
+        elif flag.required and known.whole and flag.name not in known.broken:
             problems.add(Spot(flag.option), f"playbook {known.playbook} has no {flag.name!r}")
 
 

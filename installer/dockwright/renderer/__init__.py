@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from dockwright import __version__
 from dockwright.plan import Action, HostPlan, Verb, list_prefix
+from dockwright.proxies import Proxy
 from dockwright.renderer.shell import Raw, environment, one_line, variable
 
 
@@ -76,18 +77,40 @@ def render_program(
     )
 
 
-def render_probe(plan: HostPlan, *, run_id: str) -> Program:
-    """The read-only program that asks apt what it would do."""
-    return _program("probe.sh.j2", plan, run_id=run_id)
+def render_probe(plan: HostPlan, *, run_id: str, login: str = "") -> Program:
+    """The read-only program that asks apt what it would do.
+
+    ``login`` is that of the plan's proxy (``Proxy.machine``): this text is run and not kept.
+    """
+    return _program("probe.sh.j2", plan, run_id=run_id, login=login)
+
+
+def render_fetch(
+    files: Mapping[str, int], *, run_id: str, seconds: int, proxy: Proxy | None = None
+) -> str:
+    """The read-only script that has a host's apt get ``files``: addresses with their most bytes."""
+    named = [{"url": url, "limit": limit} for url, limit in files.items()]
+    template = environment().get_template("fetch.sh.j2")
+    return template.render(
+        files=named, run_id=run_id, seconds=seconds,
+        proxy=proxy.url if proxy else "", login=proxy.machine if proxy else "",
+    )  # fmt: skip
 
 
 def render_launch(
-    program: Program, *, run_id: str, operator: str, booted: bool, wish: str = ""
+    program: Program,
+    *,
+    run_id: str,
+    operator: str,
+    booted: bool,
+    wish: str = "",
+    login: str = "",
 ) -> str:
     """The script that stores a program on the host, starts it detached, and follows its records.
 
     ``wish`` is a digest of what was asked for: a live run of the same wish is joined. By itself a
-    program is its own wish.
+    program is its own wish. ``login`` is that of the plan's proxy (``Proxy.machine``): it is handed
+    over beside the program, which is kept.
     """
     return (
         environment()
@@ -98,6 +121,7 @@ def render_launch(
             operator=one_line(operator),
             booted=booted,
             wish=wish or program.digest,
+            login=login,
         )
     )
 

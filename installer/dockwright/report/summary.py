@@ -60,6 +60,8 @@ def _host(page: Page, tally: HostTally, *, quiet: bool) -> list[Text]:
         return page.hang(Text(), name + styled(f"{state}: nothing to do ({spent})"))
     body = name + styled(f" {becomes or 'is done'}. ")
     body.append(f"{tally.changed} changed, {tally.same} already so, {spent}.")
+    if tally.fetched == "host":
+        body.append(" Key and index came through the host.")
     if tally.finish.receipt:
         body.append(" Receipt: ").append_text(page.text(tally.finish.receipt))
     return page.hang(Text(), body)

@@ -43,6 +43,7 @@ class HostTally:
     would: int = 0
     before: int = 0
     preliminary: bool = False
+    fetched: str = ""
     planned: bool = False
     program: bool = False
     committed: bool = False
@@ -103,6 +104,7 @@ def fold(tally: HostTally | None, event: Event) -> HostTally:
             would=len(event.plan.changes),
             playbook=event.plan.playbook,
             preliminary=event.plan.preliminary,
+            fetched=event.plan.fetched,
         )
     if isinstance(event, ProgramStarted):
         return replace(tally, program=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol, TypeAlias
 
+from dockwright.steps.apt_proxy import AptProxy
 from dockwright.steps.apt_repository import AptRepository
 from dockwright.steps.base import Decision, Offer, RepositoryWish, StepBase, View, When
 from dockwright.steps.container_check import ContainerCheck
@@ -18,7 +19,7 @@ from dockwright.steps.service import Service
 from dockwright.steps.snap import Snap
 
 Step: TypeAlias = (
-    AptRepository | ContainerCheck | DaemonJson | GroupMember | Packages | Service | Snap
+    AptProxy | AptRepository | ContainerCheck | DaemonJson | GroupMember | Packages | Service | Snap
 )
 
 
@@ -31,6 +32,7 @@ class StepKind(Protocol):
 
 
 STEPS: dict[str, type[Step]] = {
+    "apt_proxy": AptProxy,
     "apt_repository": AptRepository,
     "container_check": ContainerCheck,
     "daemon_json": DaemonJson,
@@ -42,6 +44,7 @@ STEPS: dict[str, type[Step]] = {
 
 __all__ = [
     "STEPS",
+    "AptProxy",
     "AptRepository",
     "ContainerCheck",
     "DaemonJson",

@@ -58,8 +58,9 @@ class View:
     """All that a step may look at when it decides. ``offers`` is empty until vendors were asked.
 
     ``key_owners`` maps each key file on the host to the primary fingerprints in it; ``upgrade``
-    is what the user said. ``resuming`` says that a run before this one died or only repaired: what is
-    half done may be its doing, and not somebody's choice.
+    is what the user said, ``login`` whether a login for the proxy was given. ``resuming`` says that a
+    run before this one died or only repaired: what is half done may be its doing, and not somebody's
+    choice.
     """
 
     facts: Facts
@@ -67,6 +68,7 @@ class View:
     key_owners: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     upgrade: bool = False
     resuming: bool = False
+    login: bool = False
     component: str = ""
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from dockwright.models import ImageName, Line
+from pydantic import Field
+
+from dockwright.models import ImageName, Line, ProxyUrl
 from dockwright.plan import Verb
 from dockwright.steps.base import Decision, StepBase, View, action
 
@@ -14,13 +16,15 @@ class ContainerCheck(StepBase):
 
     ``image`` is run once; ``expect`` must occur in what it prints. An image that was pulled only
     for this is removed again. Where nothing else in the plan changes and the daemon answers, the
-    ping that the facts brought is enough, unless ``always``.
+    ping that the facts brought is enough, unless ``always``. ``without`` is a proxy that others go
+    through and the daemon does not: where a registry is not reached, that is said.
     """
 
     kind: Literal["container_check"]
     image: ImageName = "hello-world"
     expect: Line = "Hello from Docker!"
     always: bool = False
+    without: ProxyUrl | Annotated[str, Field(max_length=0)] = ""
 
     def decide(self, view: View) -> Decision:
         """A check, which the planner drops where nothing changes and the daemon answers."""
@@ -38,6 +42,7 @@ class ContainerCheck(StepBase):
                         "image": self.image,
                         "expect": self.expect,
                         "always": self.always,
+                        "without": self.without,
                         "answers": answer.version if answer else "",
                     },
                 ),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from dockwright.errors import DestructiveError, RefusedError
-from dockwright.models import AbsolutePath, FileFact
+from dockwright.models import AbsolutePath, FileFact, ProxyUrl
 from dockwright.plan import Action, Verb
 from dockwright.steps.base import Decision, StepBase, View, action, assumed
+from dockwright.steps.versions import compare, upstream
 
 # dockerd(8), "Configuration reload behavior": a SIGHUP applies these, all else needs a restart.
 RELOADABLE = frozenset(
@@ -36,30 +37,44 @@ class DaemonJson(StepBase):
     """``keys`` are merged by key, maps deeply; keys of others stay, in their order.
 
     A key that has another value already is a clash and refused, unless ``override``. Where dockerd
-    runs, it is reloaded if that is enough and restarted otherwise.
+    runs, it is reloaded if that is enough and restarted otherwise. ``proxy`` is what dockerd pulls
+    through. A login that it wants is not written: the file is read, compared and merged by others,
+    and may be open to all. Then dockerd is told of no proxy, which would refuse it anyway.
     """
 
     kind: Literal["daemon_json"]
     keys: dict[str, Any] = Field(default_factory=dict)
     path: AbsolutePath = "/etc/docker/daemon.json"
     override: bool = False
+    proxy: ProxyUrl | Annotated[str, Field(max_length=0)] = ""
+
+    @property
+    def wanted(self) -> dict[str, Any]:
+        """``keys``, and the proxy as dockerd takes it since 23.0, unless ``keys`` say it already."""
+        if not self.proxy:
+            return self.keys
+        both = {"http-proxy": self.proxy, "https-proxy": self.proxy}
+        return {"proxies": both, **self.keys}
 
     @property
     def how(self) -> Literal["reload", "restart"]:
         """What makes a running daemon take all the keys."""
-        return "reload" if set(self.keys) <= RELOADABLE else "restart"
+        return "reload" if set(self.wanted) <= RELOADABLE else "restart"
 
     def decide(self, view: View) -> Decision:
         """The merged file, and the reload or restart that makes it effective."""
+        why_not = self._untold(view)
+        keys = self.keys if why_not else self.wanted
+        notes = (f"dockerd is told of no proxy: {why_not}",) if why_not else ()
         found = view.facts.file(self.path)
         current = self._parse(found) if found else {}
-        if found and found.target is not None and self.keys:
+        if found and found.target is not None and keys:
             raise RefusedError(
                 f"{self.path} is a symlink to {found.target}",
                 step=self.name,
                 next_step="make it a plain file, or take 'docker_daemon' out",
             )
-        merged, clashes = merge(current, self.keys)
+        merged, clashes = merge(current, keys)
         if clashes and not self.override:
             raise RefusedError(
                 f"{self.path} has other values already: {', '.join(key for key, _, _ in clashes)}",
@@ -72,7 +87,7 @@ class DaemonJson(StepBase):
             )
         text = json.dumps(merged, indent=2, ensure_ascii=False) + "\n"
         if merged == current:
-            reason = "has all keys that were asked for" if self.keys else "nothing to merge"
+            reason = "has all keys that were asked for" if keys else "nothing to merge"
             return Decision(
                 actions=(
                     action(
@@ -83,7 +98,8 @@ class DaemonJson(StepBase):
                         target=self.path,
                         reason=reason,
                     ),
-                )
+                ),
+                notes=notes,
             )
         changed = [key for key in merged if merged[key] != current.get(key)]
         return Decision(
@@ -110,7 +126,20 @@ class DaemonJson(StepBase):
                 *self._effective(view, changed),
             ),
             assumes={self.path: assumed(view.facts, self.path)},
+            notes=notes,
         )
+
+    def _untold(self, view: View) -> str:
+        """Why dockerd is not told of the proxy; empty where it is, or where there is none."""
+        if not self.proxy:
+            return ""
+        if view.login:
+            return "daemon.json is no place for its login"
+        kept = view.facts.package("docker-ce")
+        version = upstream(kept.version or "") if kept and kept.installed else ""
+        if version and not view.upgrade and compare(version, "23") < 0:
+            return f"docker-ce {version} does not know the key 'proxies'"
+        return ""
 
     def _effective(self, view: View, changed: list[str]) -> tuple[Action, ...]:
         """Make a running daemon take the new keys; one that is not there yet starts with them."""

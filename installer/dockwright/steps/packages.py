@@ -11,8 +11,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from dockwright import distros
 from dockwright.errors import RefusedError
-from dockwright.models import Line, PackageName, VersionWish, Word
+from dockwright.models import Floor, Line, PackageName, VersionWish, Word
 from dockwright.plan import ANY_VERSION, Action, PackageChange, Verb
 from dockwright.steps.base import Decision, Offer, StepBase, View, action
 from dockwright.steps.runtimes import stopped
@@ -25,7 +26,9 @@ class Packages(StepBase):
 
     ``repository`` names the apt_repository step that ``present`` must come from; without it the
     host's own sources give them. ``version`` (``29``, ``29.7``, ``29.7.2`` or the full string)
-    applies to the packages in ``versioned``, which all get the same one. ``hold`` keeps apt from
+    applies to the packages in ``versioned``, which all get the same one. ``floor`` is a version of the
+    first of them that is known to be out, for all releases that Docker builds for: an index whose
+    newest is older is not of today. ``hold`` keeps apt from
     changing them later (apt-mark(8)).
     """
 
@@ -35,6 +38,7 @@ class Packages(StepBase):
     repository: Word | None = None
     version: VersionWish | Annotated[str, Field(max_length=0)] = ""
     versioned: tuple[PackageName, ...] = ()
+    floor: Floor = ""
     hold: bool = False
     because: Line = "wanted"
 
@@ -94,13 +98,9 @@ class Packages(StepBase):
         if not self.absent:
             return
         if not removal:
+            why = "none of them is installed"
             yield action(
-                self,
-                view,
-                kind="packages",
-                verb=Verb.KEEP,
-                target="old packages",
-                reason="none of them is installed",
+                self, view, kind="packages", verb=Verb.KEEP, target="old packages", reason=why
             )
             return
         names = [change.name for change in removal]
@@ -163,7 +163,7 @@ class Packages(StepBase):
         current = installed.get(lead)
         if current is None or view.upgrade:
             known = (*view.facts.offered.get(lead, ()), *([current] if current else []))
-            refuse(lead, versions[0], known, step=self.name)
+            refuse(lead, versions[0], known, step=self.name, floor=self._floor(view))
         if self.version:
             fitting = [v for v in versions if matches(v, self.version)]
             if not fitting:
@@ -187,6 +187,11 @@ class Packages(StepBase):
             )
             return best, [note]
         return best, []
+
+    def _floor(self, view: View) -> str:
+        """The floor where it holds: what Docker builds no more for stays at an older version."""
+        release = distros.find(view.facts.distro, view.facts.codename)
+        return self.floor if release is not None and release.docker else ""
 
     def _pick(self, offer: Offer, name: str, target: str | None, view: View) -> str:
         versions = offer.versions.get(name, ())

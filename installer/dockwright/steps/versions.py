@@ -40,19 +40,28 @@ def matches(version: str, wish: str) -> bool:
     return version == wish or plain == wish or plain.startswith(f"{wish}.")
 
 
-def refuse_replayed(name: str, newest: str, known: tuple[str, ...], *, step: str) -> None:
-    """Refuse an index whose ``newest`` is older than what the host knows, installed or in its lists.
+def refuse_replayed(
+    name: str, newest: str, known: tuple[str, ...], *, step: str, floor: str = ""
+) -> None:
+    """Refuse an index whose ``newest`` is older than what is known already.
 
-    A good signature does not say when: an old index can be given out again. What is from the
-    channel ``test`` does not count.
+    ``known`` is what the host has, installed or in its lists; ``floor`` is an upstream version that
+    was out on a day (``29.7.2 of 2026-08-05``), for hosts that never saw the repository. A good
+    signature does not say when: an old index can be given out again. What is from the channel
+    ``test`` does not count.
     """
     final = tuple(v for v in known if not any(tag in v for tag in ("~rc", "~beta", "~alpha")))
     seen = newest_first(final)[:1]
+    least, _, since = floor.partition(" of ")
     if seen and compare(newest, seen[0]) < 0:
-        raise TrustError(
-            f"the repository offers {name} {upstream(newest)}; "
-            f"this host knows {upstream(seen[0])} already",
-            details=(("why", "an old index with a good signature is being replayed"),),
-            step=step,
-            next_step="ask another mirror, or the vendor itself; then run it again",
-        )
+        told = f"this host knows {upstream(seen[0])} already"
+    elif least and compare(upstream(newest), upstream(least)) < 0:
+        told = f"{least} has been out since {since}" if since else f"{least} is out already"
+    else:
+        return
+    raise TrustError(
+        f"the repository offers {name} {upstream(newest)}; {told}",
+        details=(("why", "an old index with a good signature is being replayed"),),
+        step=step,
+        next_step="ask another mirror, or the vendor itself; then run it again",
+    )

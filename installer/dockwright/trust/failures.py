@@ -55,7 +55,7 @@ def answered(
             next_step="Check the address; the vendor's manual has the one that is right.",
         )
     if status == _PROXY_LOGIN and proxy:
-        return _proxy(what, proxy, said)
+        return by_proxy(what, proxy, said)
     return unreachable(what, f"the server answered {said}")
 
 
@@ -66,13 +66,14 @@ def broken(what: str, proxy: str | None, error: Exception) -> DockwrightError:
     why = _why(error)
     tunnel = why.partition("Tunnel connection failed: ")[2]
     if proxy and (tunnel or isinstance(error, ProxyError)):
-        return _proxy(what, proxy, tunnel or why)
+        return by_proxy(what, proxy, tunnel or why)
     if isinstance(error, SSLError):
         return _tls(what, error, why)
     return unreachable(what, why)
 
 
-def _proxy(what: str, proxy: str, why: str) -> UnreachableError:
+def by_proxy(what: str, proxy: str, why: str) -> UnreachableError:
+    """The proxy, and not the vendor, is what stands in the way."""
     login = " and its credentials" if str(_PROXY_LOGIN) in why else ""
     return unreachable(
         what,

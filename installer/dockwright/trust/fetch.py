@@ -28,18 +28,20 @@ _TRY_AGAIN = (502, 503, 504)
 _ELSEWHERE = (301, 302, 303, 307, 308)
 
 
-def fetch(url: str, *, limit: int, deadline: float, proxy: str | None = None) -> bytes:
+def fetch(
+    url: str, *, limit: int, deadline: float, proxy: str | None = None, patient: bool = True
+) -> bytes:
     """Get ``url``: at most ``limit`` bytes, within ``deadline`` seconds from now in all.
 
     ``proxy`` is an http or https URL, with credentials or without. A connection that breaks is
-    tried three times. Nothing that is raised holds credentials.
+    tried three times, and once where there is another way and no reason to be ``patient``. Nothing that is raised holds credentials.
 
     Raises NotFoundError where there is no such file; TrustError where the server's certificate is
     not trusted, a redirect leads from https to http, or more than ``limit`` bytes come;
     UnreachableError for all other failures, with the reason; InputError for a URL that can't be.
     """
     try:
-        get = _Get(url, limit=limit, deadline=deadline, proxy=proxy)
+        get = _Get(url, limit=limit, deadline=deadline, proxy=proxy, patient=patient)
     except ValueError as error:
         raise InputError(f"an address to fetch from, or the proxy's, is {error}") from None
     work = Background(get.run)
@@ -52,13 +54,16 @@ def fetch(url: str, *, limit: int, deadline: float, proxy: str | None = None) ->
 class _Get:
     """One file on its way."""
 
-    def __init__(self, url: str, *, limit: int, deadline: float, proxy: str | None) -> None:
+    def __init__(
+        self, url: str, *, limit: int, deadline: float, proxy: str | None, patient: bool = True
+    ) -> None:
         self._url, self._login = _parted(url)
         self._proxy: str | None = None
         self._proxy_login: str | None = None
         if proxy:
             self._proxy, self._proxy_login = _parted(proxy)
         self._limit = limit
+        self._pauses = RETRY_PAUSES if patient else ()
         self._end = time.monotonic() + deadline
 
     @property
@@ -100,7 +105,7 @@ class _Get:
         from urllib3.exceptions import HTTPError
 
         failure: DockwrightError
-        for pause in (*RETRY_PAUSES, None):
+        for pause in (*self._pauses, None):
             try:
                 return self._once(pool)
             except _AgainError as error:

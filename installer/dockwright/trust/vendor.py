@@ -151,6 +151,11 @@ def consult(
     )
 
 
+def first_files(wish: RepositoryWish) -> dict[str, int]:
+    """What ``consult`` asks for first: addresses with the most bytes that each may have."""
+    return {wish.key_url: KEY_LIMIT, f"{_base(wish)}InRelease": INDEX_LIMIT}
+
+
 def _base(wish: RepositoryWish) -> str:
     """The URL of the folder that holds InRelease, with a slash at its end."""
     root = wish.url.rstrip("/")

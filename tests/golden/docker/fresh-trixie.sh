@@ -32,6 +32,7 @@ apt_flags=''
 removals=''
 replaced=/etc/apt/sources.list.d/docker.sources
 sites=download.docker.com_linux_debian_dists_trixie
+proxy=''
 source_paths=/etc/apt/sources.list.d/docker.sources
 transaction='I docker-ce 5:29.7.2-1~debian.13~trixie
 I docker-ce-cli 5:29.7.2-1~debian.13~trixie
@@ -76,7 +77,7 @@ finish() { # CODE: the last record; what is private goes
   trap '' HUP INT TERM PIPE
   trap - EXIT
   [ -z "${way_back-}" ] || "$way_back"
-  rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"}
+  rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"} ${auth:+"$auth"}
   record end - "$1"
   settle
   if [ -n "${events-}" ]; then
@@ -192,7 +193,8 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   trap 'finish 1' EXIT # only a bug of ours ends elsewhere than in finish
   echo "$$ $started" >"$run/pid"
   # A host that was left in the middle keeps private directories of earlier runs: they are ours.
-  rm -rf -- "$state"/apt.??????
+  # Those of scripts that only look are elsewhere: one may be under way.
+  rm -rf -- "$state"/apt.?????? /run/dockwright-auth.??????
   tell "run $run_id: $playbook, asked for by $operator"
   : >"$out"
   record start - "$(date +%s) $(boot_id)"
@@ -312,6 +314,48 @@ locked_out() {
   [ "$lockouts" -le 10 ] && grep -qE 'Could not get lock|Unable to acquire the dpkg|Unable to lock' "$out"
 }
 
+# --- proxy: how apt gets out; $proxy is its URL without a login, or nothing ----------------------
+
+# through_proxy COMMAND ARGUMENT...: an apt program, with our proxy and its login where there are.
+through_proxy() {
+  if [ -n "${proxy-}" ]; then set -- "$@" -o Acquire::http::Proxy="$proxy" -o Acquire::https::Proxy="$proxy"; fi
+  if [ -n "${auth-}" ]; then set -- "$@" -o Dir::Etc::netrcparts="$auth"; fi
+  "$@"
+}
+
+# hold_login LINE: the proxy's login, in memory and for root alone, beside the host's own logins
+# (apt_auth.conf(5)); finish takes it away. apt reads these files before it drops to the user _apt.
+hold_login() {
+  auth=$(mktemp -d "${scratch:-/run}/dockwright-auth.XXXXXX") || return
+  (umask 077 && printf '%s\n' "$1" >"$auth/00-dockwright.conf") || return
+  for file in /etc/apt/auth.conf.d/*.conf; do
+    case $file in */95dockwright-proxy.conf) continue ;; esac
+    [ ! -f "$file" ] || cp -p -- "$file" "$auth/" || return
+  done
+}
+
+# configured_proxies: those of the host's own apt, without their logins.
+configured_proxies() {
+  apt-config dump 2>/dev/null |
+    sed -n 's/^Acquire::https*::Proxy[^ ]* "\([a-z]*:\/\/\)\([^"]*@\)\{0,1\}\([^"@]*\)";$/\1\3/p' | sort -u | head -n 8
+}
+
+# proxy_fails TEXT: whether apt's words are about a proxy, and not about a repository; sets culprit.
+proxy_fails() {
+  for culprit in ${proxy:-$(configured_proxies)}; do
+    place=${culprit#*://} place=${place%/} name=${place%:*}
+    case $1 in
+      *"407  Proxy Auth"*|*"Invalid response from proxy"*|*"connect to $place"*|*"connection to $place"*|*"resolving '$name'"*|*"resolve '$name'"*)
+        return 0 ;;
+    esac
+  done
+  return 1
+}
+
+stop_at_proxy() { # STEP TEXT: 5 where it is the proxy's fault
+  ! proxy_fails "$2" || stop 5 "$1" "the proxy $culprit does not let this host's apt through"
+}
+
 # --- apt in private: lists, archives, sources and keys of our own below $private ----------------
 # $private is 0755 with a 0711 way to it: apt drops to the user _apt to fetch, and must get there.
 
@@ -319,7 +363,7 @@ locked_out() {
 # sources, and ours. All of Dir::State::lists, Dir::Cache and Dir::Log are named: else caches of
 # apt land in /var. The last options undo what a host's apt.conf may have loosened.
 private_apt() {
-  apt-get -q -o Dir::Etc::sourcelist="$private/sources.list" -o Dir::Etc::sourceparts="$private/${parts:-sources.d}" \
+  through_proxy apt-get -q -o Dir::Etc::sourcelist="$private/sources.list" -o Dir::Etc::sourceparts="$private/${parts:-sources.d}" \
     -o Dir::State::lists="$private/lists" -o Dir::Cache="$private/cache" \
     -o Dir::Cache::archives="$private/cache/archives" -o Dir::Log="$private/log" \
     -o Acquire::Retries=3 -o Acquire::Languages=none \
@@ -384,6 +428,7 @@ update_foreign() { # STEP: the host's own sources, in private; one that is broke
 
 update_failed() { # STEP: what apt said, as one of ours
   said_by_apt=$(cat "$out")
+  stop_at_proxy "$1" "$said_by_apt"
   case $said_by_apt in
     *NO_PUBKEY*|*"not signed"*|*BADSIG*|*EXPKEYSIG*|*REVKEYSIG*|*"Missing key"*|*"ignature"*|*"certificate"*|*"not valid yet"*|*"expired"*|*"Hash Sum mismatch"*)
       stop 4 "$1" "apt on the host does not trust the repository" ;;
@@ -453,6 +498,7 @@ download() {
   if ! with_progress "$1" private_apt $apt_flags -o Debug::NoLocking=true --download-only install $wanted; then
     ! grep -qE 'Hash Sum mismatch|unexpected size|could not be authenticated' "$out" ||
       stop 4 "$1" "a package is not what the signed index says"
+    stop_at_proxy "$1" "$(cat "$out")"
     stop 5 "$1" "a package could not be downloaded"
   fi
   for package in $removals; do
@@ -629,7 +675,7 @@ restore_files() {
 refresh() {
   for file in $source_paths; do
     wait_for_locks "$step_id"
-    until apt-get -q -o Dir::Etc::sourcelist="$file" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 \
+    until through_proxy apt-get -q -o Dir::Etc::sourcelist="$file" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 \
       -o APT::Update::Error-Mode=any -o Acquire::Retries=3 update; do
       locked_out || return
       wait_for_locks "$step_id"

@@ -1,91 +1,78 @@
-"""What people write and what hosts tell: frozen, strict, unknown keys refused.
-
-Field grammars are narrow enough that no value can leave its field: a line break in a URL would
-otherwise add a line to an apt source, such as ``Trusted: yes``, and switch off apt's verification.
-"""
+"""What people write and what hosts tell: frozen, strict, unknown keys refused."""
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field
 
+from dockwright.models.fields import (
+    HOST_NAME,
+    LOGIN,
+    PROXY_URL,
+    AbsolutePath,
+    Address,
+    Architecture,
+    FileMode,
+    Fingerprint,
+    Floor,
+    Frozen,
+    GroupName,
+    ImageName,
+    JumpHosts,
+    KeyFile,
+    Line,
+    LoginName,
+    PackageName,
+    ProxyUrl,
+    Suite,
+    UnitName,
+    Url,
+    UserName,
+    VersionWish,
+    Word,
+    is_ipv6,
+)
 
-class Frozen(BaseModel):
-    """Base of all models: immutable, strict types, unknown keys are errors."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True
-    )
-
-
-# --- field grammars ---------------------------------------------------------------------------
-
-
-def _pattern(pattern: str) -> StringConstraints:
-    return StringConstraints(pattern=pattern)
-
-
-def _fingerprint(text: str) -> str:
-    digits = re.sub(r"[ :]", "", text).upper()
-    if not re.fullmatch(r"[0-9A-F]{40}|[0-9A-F]{64}", digits):
-        raise ValueError("a fingerprint has 40 (or 64) hex digits; short key ids can be forged")
-    return digits
-
-
-# A user name goes into ssh_config's tokens, and from there into the commands of ProxyCommand and
-# Match exec: a name that a shell reads as more than a word got commands run (CVE-2026-35386).
-# A leading - would be read as an option by the same commands.
-LOGIN = r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}\$?"
-HOST_NAME = r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?"
-_HOP = rf"({LOGIN}@)?({HOST_NAME}|\[[0-9A-Fa-f:.]+\])(:[0-9]{{1,5}})?"
-
-
-def is_ipv6(text: str) -> bool:
-    """Whether that is an IPv6 address, with or without a zone."""
-    try:
-        return isinstance(ipaddress.ip_address(text), ipaddress.IPv6Address)
-    except ValueError:
-        return False
-
-
-def _address(text: str) -> str:
-    if not (re.fullmatch(HOST_NAME, text) or is_ipv6(text)):
-        raise ValueError("must be the name or the address of a host")
-    return text
-
-
-# Debian policy 5.6.1; apt reads a trailing - or + as remove or install, and ^ as a task.
-PackageName: TypeAlias = Annotated[str, _pattern(r"^[a-z0-9][a-z0-9.+-]*[a-z0-9.]$")]
-# An upstream version, a leading part of one (29, 29.7), or Debian's full string with epoch.
-VersionWish: TypeAlias = Annotated[str, _pattern(r"^[0-9][A-Za-z0-9.+:~-]*$")]
-Url: TypeAlias = Annotated[
-    str, _pattern(r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~%+,=@-]+)*/?$")
+__all__ = [
+    "HOST_NAME",
+    "LOGIN",
+    "PROXY_URL",
+    "AbsolutePath",
+    "Address",
+    "Architecture",
+    "Container",
+    "Daemon",
+    "Disk",
+    "Facts",
+    "FileFact",
+    "FileMode",
+    "Fingerprint",
+    "Floor",
+    "Frozen",
+    "GroupName",
+    "Host",
+    "ImageName",
+    "JumpHosts",
+    "KeyFile",
+    "Line",
+    "LiveRun",
+    "LoginName",
+    "Origin",
+    "Package",
+    "PackageName",
+    "ProxyUrl",
+    "Snap",
+    "Suite",
+    "Unit",
+    "UnitName",
+    "Url",
+    "UserName",
+    "Variables",
+    "VersionWish",
+    "Word",
+    "is_ipv6",
 ]
-Suite: TypeAlias = Annotated[str, _pattern(r"^(/|[a-z0-9][a-z0-9./-]*)$")]
-Word: TypeAlias = Annotated[str, _pattern(r"^[a-z0-9][a-z0-9._-]*$")]
-Architecture: TypeAlias = Annotated[str, _pattern(r"^[a-z0-9][a-z0-9-]*$")]
-UnitName: TypeAlias = Annotated[str, _pattern(r"^[A-Za-z0-9@._:-]+\.(service|socket|timer)$")]
-# useradd(8) of Debian allows this; a leading - would be read as an option.
-UserName: TypeAlias = Annotated[str, _pattern(r"^[a-z_][a-z0-9_.-]{0,31}$")]
-AbsolutePath: TypeAlias = Annotated[str, _pattern(r"^(/[A-Za-z0-9@._+-]*[A-Za-z0-9@_+-])+$")]
-FileMode: TypeAlias = Annotated[str, _pattern(r"^0[0-7]{3}$")]
-ImageName: TypeAlias = Annotated[
-    str,
-    _pattern(
-        r"^[a-z0-9]([a-z0-9._/-]|:[0-9]+/)*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?$"
-    ),
-]
-Fingerprint: TypeAlias = Annotated[str, AfterValidator(_fingerprint)]
-Line: TypeAlias = Annotated[str, _pattern(r"^[^\x00-\x1f\x7f]*$")]
-LoginName: TypeAlias = Annotated[str, _pattern(rf"^{LOGIN}$")]
-Address: TypeAlias = Annotated[str, AfterValidator(_address)]
-JumpHosts: TypeAlias = Annotated[str, _pattern(rf"^{_HOP}(,{_HOP})*$")]
-# Relative to what? An inventory is used from many directories.
-KeyFile: TypeAlias = Annotated[str, _pattern(r"^~?/[^\x00-\x1f\x7f]+$")]
-GroupName: TypeAlias = Annotated[str, _pattern(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 
 
 # --- hosts ------------------------------------------------------------------------------------
@@ -218,6 +205,8 @@ class Facts(Frozen):
     ``dpkg_audit`` has a line for each package that is half installed, empty where all is well.
     ``live`` is a run that is under way, ``cut`` the id of one that died before its end,
     ``unverified`` of one that changed the host and did not get through its checks.
+    ``proxy_login`` is ``same`` where the login that we wrote for apt's proxy is the one that was given,
+    ``other`` where it is not, and empty where there is none.
     ``docker_group`` is ``None`` where there is no such group. ``machine_id`` and ``boot_id`` as machine-id(5) and random(4) have them.
     """
 
@@ -257,6 +246,7 @@ class Facts(Frozen):
     gpus: tuple[str, ...] = ()
     kubernetes: tuple[str, ...] = ()
     apparmor_parser_missing: bool = False
+    proxy_login: str = ""
     ca_certificates: bool = True
     ssh_listening: bool = False
     last_run: str = ""

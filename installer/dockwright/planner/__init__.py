@@ -7,21 +7,17 @@ It runs twice where a vendor must be consulted: the first result names the repos
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timezone
 
-from dockwright import distros
-from dockwright.errors import DestructiveError, RefusedError, RepairError, TrustError
+from dockwright.errors import RepairError
 from dockwright.models import Facts
 from dockwright.plan import Action, Assumptions, HostPlan, Repository, Transaction, Verb
+from dockwright.planner.fitness import fit_to_change, notes, require_supported
 from dockwright.steps import Decision, RepositoryWish, Step, View
 from dockwright.steps.base import Offer, action
-from dockwright.steps.versions import compare
+
+__all__ = ["make_plan", "require_supported"]
 
 ComponentSteps = tuple[str, Sequence[Step]]
-
-# Where apt itself could be deceived: codename -> the version that can not, and the CVE.
-_FIXED_APT = {"bookworm": ("2.6.2", "CVE-2026-109518")}
-_CLOCK_TOLERANCE = 300  # seconds; above it signatures and certificates are judged wrongly
 
 
 def make_plan(
@@ -34,11 +30,14 @@ def make_plan(
     offers: Mapping[str, Offer] | None = None,
     key_owners: Mapping[str, tuple[str, ...]] | None = None,
     upgrade: bool = False,
+    proxy: str = "",
+    login: bool = False,
     verify: bool = False,
     now: int | None = None,
 ) -> tuple[HostPlan, tuple[RepositoryWish, ...]]:
     """The plan for one host, and the repositories that were not consulted yet but must be.
 
+    ``proxy`` is the address that apt goes through; ``login`` says that one was given for it.
     ``verify`` asks that checks are made although nothing changes. ``now`` is the controller's clock
     in seconds since the epoch, for comparison with the host's.
     Raises RefusedError, DestructiveError or RepairError where the host must not be changed.
@@ -53,6 +52,7 @@ def make_plan(
             key_owners=key_owners or {},
             upgrade=upgrade,
             resuming=verify or bool(facts.cut),
+            login=login,
             component=component,
         )
         decisions += [_decide(step, view) for step in steps]
@@ -77,10 +77,12 @@ def make_plan(
         actions=actions,
         transaction=_transaction(decisions),
         unresolved=tuple(wish.id for wish in wishes),
-        notes=(*_notes(facts, now), *(note for d in decisions for note in d.notes)),
+        proxy=proxy,
+        proxy_login=bool(proxy) and login,
+        notes=(*notes(facts, now), *(note for d in decisions for note in d.notes)),
     )
     if plan.changes or plan.unresolved:
-        _fit_to_change(plan, facts, now)
+        fit_to_change(plan, facts, now)
     return plan, wishes
 
 
@@ -199,101 +201,4 @@ def _transaction(decisions: list[Decision]) -> Transaction:
         repositories=tuple(repositories),
         held=tuple(name for d in decisions for name in d.held),
         allow_downgrades=any(d.allow_downgrades for d in decisions),
-    )
-
-
-def _notes(facts: Facts, now: int | None) -> Iterable[str]:
-    release = distros.find(facts.distro, facts.codename)
-    if release is not None and now is not None:
-        life = release.life(datetime.fromtimestamp(now, tz=timezone.utc).date())
-        if life in (distros.Life.ENDED, distros.Life.EXTENDED):
-            yield f"{release} is past its regular support ({release.eol}): {life.value}"
-    if facts.os_id != facts.distro:
-        yield f"{facts.pretty_name} is served as {facts.distro} {facts.codename}, which it derives from"
-    apt = facts.package("apt")
-    fixed = _FIXED_APT.get(facts.codename)
-    if apt is not None and apt.version and fixed and compare(apt.version, fixed[0]) < 0:
-        yield f"apt {apt.version} is older than {fixed[0]} ({fixed[1]}): upgrade apt first"
-    for line in facts.apt_lax:
-        if not _is_setting(line):
-            place = ":".join(line.split(":")[:2])
-            yield f"{place} trusts its source without a signature: packages from it are not verified"
-    if facts.gpus:
-        yield f"{len(facts.gpus)} NVIDIA GPU seen on the PCI bus; this playbook does not use it"
-
-
-def require_supported(facts: Facts) -> None:
-    """Refuse a host that Docker builds nothing for, in words that say so."""
-    architectures = distros.DOCKER_ARCHITECTURES.get(facts.distro)
-    # A codename that the table does not know yet may well be there: the vendor's index is asked.
-    if architectures is None or not facts.codename:
-        raise _unsupported(facts)
-    if facts.architecture not in architectures:
-        raise RefusedError(
-            f"Docker builds no {facts.distro} packages for {facts.architecture}",
-            details=(("builds", ", ".join(architectures)),),
-            next_step="use a machine of one of these architectures",
-        )
-
-
-def _fit_to_change(plan: HostPlan, facts: Facts, now: int | None) -> None:
-    """Refuse a host that must not be changed; the order is from the host's nature to its state."""
-    require_supported(facts)
-    if now is not None and abs(facts.clock - now) > _CLOCK_TOLERANCE:
-        raise RefusedError(
-            f"the clock of {facts.hostname} differs from this machine's by {abs(facts.clock - now)} s",
-            details=(("why", "signatures and certificates would be judged by a wrong date"),),
-            next_step="timedatectl set-ntp true",
-        )
-    _verifies(plan, facts)
-    snap = facts.snap("docker")
-    gives_way = any(action.kind == "snap_disable" for action in plan.actions)
-    if snap is not None and snap.enabled and plan.transaction.changes and not gives_way:
-        raise RefusedError(
-            "the snap 'docker' is installed: two daemons would fight for one socket",
-            details=(("data", f"{snap.data} in /var/snap/docker would not move over"),),
-            next_step="--remove-snap takes it out once the new daemon answers;"
-            " by hand, with its data: snap remove docker",
-        )
-    touched = {change.name for change in plan.transaction.changes}
-    if facts.kubernetes and touched & {"containerd", "containerd.io", "runc"}:
-        raise DestructiveError(
-            f"{facts.hostname} is a Kubernetes node ({facts.kubernetes[0]}); its containerd stays",
-            details=(
-                ("asked", ", ".join(sorted(touched & {"containerd", "containerd.io", "runc"}))),
-            ),
-            next_step="use a host without Kubernetes, or drain and clean this one first",
-        )
-
-
-def _verifies(plan: HostPlan, facts: Facts) -> None:
-    """Refuse a host whose apt would take packages that nobody signed."""
-    urls = [
-        repository.url.partition("://")[2].rstrip("/").lower()
-        for repository in plan.transaction.repositories
-    ]
-    for line in facts.apt_lax:
-        ours = any(url in line.lower() for url in urls)
-        if not (_is_setting(line) or ours) or not (plan.transaction.changes or urls):
-            continue
-        path, number, text = (*line.split(":", 2), "", "")[:3]
-        raise TrustError(
-            f"{path}:{number} tells apt not to verify",
-            details=(("there", text.strip()),),
-            next_step=f"take that line out of {path}",
-        )
-
-
-def _is_setting(line: str) -> bool:
-    """Whether it is from apt's configuration, and not of one source."""
-    return line.startswith("/etc/apt/apt.conf")
-
-
-def _unsupported(facts: Facts) -> RefusedError:
-    known = ", ".join(f"{one.codename} ({one.distro} {one.version})" for one in distros.SUPPORTED)
-    name = f"{facts.pretty_name} ({facts.codename or 'no codename'})"
-    return RefusedError(
-        f"{name} is not a release that Docker builds for",
-        details=(("known", known),),
-        next_step="upgrade the host to one of these releases",
     )
