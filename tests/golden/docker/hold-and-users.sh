@@ -169,6 +169,7 @@ announce() { # RUN PID START-TIME WISH WHO
 as_root() { [ "$(id -u)" = 0 ] || { echo "this must run as root" >&2; exit 5; }; }
 
 open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
+  trap - EXIT # of a look before it: until there is a journal, a plain exit is the word
   as_root
   run_id=$1 run=$state/runs/$1
   umask 022
@@ -733,7 +734,7 @@ guard() {
 
 check_s07() { # hold packages
 for package in docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-ce-rootless-extras; do
-  apt-mark showhold | grep -qx -e "$package" || return 1
+  [ "$(dpkg-query -W -f='${db:Status-Want}' "$package" 2>/dev/null)" = hold ] || return 1
 done
 }
 apply_s07() {
