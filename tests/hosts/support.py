@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+
+import pytest
 
 from dockwright import events
 from dockwright.events import Event, Failed, Planned, ProgramStarted, StepFinished
@@ -92,7 +95,9 @@ class Run:
 def arguments(lab: Lab, *args: str | Path) -> list[str]:
     """A command line with the lab's pin, unless it names one, and events as the output."""
     pin = ["--set", f"docker_fingerprint={lab.fingerprint}"]
-    if args[0] == "verify" or any(str(arg).startswith("docker_fingerprint=") for arg in args):
+    if args[0] in ("verify", "undo") or any(
+        str(arg).startswith("docker_fingerprint=") for arg in args
+    ):
         pin = []
     return [*map(str, args[:1]), *pin, "--json", *map(str, args[1:])]
 
@@ -172,6 +177,32 @@ def until(what: Callable[[], object], why: str, timeout: float = 60) -> None:
         time.sleep(0.05)
 
 
+def read_until(process: Process, word: str, timeout: float = 60) -> str:
+    """What a run says up to a line with a word in it; the run is ended where it does not come."""
+    assert process.stdout is not None
+    said = ""
+    late = threading.Timer(timeout, process.kill)
+    late.start()
+    try:
+        for line in process.stdout:
+            said += line
+            if word in line:
+                return said
+    finally:
+        late.cancel()
+    pytest.fail(f"no {word} within {timeout:.0f} s\n{said}")
+
+
+def runs(host: Host) -> list[str]:
+    """The runs that were ever started on a host."""
+    return host.exec(f"ls {STATE}/runs").stdout.split()
+
+
+def no_program(host: Host) -> bool:
+    """Whether no program of Dockwright runs."""
+    return host.exec("systemctl list-units --plain --no-legend 'dockwright-*'").stdout == ""
+
+
 # --- what a host is -------------------------------------------------------------------------------
 
 
@@ -206,6 +237,7 @@ def clean(host: Host) -> None:
     assert "Hello from Docker!" in host.exec("docker run --rm hello-world").stdout
     host.exec("docker image rm hello-world")
     assert leftovers(host) == []
+    assert host.exec(f"test -e {STATE}/unverified", check=False).returncode == 1
 
 
 def leftovers(host: Host) -> list[str]:

@@ -72,6 +72,7 @@ class TestUnreached:
 
 class TestHostKey:
     def test_unknown(self, lab: Lab, host: Host, tmp_path: Path) -> None:
+        """T20."""
         nobody = tmp_path / "known"
         nobody.touch()
         before = len(log(host))
@@ -81,6 +82,7 @@ class TestHostKey:
         assert nobody.read_text() == ""
 
     def test_changed(self, lab: Lab, host: Host, tmp_path: Path) -> None:
+        """T21."""
         other = tmp_path / "key"
         lab.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", other], check=True)
         known = tmp_path / "known"
@@ -101,6 +103,48 @@ class TestHostKey:
         assert run.code == 20, run
         assert host.name in known.read_text()
 
+    def test_as_ssh_judges(self, lab: Lab, host: Host, tmp_path: Path) -> None:
+        """T22: for each kind of line the verdict is OpenSSH's: let in, or 5 and no login."""
+        # sshd slows down an address that hangs up before it logs in, as each refusal here does.
+        host.put("/etc/ssh/sshd_config.d/patient.conf", "PerSourcePenalties no\n")
+        host.exec("systemctl reload ssh")
+        host.mark()
+        kind, blob, *_ = host.exec("cat /etc/ssh/ssh_host_ed25519_key.pub").stdout.split()
+        name, key = host.name, f"{kind} {blob}"
+        plain = tmp_path / "plain"
+        plain.write_text(f"{name} {key}\n")
+        lab.run(["ssh-keygen", "-q", "-H", "-f", plain], check=True)
+        lines = {
+            "hashed": plain.read_text(),
+            "wildcard": f"{name[:-1]}? {key}\n",
+            "negated": f"*,!{name} {key}\n",
+            "bracketed": f"[{name}]:22 {key}\n",
+            "other port": f"[{name}]:2222 {key}\n",
+            "list": f"elsewhere,{name},10.1.2.3 {key} a comment\n",
+            "revoked": f"{name} {key}\n@revoked * {key}\n",
+            "authority": f"@cert-authority * {key}\n{name} {key}\n",
+            "authority only": f"@cert-authority * {key}\n",
+            "nonsense first": f"\n# x\n{name} ssh-ed25519 AAAA\n{name} {key}\n",
+        }
+        known = tmp_path / "known"
+        judged = {}
+        for which, text in lines.items():
+            known.write_text(text)
+            options = ["-oStrictHostKeyChecking=yes", f"-oUserKnownHostsFile={known}"]
+            options += ["-oBatchMode=yes", "-oGlobalKnownHostsFile=/dev/null"]
+            ssh = lab.run(["ssh", *options, f"root@{name}", "true"])
+            run = install(lab, at(host), "--known-hosts", known, "--dry-run")
+            judged[which] = (run.code, run.code == 20) == (
+                20 if not ssh.returncode else 5,
+                not ssh.returncode,
+            )
+        assert judged == dict.fromkeys(lines, True)
+
+    def test_nothing_is_kept_in_dev_null(self, lab: Lab, host: Host) -> None:
+        """T20: where ssh_config keeps no keys, the advice names a file that would."""
+        run = install(lab, at(host, "ops"), "--known-hosts", "/dev/null")
+        unreached(run, "unknown", "/dev/null keeps nothing", "--known-hosts FILE")
+
 
 def _tried_to_log_in(lines: list[str]) -> bool:
     told = ("Accepted", "Failed", "Postponed", "Starting session", "ssh2: ", "ops")
@@ -109,15 +153,18 @@ def _tried_to_log_in(lines: list[str]) -> bool:
 
 class TestSudo:
     def test_not_allowed(self, lab: Lab, host: Host, secret: Callable[[str], Path]) -> None:
+        """E14."""
         path = secret("anything")
         unreached(install(lab, at(host, "plain"), "--sudo-password-file", path), "sudo", "plain")
         unseen(host)
 
     def test_no_password(self, lab: Lab, host: Host) -> None:
+        """E14."""
         unreached(install(lab, at(host, "pat")), "password")
         unseen(host)
 
     def test_wrong_password(self, lab: Lab, host: Host, secret: Callable[[str], Path]) -> None:
+        """E15."""
         wrong = "canary-7fa1c2-wrong"
         before, opened = len(log(host)), sessions(host)
         run = install(lab, at(host, "pat"), "--sudo-password-file", secret(wrong))
@@ -153,6 +200,7 @@ def _failures(host: Host) -> int:
 
 class TestNoSudo:
     def test_no_sudo_at_all(self, lab: Lab, layers: Layers) -> None:
+        """E14."""
         host = layers.host("fresh")
         host.exec("mv /usr/bin/sudo /usr/bin/sudo.off")
         host.mark()
@@ -205,6 +253,7 @@ def test_watching_works() -> None:
 def test_password_is_nowhere(
     lab: Lab, layers: Layers, secret: Callable[[str], Path], tmp_path: Path
 ) -> None:
+    """X01."""
     host = layers.host("fresh", "ubuntu-24.04")
     told = tmp_path / "log"
     path = secret(lab.password)

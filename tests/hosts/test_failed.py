@@ -12,7 +12,7 @@ pytestmark = pytest.mark.lab
 
 
 def test_postinst_fails(lab: Lab, prepared: Make) -> None:
-    """docker-ce's postinst makes the group docker: where groupadd fails, so does the package."""
+    """I12: docker-ce's postinst makes the group docker: where groupadd fails, so does the package."""
     host = prepared("fresh")
     host.exec("mv /usr/sbin/groupadd /usr/sbin/groupadd.off")
     host.put("/usr/sbin/groupadd", "#!/bin/sh\necho groupadd: no more groups >&2\nexit 10\n", 0o755)

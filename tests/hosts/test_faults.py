@@ -27,7 +27,7 @@ def bench(
 
 
 def test_a_sample(bench: Bench) -> None:
-    """Each case ends as an undisturbed run does; a failure prints how to repeat it."""
+    """I11: Each case ends as an undisturbed run does; a failure prints how to repeat it."""
     number = 4 if bench.scenario == "fresh" else 1
     outcomes = [
         inject(bench, FAULTS[case.fault], case.point) for case in sample(bench, SEED, number, QUICK)

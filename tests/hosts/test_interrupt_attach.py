@@ -17,11 +17,14 @@ from tests.hosts.support import (
     dockwright,
     ended,
     install,
+    no_program,
+    read_until,
+    runs,
     under_way,
     unseen,
     until,
 )
-from tests.hosts.test_interrupt_network import no_program, read_until, runs, slow
+from tests.hosts.test_interrupt_network import slow
 from tests.lab.control import Process
 from tests.lab.host import Host
 from tests.lab.lab import Lab
@@ -44,7 +47,7 @@ def attach(lab: Lab, host: Host) -> Process:
 
 
 def test_live_then_ended(lab: Lab, slow: Host) -> None:
-    """Two follow one run; a lost controller's run is followed by attach alone; then it is history."""
+    """I06: Two follow one run; a lost controller's run is followed by attach alone; then it is history."""
     with under_way(lab, "install", at(slow, "ops"), "--yes") as first:
         read_until(first, '"event":"commit_point"')
         first.kill()
@@ -95,7 +98,7 @@ def test_the_last_run_failed(lab: Lab, slow: Host) -> None:
 
 
 def test_mid_transaction_the_same_command_joins(lab: Lab, slow: Host) -> None:
-    """What the host looks like in the middle of a run is no other wish; another wish is busy."""
+    """I03, C06: What the host looks like in the middle of a run is no other wish; another wish is busy."""
     with under_way(lab, "install", at(slow, "ops"), "--yes") as first:
         read_until(first, '"event":"commit_point"')
         with under_way(lab, "install", at(slow, "ops"), "--yes") as second:
@@ -132,6 +135,7 @@ class TestTerminal:
         process.stdin.flush()
 
     def test_once(self, lab: Lab, slow: Host) -> None:
+        """I05."""
         with self.typed(lab, slow) as process:
             until(lambda: slow.exec("pgrep when-told", check=False).returncode == 0, "dpkg is due")
             self.ctrl_c(process)
@@ -153,6 +157,7 @@ class TestTerminal:
         clean(slow)
 
     def test_twice(self, lab: Lab, slow: Host) -> None:
+        """I05."""
         with self.typed(lab, slow) as process:
             until(lambda: slow.exec("pgrep when-told", check=False).returncode == 0, "dpkg is due")
             self.ctrl_c(process)

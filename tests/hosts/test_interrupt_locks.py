@@ -9,8 +9,17 @@ import pytest
 
 from dockwright import events
 from dockwright.events import Waiting
-from tests.hosts.support import Make, at, clean, ended, install, under_way, until, untouched
-from tests.hosts.test_interrupt_network import read_until
+from tests.hosts.support import (
+    Make,
+    at,
+    clean,
+    ended,
+    install,
+    read_until,
+    under_way,
+    until,
+    untouched,
+)
 from tests.lab.control import Process
 from tests.lab.lab import Lab
 
@@ -58,6 +67,7 @@ def waiting(process: Process) -> Waiting:
 
 
 def test_unattended_upgrades(lab: Lab, prepared: Make) -> None:
+    """C01."""
     host = prepared("fresh")
     host.put("/run/hold", "")
     host.put("/usr/bin/unattended-upgrade", UNATTENDED, 0o755)
@@ -78,7 +88,7 @@ def test_unattended_upgrades(lab: Lab, prepared: Make) -> None:
 
 
 def test_first_boot(lab: Lab, prepared: Make) -> None:
-    """cloud-init is still at work: it goes first; with a short patience the run ends with 10."""
+    """C05: cloud-init is still at work: it goes first; with a short patience the run ends with 10."""
     host = prepared("fresh")
     host.put("/run/hold", "")
     host.put("/etc/systemd/system/cloud-final.service", CLOUD_INIT)
@@ -98,7 +108,7 @@ def test_first_boot(lab: Lab, prepared: Make) -> None:
 
 
 def test_a_holder_that_cannot_be_seen(lab: Lab, prepared: Make) -> None:
-    """In another pid namespace: /proc/locks has no line of it."""
+    """C01: In another pid namespace: /proc/locks has no line of it."""
     host = prepared("fresh")
     path = Path(f"/proc/{host.leader()}/root{FRONTEND}")
     with path.open("r+b") as lock:
@@ -116,6 +126,7 @@ def test_a_holder_that_cannot_be_seen(lab: Lab, prepared: Make) -> None:
 
 
 def test_taken_between_our_look_and_apt_s_start(lab: Lab, prepared: Make) -> None:
+    """C03."""
     host = prepared("fresh")
     host.put("/usr/local/sbin/apt-get", BETWEEN, 0o755)
     host.mark()
@@ -127,7 +138,7 @@ def test_taken_between_our_look_and_apt_s_start(lab: Lab, prepared: Make) -> Non
 
 
 def test_archives_lock(lab: Lab, prepared: Make) -> None:
-    """Somebody downloads into the host's archives: ours are private, but the end is waited for."""
+    """C02: Somebody downloads into the host's archives: ours are private, but the end is waited for."""
     host = prepared("fresh")
     host.exec("touch /var/cache/apt/archives/lock")
     path = Path(f"/proc/{host.leader()}/root/var/cache/apt/archives/lock")
@@ -142,7 +153,7 @@ def test_archives_lock(lab: Lab, prepared: Make) -> None:
 
 
 def test_files_changed_by_another_program(lab: Lab, prepared: Make) -> None:
-    """daemon.json is edited while the run waits: no lost update, the program refuses its old plan."""
+    """C09: daemon.json is edited while the run waits: no lost update, the program refuses its old plan."""
     host = prepared("fresh")
     host.put("/etc/docker/daemon.json", '{"labels": ["a=1"]}\n')
     with (

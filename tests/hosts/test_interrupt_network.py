@@ -9,33 +9,22 @@ from pathlib import Path
 import pytest
 
 from dockwright.events import Failed
-from tests.hosts.support import STATE, Make, at, clean, dockwright, ended, under_way, until
-from tests.lab.control import Process
+from tests.hosts.support import (
+    Make,
+    at,
+    clean,
+    dockwright,
+    ended,
+    no_program,
+    read_until,
+    runs,
+    under_way,
+    until,
+)
 from tests.lab.host import Host
 from tests.lab.lab import Lab
 
 pytestmark = pytest.mark.lab
-
-
-def read_until(process: Process, word: str) -> str:
-    """What a run says up to a line with a word in it."""
-    assert process.stdout is not None
-    said = ""
-    for line in process.stdout:
-        said += line
-        if word in line:
-            return said
-    pytest.fail(f"no {word}\n{said}\n{process.stderr.read() if process.stderr else ''}")
-
-
-def runs(host: Host) -> list[str]:
-    """The runs that were ever started on a host."""
-    return host.exec(f"ls {STATE}/runs").stdout.split()
-
-
-def no_program(host: Host) -> bool:
-    """Whether no program of Dockwright runs."""
-    return host.exec("systemctl list-units --plain --no-legend 'dockwright-*'").stdout == ""
 
 
 def connected(lab: Lab, host: Host) -> bool:
@@ -58,7 +47,7 @@ def slow(prepared: Make) -> Host:
 
 
 def test_black_hole_is_noticed_and_joined(lab: Lab, slow: Host) -> None:
-    """No reset comes: the connection is given up within 15 s, and the run followed to its end."""
+    """I04: No reset comes: the connection is given up within 15 s, and the run followed to its end."""
     command = ["install", at(slow, "ops"), "--yes", "--detailed-exitcode", "--connect-timeout", "2"]
     with under_way(lab, *command) as process:
         read_until(process, '"event":"commit_point"')
@@ -78,6 +67,7 @@ def test_black_hole_is_noticed_and_joined(lab: Lab, slow: Host) -> None:
 
 
 def test_reset_is_joined(lab: Lab, slow: Host) -> None:
+    """I02."""
     command = ["install", at(slow, "ops"), "--yes", "--detailed-exitcode"]
     with under_way(lab, *command) as process:
         read_until(process, '"event":"commit_point"')
@@ -94,7 +84,7 @@ def test_reset_is_joined(lab: Lab, slow: Host) -> None:
 
 
 def test_never_healed(lab: Lab, slow: Host) -> None:
-    """5 within bounds: the program goes on there, and the same command joins it."""
+    """I04, I15: 5 within bounds: the program goes on there, and the same command joins it."""
     command = ["install", at(slow, "ops"), "--yes", "--connect-timeout", "1"]
     with under_way(lab, *command) as process:
         read_until(process, '"event":"commit_point"')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,7 @@ from tests.hosts.support import (
     dockwright,
     ended,
     install,
+    read_until,
     under_way,
     until,
     untouched,
@@ -56,22 +58,16 @@ LOCKS = ["/var/lib/dpkg/lock-frontend", "/var/lib/apt/lists/lock"]
 
 @pytest.mark.parametrize("lock", LOCKS, ids=["dpkg", "lists"])
 def test_waits(lab: Lab, prepared: Make, lock: str) -> None:
+    """C01, C02."""
     host = prepared("fresh")
     with under_way(lab, "install", at(host, "ops"), "--yes", "--detailed-exitcode") as process:
-        assert process.stdout is not None
         with held(host, lock):
-            lines = []
-            for line in process.stdout:
-                lines.append(line)
-                if '"event":"waiting"' in line:
-                    break
-            else:
-                pytest.fail("".join(lines))
+            said = read_until(process, '"event":"waiting"')
             assert [p for p in host.changed() if not p.startswith("/var/lib/dockwright")] == []
             pid = host.exec("systemctl show -P MainPID holder").stdout.strip()
         run = ended(process)
     assert run.code == 20, run
-    waiting = events.parse(lines[-1])
+    waiting = events.parse(said.splitlines()[-1])
     assert isinstance(waiting, Waiting)
     assert waiting.lock == lock
     assert "slow-upgrade" in waiting.holder
@@ -82,17 +78,23 @@ def test_waits(lab: Lab, prepared: Make, lock: str) -> None:
 
 @pytest.mark.parametrize("lock", LOCKS, ids=["dpkg", "lists"])
 def test_gives_up(lab: Lab, prepared: Make, lock: str) -> None:
+    """C01, C02, C04."""
     host = prepared("fresh")
     with held(host, lock):
+        number = host.exec(["stat", "-c", "%i", lock]).stdout
+        began = time.monotonic()
         run = install(lab, at(host, "ops"), "--lock-timeout", "2")
         assert run.code == 10, run
+        assert time.monotonic() - began < 30
         assert run.failed.exit == 10
         assert not run.failed.changed_host
         assert "slow-upgrade" in run.told
         assert run.all(Waiting)
         assert run.all(events.CommitPoint) == []
         untouched(host)
+        # The holder lives, and its lock file is the same.
         assert host.exec("systemctl is-active holder").stdout == "active\n"
+        assert host.exec(["stat", "-c", "%i", lock]).stdout == number
     if lock != LOCKS[0]:
         return
     again = install(lab, at(host, "ops"), "--lock-timeout", "2")

@@ -18,34 +18,17 @@ from tests.hosts.support import (
     ended,
     install,
     leftovers,
+    no_program,
+    read_until,
+    runs,
     under_way,
     until,
 )
 from tests.hosts.test_locks import LOCKS, held
-from tests.lab.control import Process
 from tests.lab.host import Host
 from tests.lab.lab import Lab
 
 pytestmark = pytest.mark.lab
-
-
-def read_until(process: Process, word: str) -> str:
-    """What a run says up to a line with a word in it."""
-    assert process.stdout is not None
-    said = ""
-    for line in process.stdout:
-        said += line
-        if word in line:
-            return said
-    pytest.fail(f"no {word}\n{said}")
-
-
-def runs(host: Host) -> list[str]:
-    return host.exec(f"ls {STATE}/runs").stdout.split()
-
-
-def no_program(host: Host) -> bool:
-    return "dockwright-" not in host.exec("systemctl list-units --plain --no-legend").stdout
 
 
 @pytest.fixture
@@ -60,6 +43,7 @@ def slow(prepared: Make) -> Host:
 
 class TestTwoControllers:
     def test_the_same_plan_joins(self, lab: Lab, prepared: Make) -> None:
+        """C06, I03."""
         host = prepared("fresh")
         command = ["install", at(host, "ops"), "--yes", "--detailed-exitcode"]
         with under_way(lab, *command) as first, under_way(lab, *command) as second:
@@ -80,6 +64,7 @@ class TestTwoControllers:
         clean(host)
 
     def test_another_plan_is_busy(self, lab: Lab, prepared: Make) -> None:
+        """C06."""
         host = prepared("fresh")
         with under_way(lab, "install", at(host, "ops"), "--yes") as first, held(host, LOCKS[0]):
             said = read_until(first, '"event":"waiting"')
@@ -95,6 +80,7 @@ class TestTwoControllers:
 
 class TestLostController:
     def test_killed_before_the_commit_point(self, lab: Lab, prepared: Make) -> None:
+        """I06, I03."""
         host = prepared("fresh")
         command = ["install", at(host, "ops"), "--yes", "--detailed-exitcode"]
         with held(host, LOCKS[0]):
@@ -111,7 +97,7 @@ class TestLostController:
         clean(host)
 
     def test_killed_in_the_transaction(self, lab: Lab, slow: Host) -> None:
-        """The program goes on alone; the same command joins it and ends well."""
+        """I06, I02: The program goes on alone; the same command joins it and ends well."""
         command = ["install", at(slow, "ops"), "--yes"]
         with under_way(lab, *command) as first:
             read_until(first, '"event":"commit_point"')
@@ -125,7 +111,7 @@ class TestLostController:
         assert install(lab, at(slow)).code == 0
 
     def test_program_killed(self, lab: Lab, slow: Host) -> None:
-        """All of a run dies on the host, after the key and before dpkg: 6, and again goes on."""
+        """I07, C07, I11: All of a run dies on the host, after the key and before dpkg: 6, and again goes on."""
         with under_way(lab, "install", at(slow, "ops"), "--yes") as process:
             read_until(process, '"event":"commit_point"')
             slow.exec("systemctl kill --kill-whom=all -s KILL 'dockwright-*'")
@@ -141,7 +127,7 @@ class TestLostController:
 
 class TestInterrupt:
     def test_once(self, lab: Lab, slow: Host) -> None:
-        """Ctrl-C ends the run after the step that is under way; the same command goes on."""
+        """I05: Ctrl-C ends the run after the step that is under way; the same command goes on."""
         command = ["install", at(slow, "ops"), "--yes", "--detailed-exitcode"]
         with under_way(lab, *command) as process:
             read_until(process, '"event":"commit_point"')
@@ -157,17 +143,18 @@ class TestInterrupt:
         clean(slow)
 
     def test_before_the_commit_point(self, lab: Lab, prepared: Make) -> None:
+        """I05."""
         host = prepared("fresh")
         with held(host, LOCKS[0]), under_way(lab, "install", at(host), "--yes") as process:
             read_until(process, '"event":"waiting"')
             process.send_signal(signal.SIGINT)
-            run = ended(process)
+            run = ended(process, 20)  # the program looks each half second
             assert run.code == 130, run
             assert [p for p in host.changed() if not p.startswith(STATE)] == []
         assert leftovers(host) == []
 
     def test_twice(self, lab: Lab, prepared: Make) -> None:
-        """The second Ctrl-C leaves at once; the program goes on, and is joined."""
+        """I05: The second Ctrl-C leaves at once; the program goes on, and is joined."""
         host = prepared("fresh")
         host.put("/etc/apt/apt.conf.d/99slow", 'DPkg::Pre-Invoke { "sleep 5"; };\n')
         command = ["install", at(host, "ops"), "--yes"]

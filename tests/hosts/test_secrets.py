@@ -1,12 +1,11 @@
 """Bad input is caught before any contact; secrets are in the controller's memory and nowhere else.
 
-X01 and X02 are in test_access.py, X07, X08 and X09 in test_hostile.py. B12 is as far as a playbook
-can contradict itself today: two groups and one value. B14 is in test_trust.py, C11 in
-test_inventory.py.
+Which test shows which row of the list of faults is held by tests/unit/test_rows.py.
 """
 
 from __future__ import annotations
 
+import shutil
 import stat
 import subprocess
 import sys
@@ -283,3 +282,58 @@ def test_x05_x06_who_may_read(lab: Lab, host: Host, tmp_path: Path) -> None:
         seen = host.exec(f"ls /var/lib/dockwright/{path}/ 2>&1", user="plain", check=False)
         assert seen.returncode != 0
     until(lambda: host.exec("ls -d /run/dockwright*", check=False).stdout == "", "no files in /run")
+
+
+# --- hostile hosts, and bugs of our own -----------------------------------------------------------
+
+
+def test_x08_what_a_host_says_is_data(lab: Lab, host: Host) -> None:
+    """os-release is never sourced, here or there, and its words are in no template."""
+    text = host.exec("cat /etc/os-release").stdout
+    host.exec("rm /etc/os-release")
+    wicked = text.replace(
+        'PRETTY_NAME="', 'PRETTY_NAME="$(touch /srv/canary) {{ 7 * 7 }} `touch /srv/canary`'
+    )
+    host.put(
+        "/etc/os-release", f"{wicked}EXTRA=$(touch /srv/canary)\nPATH=/srv; touch /srv/canary\n"
+    )
+    host.mark()
+    planned = install(lab, at(host, "ops"), "--dry-run")
+    assert planned.code == 20, planned
+    shown = lab.dockwright("facts", at(host, "ops"))
+    assert "{{ 7 * 7 }}" in " ".join(shown.stdout.split())
+    assert host.changed() == []
+    host.put(
+        "/etc/os-release",
+        text.replace("VERSION_CODENAME=", "VERSION_CODENAME=$(touch /srv/canary)"),
+    )
+    host.exec("sed -i '/^UBUNTU_CODENAME=/d' /etc/os-release")
+    host.mark()
+    refused = install(lab, at(host, "ops"))
+    assert refused.code in (3, 4), refused
+    assert not Path("/srv/canary").exists()
+    assert host.exec("test -e /srv/canary", check=False).returncode == 1
+    assert host.changed() == []
+
+
+def test_x09_a_bug_tells_no_password(lab: Lab, host: Host, tmp_path: Path) -> None:
+    """A traceback, in a Dockwright that has the password in its hands and then breaks: 1, without it."""
+    copy = tmp_path / "copy"
+    for part in ("installer", "templates", "playbooks"):
+        shutil.copytree(ROOT / part, copy / part)
+    place = copy / "installer/dockwright/planner.py"
+    text = place.read_text()
+    first = "    if facts.dpkg_audit and not verify:"
+    place.write_text(text.replace(first, f'    raise RuntimeError("a bug")\n{first}', 1))
+    assert place.read_text() != text
+    file = tmp_path / "password"
+    file.write_text(f"{lab.password}\n")
+    file.chmod(0o600)
+    env = {"PYTHONPATH": str(copy / "installer"), "PYTHONDONTWRITEBYTECODE": "1"}
+    pin = ["--set", f"docker_fingerprint={lab.fingerprint}"]
+    argv = [sys.executable, "-m", "dockwright", "install", at(host, "pat"), "--yes", *pin]
+    done = lab.run([*argv, "--sudo-password-file", str(file)], env=env, cwd=tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "a bug" in done.stdout + done.stderr
+    assert lab.password not in done.stdout + done.stderr
+    assert [path.name for path in tmp_path.glob("core*")] == []

@@ -73,6 +73,7 @@ class TestRefused:
     def test_requiretty(
         self, lab: Lab, host: Host, rule: Callable[[str], None], password: Path
     ) -> None:
+        """E16."""
         rule("Defaults:pat requiretty")
         before = tries(host)
         run = install(lab, at(host, "pat"), "--sudo-password-file", password)
@@ -82,6 +83,7 @@ class TestRefused:
     def test_requiretty_without_password(
         self, lab: Lab, host: Host, rule: Callable[[str], None], password: Path
     ) -> None:
+        """E16."""
         rule("Defaults:ops requiretty")
         run = install(lab, at(host, "ops"), "--sudo-password-file", password)
         refused(run, host, "requiretty")
@@ -89,7 +91,7 @@ class TestRefused:
     def test_some_commands_only(
         self, lab: Lab, host: Host, rule: Callable[[str], None], password: Path
     ) -> None:
-        """pat's other rule is taken away: sudo runs apt-get for pat, and nothing else."""
+        """E17: pat's other rule is taken away: sudo runs apt-get for pat, and nothing else."""
         groups = host.exec("id -nG pat").stdout.split()
         host.exec("grep -rl '^pat ' /etc/sudoers /etc/sudoers.d | xargs -r sed -i 's/^pat /#pat /'")
         for group in set(groups) & {"sudo", "wheel", "admin"}:
@@ -106,6 +108,7 @@ class TestRefused:
                 host.exec(["gpasswd", "-a", "pat", group])
 
     def test_no_login_shell(self, lab: Lab, host: Host) -> None:
+        """E18."""
         host.exec("usermod -s /usr/sbin/nologin ops")
         host.mark()
         try:
@@ -114,6 +117,7 @@ class TestRefused:
             host.exec("usermod -s /bin/bash ops")
 
     def test_an_endless_greeting(self, lab: Lab, host: Host) -> None:
+        """E18, X07."""
         host.exec("cp /home/ops/.bashrc /srv/bashrc; sed -i '1i yes hello' /home/ops/.bashrc")
         host.mark()
         try:
@@ -122,6 +126,7 @@ class TestRefused:
             host.exec("cp /srv/bashrc /home/ops/.bashrc; pkill -u ops yes", check=False)
 
     def test_a_shell_that_leaves(self, lab: Lab, host: Host) -> None:
+        """E18."""
         host.exec(
             "cp /home/ops/.bashrc /srv/bashrc; sed -i '1i echo bye; exit 3' /home/ops/.bashrc"
         )
@@ -132,6 +137,7 @@ class TestRefused:
             host.exec("cp /srv/bashrc /home/ops/.bashrc")
 
     def test_an_expired_password(self, lab: Lab, prepared: Make, password: Path) -> None:
+        """E16."""
         host = prepared("fresh")
         host.exec("chage -d 0 pat")
         host.mark()
@@ -141,8 +147,41 @@ class TestRefused:
         assert "password" in run.told.lower() or "expired" in run.told.lower()
         unseen(host)
 
+    def test_an_expired_account(self, lab: Lab, host: Host, password: Path) -> None:
+        """E16: PAM lets nobody in: that is named, and no key is advised."""
+        host.exec("chage -E 1 pat")
+        host.mark()
+        try:
+            run = install(lab, at(host, "pat"), "--sudo-password-file", password)
+            refused(run, host, "expired", "pat")
+            assert "authorized_keys" not in run.told
+            assert "MaxAuthTries" not in run.told
+        finally:
+            host.exec("chage -E -1 pat")
+
+    def test_a_locked_account(self, lab: Lab, prepared: Make, password: Path) -> None:
+        """E16: pam_faillock locked sudo for pat; it is named where sudo names it, and tried once."""
+        host = prepared("fresh")
+        host.exec(
+            "printf 'auth required pam_faillock.so preauth deny=1 unlock_time=900\\n"
+            "auth [success=1 default=ignore] pam_unix.so try_first_pass\\n"
+            "auth [default=die] pam_faillock.so authfail deny=1 unlock_time=900\\n"
+            "account required pam_unix.so\\n' >/etc/pam.d/sudo"
+        )
+        host.exec("faillock --user pat --reset")
+        wrong = password.with_name("wrong")
+        wrong.write_text("not-it\n")
+        first = install(lab, at(host, "pat"), "--sudo-password-file", wrong)
+        assert first.code == 5, first
+        before = host.exec("faillock --user pat").stdout.count("\n")
+        host.mark()
+        run = install(lab, at(host, "pat"), "--sudo-password-file", password)
+        refused(run, host, "pat")
+        assert "locked" in run.told or "password was refused" in run.told, run.told
+        assert host.exec("faillock --user pat").stdout.count("\n") <= before + 1
+
     def test_each_has_words_of_its_own(self, lab: Lab, host: Host, password: Path) -> None:
-        """Not in sudoers, no password, and a wrong one: three texts."""
+        """E14, E15: Not in sudoers, no password, and a wrong one: three texts."""
         wrong = password.with_name("wrong")
         wrong.write_text("not-it\n")
         host.mark()
@@ -160,7 +199,7 @@ class TestRefused:
 
 class TestWorks:
     def test_noise_locale_and_password(self, lab: Lab, prepared: Make, password: Path) -> None:
-        """A whole install through a shell that prints look-alikes, in another language."""
+        """E18, X02, X07: A whole install through a shell that prints look-alikes, in another language."""
         host = prepared("fresh", "ubuntu-24.04")
         for name in (".bashrc", ".profile", ".bash_profile"):
             host.put(f"/home/pat/{name}", f"export LANG=de_DE.UTF-8 LANGUAGE=de\n{NOISE}")
@@ -172,14 +211,30 @@ class TestWorks:
         assert lab.password not in run.out + run.err
         clean(host)
 
-    def test_dash_as_login_shell(self, lab: Lab, prepared: Make) -> None:
-        host = prepared("fresh")
-        host.exec("usermod -s /bin/dash ops")
-        run = install(lab, at(host, "ops"), "--dry-run")
-        assert run.code == 20, run
+    def test_other_login_shells(self, lab: Lab, password: Path) -> None:
+        """E18: dash, fish and tcsh quote in ways of their own; sudo's password goes through them, too."""
+        suite = DRESSES["debian-13"].suite
+        place = debs(suite, "fish", "fish-common", "libpcre2-32-0", "tcsh")
+        host = lab.host("shells", extra={"/srv/debs": place})
+        try:
+            # Unpacked only: dpkg would miss what else fish depends on, and apt would plan nothing.
+            host.exec('for deb in /srv/debs/*.deb; do dpkg-deb -x "$deb" /; done')
+            assert "fish" in host.exec("fish --version; tcsh --version").stdout
+            host.put("/etc/fish/config.fish", "echo Welcome to fish, the friendly shell\n")
+            for shell in ("/bin/dash", "/usr/bin/fish", "/bin/tcsh"):
+                host.exec(["usermod", "-s", shell, "ops"])
+                host.exec(["usermod", "-s", shell, "pat"])
+                for user, more in (("ops", ()), ("pat", ("--sudo-password-file", password))):
+                    run = install(lab, at(host, user), *more, "--dry-run")
+                    assert run.code == 20, f"{shell} {user}\n{run}"
+            host.exec("usermod -s /usr/bin/fish ops")
+            run = install(lab, at(host, "ops"))
+            assert run.code == 20, run
+        finally:
+            host.remove()
 
     def test_needrestart_never_asks(self, lab: Lab, prepared: Make) -> None:
-        """Where needrestart hooks into apt it is told to be silent, through sudo, too."""
+        """E26: Where needrestart hooks into apt it is told to be silent, through sudo, too."""
         host = prepared("fresh")
         asks = '#!/bin/sh\n[ -n "${NEEDRESTART_SUSPEND-}" ] || { echo asked >/srv/asked; sleep 600; }\n'
         host.put("/usr/lib/needrestart/apt-pinvoke", asks, 0o755)
@@ -206,6 +261,7 @@ class TestSudoRs:
         made.remove()
 
     def test_all_ways(self, lab: Lab, host_rs: Host, password: Path) -> None:
+        """E30, E14, E15."""
         wrong = password.with_name("wrong")
         wrong.write_text("not-it\n")
         for user, more, words in (

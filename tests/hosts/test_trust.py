@@ -76,6 +76,7 @@ def test_served(lab: Lab, host: Host, state: str, code: int, word: str) -> None:
 @pytest.mark.usefixtures("running")
 @pytest.mark.parametrize(("wish", "code", "word"), WISHES, ids=["pin", "version", "major", "name"])
 def test_wished(lab: Lab, host: Host, wish: list[str], code: int, word: str) -> None:
+    """B14."""
     refused(install(lab, at(host, "ops"), "--allow-restart", *wish), host, code, word)
 
 

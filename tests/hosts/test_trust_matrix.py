@@ -350,7 +350,7 @@ def test_refused(
     ],
 )
 def test_noted(lab: Lab, host: Host, sites: Sites, row: str, served: str, note: str) -> None:
-    """Good, and worth a line: apt on the host takes the very key, fingerprint and index."""
+    """T05, T07, X10: Good, and worth a line: apt on the host takes the very key, fingerprint and index."""
     options = sites.serve(served)
     run = dockwright(lab, "plan", "docker", at(host, "ops"), *options)
     assert run.code == 0, run

@@ -28,6 +28,7 @@ def upstream(version: str) -> str:
 
 
 def test_within_a_major_version(lab: Lab, prepared: Make) -> None:
+    """C13."""
     host = prepared("29.7.1")
     kept = install(lab, at(host))
     assert kept.code == 0, kept
@@ -51,6 +52,7 @@ def test_within_a_major_version(lab: Lab, prepared: Make) -> None:
 
 
 def test_a_major_version_is_named(lab: Lab, prepared: Make) -> None:
+    """C13."""
     host = prepared("28.5.2")
     kept = install(lab, at(host))
     assert kept.code == 0, kept

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from dockwright.errors import UnreachableError
 from dockwright.models import Host
 from dockwright.transport.options import Asker, ConnectOptions, Secret
+from dockwright.transport.refusal import hung_up
 
 DEFAULTS = ("id_ed25519", "id_ecdsa", "id_rsa")
 _BY_PERSON = {"password", "keyboard-interactive"}
@@ -33,7 +34,7 @@ class KeyUnusableError(Exception):
 
 
 class HungUpError(Exception):
-    """The server ended the connection in the middle of the login."""
+    """The server ended the connection in the middle of the login; the text is what it said."""
 
 
 class Door(Protocol):
@@ -94,13 +95,8 @@ class Login:
         """Log in. Raises UnreachableError with what was tried and what the server takes."""
         try:
             self._enter(door)
-        except HungUpError:
-            raise UnreachableError(
-                f"{self._who}: the server hung up during the login",
-                details=(("tried", "; ".join(self.seen)),),
-                next_step="too many keys (MaxAuthTries)? name the right one: --identity FILE, with"
-                " IdentitiesOnly yes in ssh_config",
-            ) from None
+        except HungUpError as error:
+            raise hung_up(self._who, str(error), self.seen) from None
 
     def _enter(self, door: Door) -> None:
         wanted: set[str] | None = None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from dockwright.errors import UnreachableError
 
@@ -33,6 +35,27 @@ def unknown_key(
         f"{name}: the host key is unknown; nothing was sent",
         details=(offered, ("to trust it, add", line), ("to", place)),
         next_step=f"compare the fingerprint on the host: ssh-keygen -lf {public}; then {then}",
+    )
+
+
+def banner(transport: Any) -> str:
+    """What the server said of the login (RFC 4252, 5.4), in printable characters."""
+    said = getattr(getattr(transport, "auth_handler", None), "banner", None) or b""
+    return printable(said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said))
+
+
+def hung_up(who: str, said: str, tried: Sequence[str]) -> UnreachableError:
+    """The server ended the connection during the login; ``said`` is its banner, if it had one."""
+    brief = f"{who}: the server hung up during the login"
+    advice = (
+        "too many keys (MaxAuthTries)? name the right one: --identity FILE, with IdentitiesOnly"
+        " yes in ssh_config"
+    )
+    if re.search(r"expired|locked|disabled|nologin|not allowed", said, re.IGNORECASE):
+        brief = f"{who}: the host lets this account in no more (expired or locked)"
+        advice = "have it opened on the host, as with: chage -E -1 USER"
+    return UnreachableError(
+        brief, details=(*_details(said), ("tried", "; ".join(tried))), next_step=advice
     )
 
 

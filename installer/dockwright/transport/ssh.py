@@ -48,6 +48,7 @@ from dockwright.transport.auth import EncryptedKeyError, HungUpError, KeyUnusabl
 from dockwright.transport.gateways import Gateways, closing_quietly
 from dockwright.transport.net import ProxyCommand, dial, failure
 from dockwright.transport.options import Asker, ConnectOptions, Secret
+from dockwright.transport.refusal import banner
 from dockwright.transport.target import parse_target, require_safe
 
 AGENT_LIMIT = 1.0  # seconds for an agent to list its keys; a stale socket never answers
@@ -293,7 +294,7 @@ class _Strategy:
             return set(attempt())
         except (paramiko.SSHException, OSError, EOFError) as error:
             if not self._transport.is_active():
-                raise HungUpError from None
+                raise HungUpError(banner(self._transport)) from None
             if isinstance(error, paramiko.AuthenticationException):
                 return None
             raise

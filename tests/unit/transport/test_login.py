@@ -39,11 +39,12 @@ class FakeDoor:
         self.takes = {"publickey"}
         self.tried: list[str] = []
         self.hang_up_after = 99
+        self.says = ""
 
     def key(self, key: Any) -> set[str] | None:
         self.tried.append(key.name)
         if len(self.tried) > self.hang_up_after:
-            raise HungUpError
+            raise HungUpError(self.says)
         return self.wants if key.name == self.opens else None
 
     def password(self, secret: Secret) -> set[str] | None:
@@ -209,6 +210,16 @@ def test_a_server_that_hangs_up_is_told_with_the_keys(home: Path) -> None:
         login(home, "k1", "k2", "k3").enter(door)
     assert dict(caught.value.details)["tried"] == f"{home}/k1; {home}/k2"
     assert "MaxAuthTries" in str(caught.value.next_step)
+
+
+def test_an_account_that_is_closed_is_told_by_the_server_s_banner(home: Path) -> None:
+    door = FakeDoor("k1")
+    door.hang_up_after = 0
+    door.says = "Your account has expired; please contact your system administrator."
+    with pytest.raises(UnreachableError, match="lets this account in no more") as caught:
+        login(home, "k1").enter(door)
+    assert dict(caught.value.details)["the host says"] == door.says
+    assert "chage" in str(caught.value.next_step)
 
 
 def test_where_the_agent_is(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
