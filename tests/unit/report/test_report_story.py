@@ -154,6 +154,20 @@ def test_figures_and_words() -> None:
     assert fleet.code is Exit.FAILED
 
 
+def test_what_only_looked_has_no_figures_of_changes() -> None:
+    facts = Fleet.of(Play(command="facts", playbook="").reached().end().events)
+    assert [label for label, _ in facts.facts] == ["hosts ok", "total time"]
+    planned = Fleet.of(samples.plan_only())
+    assert [label for label, _ in planned.facts] == [
+        "hosts ok",
+        "would change",
+        "already so",
+        "total time",
+    ]
+    done = Fleet.of(samples.converged())
+    assert [label for label, _ in done.facts] == ["hosts ok", "changed", "already so", "total time"]
+
+
 def test_a_percentage_does_not_hide_the_one_that_failed() -> None:
     many = [Play(f"h{n}").end().events for n in range(999)]
     fleet = Fleet.of(samples.interleaved(*many, samples.untrusted()))
