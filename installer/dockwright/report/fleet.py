@@ -162,9 +162,10 @@ class Fleet:
         figures = [("hosts ok", f"{len(self.fine)} of {len(self.stories)} ({percent})")]
         if would:
             figures.append(("would change", str(would)))
-        if changed or not would:
-            figures.append(("changed", str(changed)))
-        return [*figures, ("already so", str(same)), ("total time", duration(self.seconds))]
+        if self.told("command") not in ("facts", "verify") or changed:
+            figures += [] if would and not changed else [("changed", str(changed))]
+            figures.append(("already so", str(same)))
+        return [*figures, ("total time", duration(self.seconds))]
 
 
 def _percent(part: int, whole: int) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dockwright.events import Outcome
 from dockwright.report import bars
-from dockwright.report.text import Cleaned, clean, clean_lines, duration
+from dockwright.report.text import Cleaned, clean, clean_lines, duration, plural
 
 if TYPE_CHECKING:
     from dockwright.report.bars import Bit
@@ -117,6 +117,10 @@ def _brief(story: HostStory) -> str:
         return "what was recorded ends before the run does" if not tally.finish else story.word
     if tally.unapplied:
         return f"{tally.would} would change"
+    if tally.command == "facts":
+        return story.system
+    if tally.command == "verify" and not tally.changed:
+        return f"{plural(tally.count(Outcome.VERIFIED), 'check')} passed"
     return f"{tally.changed} changed, {tally.same} already so"
 
 

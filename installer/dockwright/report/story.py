@@ -223,10 +223,14 @@ class HostStory:
 
     def _finish_step(self, event: ev.StepFinished) -> None:
         self._arrive(event.at - event.seconds)
-        begun = self._open.pop(event.step, None)
+        begun, seconds = self._open.pop(event.step, None), event.seconds
+        last = self._spans[-1]
+        if begun is None and last.kind is Kind.LOCK and last.step == event.step and last.waits:
+            # All that the host told of this step, until its end, is that it waited.
+            begun, seconds = self._spans.pop(), event.at - last.begin
         self._add(
             self._kind(event.step, event.outcome), event.step,
-            event.title or (begun.title if begun else event.step), event.at, event.seconds,
+            event.title or (begun.title if begun else event.step), event.at, seconds,
             outcome=event.outcome, text=event.text, output=event.output, cause=event.cause,
             waits=begun.waits if begun else (),
         )  # fmt: skip
@@ -245,7 +249,7 @@ class HostStory:
         wait = replace(wait, seconds=sane(at - wait.begin))
         begun = self._open.get(step)
         if begun is None:
-            self._add(Kind.LOCK, "locks", "apt lock", at, wait.seconds, waits=(wait,))
+            self._add(Kind.LOCK, step, "apt lock", at, wait.seconds, waits=(wait,))
         elif len(begun.waits) < _WAITS:
             self._open[step] = replace(begun, waits=(*begun.waits, wait))
 

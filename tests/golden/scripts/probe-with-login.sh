@@ -126,6 +126,7 @@ said() {
 as_root() { [ "$(id -u)" = 0 ] || { echo "this must run as root" >&2; exit 5; }; }
 
 open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
+  trap - EXIT # of a look before it: until there is a journal, a plain exit is the word
   as_root
   run_id=$1 run=$state/runs/$1
   umask 022

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from dockwright import events as ev
 from dockwright.events import Event, Outcome
 from dockwright.plan import Verb
+from dockwright.report import html_hosts
 from dockwright.report.fleet import Fleet
 from dockwright.report.html import render_html
 from tests.unit.report import runs, samples
@@ -207,24 +208,41 @@ def test_a_thousand_hosts_are_a_small_page() -> None:
     assert "had no room" not in text
 
 
-@pytest.mark.slow
-def test_a_page_is_bounded_also_where_no_two_hosts_are_alike() -> None:
+def unlike(count: int) -> list[Event]:
+    """Hosts of which each has a plan, and words, of its own."""
     events: list[Event] = []
-    for number in range(2_200):
+    for number in range(count):
         play = samples.Play(f"web{number}")
-        bad = samples.action(
+        own = samples.action(
             "x", "file", Verb.ADD, f"/etc/{number}", "new",
             after="\n".join(f"{number} line {n} of a long file" for n in range(120)),
         )  # fmt: skip
-        plan = samples.PLAN.model_copy(update={"host": play.host, "actions": (bad,)})
+        plan = samples.PLAN.model_copy(update={"host": play.host, "actions": (own,)})
         play.reached()(ev.Planned, plan=plan)
         for step in range(20):
-            play.step(f"s{step}", f"step {step}", Outcome.CHANGED, f"{number} " + "x" * 200)
+            text = f"{number} " + "x" * 200
+            play.step(f"s{step}", f"step {step}", Outcome.CHANGED, text)
         events += play.end().events
-    text = render_html(Fleet.of(events))
-    assert len(text.encode()) < 7_000_000
-    assert "All 2200 hosts would change" in text
-    assert "1900 more plans had no room on this page" in text
+    return events
+
+
+@pytest.mark.slow
+def test_a_thousand_hosts_of_which_no_two_are_alike_are_a_small_page_too() -> None:
+    text = render_html(Fleet.of(unlike(1000)))
+    assert len(text.encode()) < 5_000_000
+    assert text.count("<li id=") == 1000
+    assert "700 more plans had no room on this page" in text
     assert "This plan had no room on this page" in text
-    assert "200 more hosts had no room on this page" in text
+    assert "Its steps had no room on this page" in text
     Page(text)
+
+
+def test_hosts_that_have_no_room_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html_hosts, "_ROWS", 30)
+    bad = samples.untrusted("bad")
+    one = page([*unlike(40), *bad])
+    text = re.sub(r"\s+", " ", " ".join(one.texts))
+    assert "11 more hosts had no room on this page" in text
+    assert "40 of 41 hosts would change" in text
+    assert len(one.all("li")) >= 30
+    assert text.index("bad") < text.index("web0")  # whoever needs eyes has room

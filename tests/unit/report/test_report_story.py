@@ -68,6 +68,21 @@ def test_a_wait_inside_a_step_is_time_of_the_lock() -> None:
     assert round(times[Kind.STEP], 1) == 1.0
 
 
+def test_a_step_that_only_waited_is_one_piece() -> None:
+    """As the program tells it where a lock is never free: no begin, waits, and then the end."""
+    play = Play().reached()(ev.ProgramStarted, run_id="r", directory="/d")
+    for _ in range(3):
+        play(ev.Waiting, 1.0, step="locks", lock="/l", holder="apt (pid 1)", seconds=1.0)
+    play(
+        ev.StepFinished, 1.0, step="locks", title="apt lock", outcome=Outcome.FAILED, seconds=0.0,
+        text="another program still holds /l",
+    )  # fmt: skip
+    last = story(play.events).spans[-1]
+    assert (last.kind, last.outcome, round(last.seconds, 1)) == (Kind.LOCK, Outcome.FAILED, 3.0)
+    assert round(last.waited, 1) == 3.0
+    assert len(story(play.events).spans) == 2  # and where it connected
+
+
 def test_what_breaks_off_is_where_it_broke_off() -> None:
     refused = Play()(ev.Failed, 10.0, exit=Exit.UNREACHABLE, brief="no connection").events
     (one,) = story(refused).spans
@@ -152,6 +167,20 @@ def test_figures_and_words() -> None:
     assert fleet.words == {"ok": 2, "failed": 1, "trust": 1}
     assert dict(fleet.facts)["hosts ok"] == "2 of 4 (50 %)"
     assert fleet.code is Exit.FAILED
+
+
+def test_what_only_looked_has_no_figures_of_changes() -> None:
+    facts = Fleet.of(Play(command="facts", playbook="").reached().end().events)
+    assert [label for label, _ in facts.facts] == ["hosts ok", "total time"]
+    planned = Fleet.of(samples.plan_only())
+    assert [label for label, _ in planned.facts] == [
+        "hosts ok",
+        "would change",
+        "already so",
+        "total time",
+    ]
+    done = Fleet.of(samples.converged())
+    assert [label for label, _ in done.facts] == ["hosts ok", "changed", "already so", "total time"]
 
 
 def test_a_percentage_does_not_hide_the_one_that_failed() -> None:
