@@ -144,6 +144,31 @@ def test_where_it_cannot_return_the_commands_are_told(
     assert not archives or bench.calls()
 
 
+# --- holds ----------------------------------------------------------------------------------------
+
+
+def test_a_hold_outlives_a_change_that_was_allowed(bench: Bench) -> None:
+    """apt lets go of it; packages that went are not held, and those that nobody held are not."""
+    (bench.top / "private").mkdir()
+    bench.fake(
+        "dpkg-query",
+        'case "$2" in *Want*) echo "hold installed docker-ce"; echo "hold installed containerd.io";'
+        ' echo "install installed docker-ce-cli" ;; *) echo "installed docker-ce";'
+        ' echo "config-files containerd.io" ;; esac',
+    )
+    bench.fake("apt-mark", "")
+    body = f"""
+    private='{bench.top}/private' removals='' apt_flags='' wanted='docker-ce=2'
+    transaction='I docker-ce 2
+    '
+    wait_for_locks() {{ :; }}
+    with_progress() {{ :; }}
+    plan_versions() {{ :; }}
+    transact; finish 0"""
+    assert bench.run(body, "journal", "files", "transaction").status == 0
+    assert [c for c in bench.calls() if c.startswith("apt-mark")] == ["apt-mark hold docker-ce"]
+
+
 # --- decide: what the one file wants --------------------------------------------------------------
 
 TAIL = "-1~debian.13~trixie"
