@@ -383,13 +383,13 @@ def test_t14_replayed(lab: Lab, host: Host, sites: Sites) -> None:
     known = "this host knows 29.7.2" if warm(host) else "29.7.2 has been out since 2026-08-05"
     for wish in ([], ["--docker-version", "29.7.1"]):
         run = install(lab, at(host, "ops"), *wish)
-        refused(run, host, 4, "offers docker-ce 29.7.1", known, "replayed")
+        refused(run, host, 4, "offers docker-ce 29.7.", known, "replayed")
 
 
 def test_t14_a_floor_of_ones_own(lab: Lab, host: Host, sites: Sites) -> None:
     """A mirror that is behind on purpose: the floor can be set, and the plan says that it was."""
     sites.serve("replayed")
-    run = dockwright(lab, "plan", "docker", at(host, "ops"), "--set", "docker_floor=29.7.1")
+    run = dockwright(lab, "plan", "docker", at(host, "ops"), "--set", "docker_floor=29.7.0")
     if warm(host):
         assert run.code == 4, run
         assert "this host knows" in run.told
