@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, TypeAdapter
 
 from dockwright.errors import Exit
-from dockwright.models import Facts, Frozen
+from dockwright.models import Facts, Frozen, PastRun
 from dockwright.plan import HostPlan
 
 SCHEMA: Literal[1] = 1
@@ -54,6 +54,13 @@ class HostReached(_Event):
     how: str
     facts: Facts
     seconds: float
+
+
+class HistoryTold(_Event):
+    """The runs that the host keeps, oldest first."""
+
+    event: Literal["history_told"] = "history_told"
+    runs: tuple[PastRun, ...]
 
 
 class PhaseFinished(_Event):
@@ -160,6 +167,7 @@ class RunFinished(_Event):
 Event: TypeAlias = Annotated[
     RunStarted
     | HostReached
+    | HistoryTold
     | PhaseFinished
     | Planned
     | ProgramStarted

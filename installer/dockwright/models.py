@@ -166,6 +166,32 @@ class LiveRun(Frozen):
     who: str
 
 
+class Merged(Frozen):
+    """A file that a run merged: what stood there before (``None``: nothing), and what it wrote."""
+
+    path: str
+    before: str | None
+    after: str | None
+
+
+class PastRun(Frozen):
+    """A run that a host keeps. ``began`` is in epoch seconds; ``exit`` is ``None`` without an end.
+
+    ``changed`` says in one line what the receipt has; ``undone`` that it was taken back.
+    """
+
+    run_id: str
+    began: int = 0
+    who: str = ""
+    playbook: str = ""
+    exit: int | None = None
+    undone: bool = False
+    live: bool = False
+    changed: str = ""
+    receipt: str = ""
+    merged: tuple[Merged, ...] = ()
+
+
 class Facts(Frozen):
     """What one read-only round trip tells about a host. Data only: nothing of it is executed.
 

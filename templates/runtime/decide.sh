@@ -136,6 +136,7 @@ same_origin() {
     case " $source_paths " in *" $file "*) continue ;; esac
     mine='' beside=''
     for uri in $(uris_of "$file" | plain_uri); do
+      # shellcheck disable=SC2086  # words on purpose
       case " $(printf '%s\n' $repository_urls | plain_uri | tr '\n' ' ')" in *" $uri "*) mine=1 ;; *) beside=1 ;; esac
     done
     [ -n "$mine" ] || continue

@@ -24,6 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dockwright import renderer
+from dockwright.app import key_owners
 from dockwright.judge import judge, read_simulation
 from dockwright.load import HostValues
 from dockwright.plan import (
@@ -35,6 +36,7 @@ from dockwright.plan import (
     Transaction,
     Verb,
 )
+from dockwright.receipts import Trail, Vendor, plan_undo, plan_uninstall, read
 from dockwright.renderer import (
     Program,
     onefile,
@@ -48,7 +50,17 @@ from dockwright.renderer import (
 from dockwright.renderer.onefile import Profile, render_file
 from dockwright.renderer.shell import environment, one_line
 from dockwright.resources import directory
-from tests.unit.making import changed, pin, playbook, recorded, whole_plan
+from tests.unit.making import (
+    CAME,
+    NONCE,
+    changed,
+    installed_trail,
+    pin,
+    playbook,
+    recorded,
+    run_lines,
+    whole_plan,
+)
 from tests.unit.test_judge import probed
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -99,6 +111,25 @@ def verify() -> HostPlan:
     return whole_plan(recorded("ubuntu-24.04-installed"), "verify", verify=True)
 
 
+def trail() -> Trail:
+    """The runs of the recorded host, the last of which held packages and added a user."""
+    more = run_lines("r2", "hold docker-ce\nmember docker pat\n", began=1795523000)
+    held = f"have docker-ce installed hold {CAME['docker-ce']}"
+    told = installed_trail(*more, held, "member docker pat")
+    return read(told, NONCE, recorded("ubuntu-24.04-installed"))
+
+
+def uninstalled() -> HostPlan:
+    facts = recorded("ubuntu-24.04-installed")
+    book = playbook("docker", {"docker_fingerprint": pin()})
+    steps = (step for part in book.steps_for(HostValues.of(facts)) for step in part.steps)
+    return plan_uninstall("web1", facts, trail(), Vendor.of(steps), key_owners(facts))
+
+
+def undone() -> HostPlan:
+    return plan_undo("web1", recorded("ubuntu-24.04-installed"), trail())
+
+
 def one_file() -> str:
     book = playbook("docker", {"docker_fingerprint": pin()})
     profiles = []
@@ -123,6 +154,8 @@ SCRIPTS: dict[str, Callable[[], str]] = {
     "docker/upgrade": lambda: program(judged("ubuntu-24.04-behind", upgrade=True)),
     "docker/daemon.json-restart": lambda: program(daemon_json()),
     "docker/hold-and-users": lambda: program(hold_users()),
+    "back/uninstall": lambda: program(uninstalled()),
+    "back/undo": lambda: program(undone()),
     "ssh-server/fresh-trixie": lambda: program(ssh_server(), lock_timeout=30),
     "verify/attached": lambda: program(verify(), attached=RUN_ID),
     "onefile/docker": one_file,

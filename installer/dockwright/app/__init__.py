@@ -5,9 +5,10 @@ them the command line shows the plans and asks once for all hosts. An error of o
 of that host; other hosts go on.
 """
 
+from dockwright.app.back import prepare
 from dockwright.app.changing import attach, carry_out, finish, take_up
 from dockwright.app.hosts import guarded, interleave
-from dockwright.app.looking import consult, gather, key_owners, planner_for, prepare
+from dockwright.app.looking import consult, gather, key_owners, planner_for
 from dockwright.app.run import Connect, Prepared, Request
 
 __all__ = [

@@ -12,6 +12,7 @@ from dockwright.channel import Transport
 from dockwright.load import Playbook
 from dockwright.models import Facts, Host, LiveRun
 from dockwright.plan import HostPlan
+from dockwright.receipts import Trail
 
 Connect = Callable[[Host], Transport]
 
@@ -22,7 +23,8 @@ class Request:
 
     ``lock_timeout`` is in seconds; ``operator`` is named in the host's journal; ``again`` is
     the command line that would apply what is planned. ``proof`` asks for
-    the checks although the plan itself changes nothing.
+    the checks although the plan itself changes nothing. ``vendor`` is the playbook whose repository
+    and packages an uninstall knows Docker by; ``undoes`` the run to take back, empty for the last.
     """
 
     command: str
@@ -34,6 +36,13 @@ class Request:
     operator: str = ""
     proxy: str | None = None
     proof: bool = False
+    vendor: Playbook | None = None
+    undoes: str = ""
+
+    @property
+    def back(self) -> bool:
+        """Whether it asks for what earlier runs did: the host tells of them with its facts."""
+        return self.command in ("history", "undo", "uninstall")
 
     @property
     def wish(self) -> str:
@@ -41,9 +50,12 @@ class Request:
 
         Not of the program: its text depends on the host's state, which a run changes.
         """
-        if self.playbook is None:
+        book = self.playbook or self.vendor
+        if book is None:
             return ""
-        words = f"{__version__} {self.playbook.digest} {self.upgrade}"
+        words = f"{__version__} {book.digest} {self.upgrade}"
+        if self.vendor is not None:
+            words += f" {self.command}"
         return hashlib.sha256(words.encode()).hexdigest()
 
 
@@ -59,6 +71,7 @@ class Prepared:
     began: float = field(default_factory=time.monotonic)
     transport: Transport | None = None
     facts: Facts | None = None
+    trail: Trail | None = None
     plan: HostPlan | None = None
     joins: LiveRun | None = None
     again: bool = False

@@ -1,7 +1,8 @@
-"""Everyday: install, plan, verify."""
+"""Everyday: install, plan, verify, uninstall."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from dockwright.cli.options import (
     Choice,
     Consent,
     Hosts,
+    NamedHosts,
     PlaybookName,
     Reach,
     Renewal,
@@ -74,3 +76,13 @@ def verify(*, hosts: Hosts = None, values: Values, reach: Reach, show: Show) -> 
         session.prepare(request)
         session.carry_out(request)
     return session.exit()
+
+
+@command(EVERYDAY)
+def uninstall(
+    *, hosts: NamedHosts, values: Values, consent: Consent, reach: Reach, show: Show
+) -> Exit:
+    """Take Docker off each HOST: packages, sources, keys, settings that are ours; data stays."""
+    request = request_for("uninstall", consent=consent)
+    request = replace(request, vendor=playbook_of("docker", values))
+    return change(request, hosts, consent, reach, show)

@@ -24,9 +24,10 @@ _IS = {
     "docker": "is a Docker host",
     "gpu": "is a Docker host with GPUs",
     "nvidia-docker2": "is a Docker host with GPUs",
-    "uninstall": "has no Docker packages",
+    "uninstall": "has none of Docker's own packages",
+    "undo": "is as it was before that run",
 }
-_LOOKS = ("facts", "render")  # what they print is what was asked for
+_LOOKS = ("facts", "history", "render")  # what they print is what was asked for
 _SHOWN = 20
 
 
