@@ -49,6 +49,12 @@ KEPT = {
     "/etc/default/docker": "a conffile of docker-ce: removed, not purged, for it may be edited",
     "/etc/containerd": "a conffile of containerd.io",
     "/etc/nftables.conf": "a conffile of nftables",
+    "/etc/X11": "a conffile of dbus-user-session",
+    **dict.fromkeys(
+        [f"/etc/{name}" for name in ("ethertypes", "networks", "protocols", "rpc", "services")],
+        "conffiles of netbase",
+    ),
+    "/opt/containerd": "two empty directories that containerd makes when it runs",
     "/etc/group": "the packages' groups stay, as Debian's policy has it: files may be theirs",
     "/etc/gshadow": "the same",
     "/etc/group-": "groupadd's copy",
@@ -87,8 +93,8 @@ def test_there_and_back_again(lab: Lab, host_factory: Make, dress: str) -> None:
     assert install(lab, at(host, "ops"), "--add-user", "pat", "--set", "hold=true").code == 20
     run = uninstall(lab, host, user="ops")
     assert run.code == 20, run
-    bare(host)
     assert beyond(host) == []
+    bare(host)
     assert host.exec("id -nG pat").stdout.split().count("docker") == 0
     assert host.exec("apt-mark showhold").stdout == ""
     assert "data stays" in " ".join(run.plan.notes)

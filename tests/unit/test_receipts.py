@@ -104,7 +104,6 @@ def test_the_trail_is_read_oldest_first_with_how_each_run_ended() -> None:
     assert known.packages == {"a": "2"}
     assert known.held == {"a"}
     assert known.data == {"/srv/my docker": None}
-    assert [run.run_id for run in known.ours] == ["2026-11-24-ffffff", "2026-11-25-000001"]
 
 
 def test_an_answer_that_is_not_whole_is_none() -> None:
@@ -242,13 +241,30 @@ def test_docker_of_the_distribution_stays() -> None:
     assert "not ours" in targets(plan, Verb.KEEP)["docker.io"]
 
 
-def test_after_an_uninstall_that_ended_well_earlier_receipts_count_no_more() -> None:
+def test_what_an_uninstall_took_is_ours_no_more_unless_it_was_cut() -> None:
+    """Somebody installed the same by hand since: known by its marks, its dependencies are theirs."""
+    took = "".join(f"package {name} {version} absent\n" for name, version in CAME.items())
+    took += f"file {SOURCE} 00 x\nfile {KEY} 00 x\nunhold docker-ce\nleft docker pat\n"
+    hers = run_lines("r2", "hold docker-ce\nmember docker pat\n")
+    still = (*hers, "member docker pat", f"have docker-ce installed install {CAME['docker-ce']}")
+    ended = run_lines("z", took, playbook="uninstall", began=1795523000)
+    plan = uninstall(installed(), trail(*still, *ended))
+    assert "nftables" not in {change.name for change in plan.transaction.changes}
+    assert targets(plan)[SOURCE].startswith("names Docker's repository alone")
+    assert not any(action.kind == "group_left" for action in plan.changes)
+    cut = run_lines("z", took, playbook="uninstall", began=1795523000, code="-")
+    plan = uninstall(installed(), trail(*still, *cut))
+    assert "nftables" in {change.name for change in plan.transaction.changes}
+    assert targets(plan)[SOURCE].startswith("ours")
+    assert any(action.kind == "group_left" for action in plan.changes)
+
+
+def test_what_stayed_is_not_taken_by_the_next_uninstall_either() -> None:
+    """A source that was changed since stays changed, whatever was uninstalled meanwhile."""
+    facts = changed(installed(), {"sources": {SOURCE: "# mine\nTypes: deb\n"}})
     ended = run_lines("z", "package docker-ce 1 absent\n", playbook="uninstall", began=1795523000)
-    cut = run_lines("z", "file x absent -\n", playbook="uninstall", began=1795523000, code="-")
-    names = {change.name for change in uninstall(installed(), trail(*ended)).transaction.changes}
-    assert "nftables" not in names
-    names = {change.name for change in uninstall(installed(), trail(*cut)).transaction.changes}
-    assert "nftables" in names
+    plan = uninstall(facts, trail(*ended, f"path {SOURCE} 00", facts=facts))
+    assert "changed since" in targets(plan, Verb.KEEP)[SOURCE]
 
 
 @pytest.mark.parametrize(

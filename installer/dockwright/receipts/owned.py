@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from dockwright.models import FileFact, Merged, PastRun
+from dockwright.models import FileFact, Merged
 from dockwright.plan import list_prefix
 from dockwright.receipts.receipt import read_receipt
 from dockwright.receipts.trail import Trail
@@ -83,7 +83,7 @@ class Ours:
 
 
 def owned(trail: Trail) -> Ours:
-    """Replay the receipts of all runs that were not taken back."""
+    """Replay the receipts of all runs that were not taken back, those of uninstalls among them."""
     packages: dict[str, str] = {}
     files: dict[str, str] = {}
     merged: dict[str, tuple[Merged, ...]] = {}
@@ -91,9 +91,12 @@ def owned(trail: Trail) -> Ours:
     directories: list[str] = []
     holds: list[str] = []
     members: list[tuple[str, str]] = []
-    runs: tuple[PastRun, ...] = tuple(r for r in trail.ours if r.playbook not in _BACKWARDS)
-    for run in runs:
-        receipt = read_receipt(run.receipt)
+    for run in trail.runs:
+        if run.undone or not run.receipt:
+            continue
+        receipt, back = read_receipt(run.receipt), run.playbook in _BACKWARDS
+        if back and run.exit != 0:
+            continue  # cut: what it meant to take away may still be there, and is ours
         for name, (before, after) in receipt.packages.items():
             if after is None:
                 packages.pop(name, None)
@@ -101,14 +104,16 @@ def owned(trail: Trail) -> Ours:
                 packages.setdefault(name, run.run_id)
         for path, sha in receipt.wrote.items():
             files.pop(path, None)
-            if sha is not None:
+            if back:
+                merged.pop(path, None)
+            elif sha is not None:
                 files[path] = sha
         for one in run.merged:
             merged[one.path] = (*merged.get(one.path, ()), one)
         asked |= set(receipt.asked)
         directories += receipt.directories
-        holds += receipt.holds
-        members += receipt.members
+        holds = [name for name in (*holds, *receipt.holds) if name not in receipt.released]
+        members = [one for one in (*members, *receipt.members) if one not in receipt.left]
     return Ours(
         packages=packages,
         asked=frozenset(asked),

@@ -14,7 +14,7 @@ class Receipt(Frozen):
 
     A version or a file of ``None`` was absent. ``wrote`` has the sha256 of each file that the run
     wrote, ``None`` where it only took one away. ``asked`` are the packages that it named to apt,
-    ``left`` and ``joined`` are (group, user).
+    ``members`` and ``left`` are (group, user).
     """
 
     packages: dict[str, tuple[str | None, str | None]] = Field(default_factory=dict)
@@ -25,6 +25,7 @@ class Receipt(Frozen):
     holds: tuple[str, ...] = ()
     released: tuple[str, ...] = ()
     members: tuple[tuple[str, str], ...] = ()
+    left: tuple[tuple[str, str], ...] = ()
 
     @property
     def summary(self) -> str:
@@ -40,6 +41,7 @@ class Receipt(Frozen):
             *([f"held {_some(self.holds)}"] if self.holds else []),
             *([f"released {_some(self.released)}"] if self.released else []),
             *(f"{user} in group {group}" for group, user in self.members),
+            *(f"{user} out of group {group}" for group, user in self.left),
         ]
         return "; ".join(parts)
 
@@ -60,6 +62,7 @@ def read_receipt(text: str) -> Receipt:
     holds: list[str] = []
     released: list[str] = []
     members: list[tuple[str, str]] = []
+    left: list[tuple[str, str]] = []
     for line in text.splitlines():
         match line.split(" "):
             case ["package", name, before, after]:
@@ -79,6 +82,8 @@ def read_receipt(text: str) -> Receipt:
                 released += names
             case ["member", group, user]:
                 members.append((group, user))
+            case ["left", group, user]:
+                left.append((group, user))
             case _:
                 pass
     return Receipt(
@@ -90,6 +95,7 @@ def read_receipt(text: str) -> Receipt:
         holds=tuple(dict.fromkeys(holds)),
         released=tuple(dict.fromkeys(released)),
         members=tuple(dict.fromkeys(members)),
+        left=tuple(dict.fromkeys(left)),
     )
 
 

@@ -34,15 +34,6 @@ class Trail(Frozen):
     members: tuple[tuple[str, str], ...] = ()
     data: dict[str, int | None] = Field(default_factory=dict)
 
-    @property
-    def ours(self) -> tuple[PastRun, ...]:
-        """The runs whose changes may still be there: after the last uninstall that ended well."""
-        start = 0
-        for number, run in enumerate(self.runs):
-            if run.playbook == "uninstall" and run.exit == 0:
-                start = number + 1
-        return tuple(run for run in self.runs[start:] if run.receipt and not run.undone)
-
     def run(self, run_id: str) -> PastRun | None:
         """The run of that id."""
         return next((run for run in self.runs if run.run_id == run_id), None)
