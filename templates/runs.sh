@@ -70,7 +70,7 @@ runs() {
   if [ "${2-}" = sizes ]; then
     root=$(timeout 10 docker info --format '{{.DockerRootDir}}' 2>/dev/null)
     for path in "${root:-/var/lib/docker}" /var/lib/containerd; do
-      [ ! -d "$path" ] || printf 'data %s %s\n' "$(timeout 20 du -skx "$path" 2>/dev/null | cut -f1)" "$(printf '%s' "$path" | base64 -w0)"
+      [ ! -d "$path" ] || printf 'data %s %s\n' "$(timeout 10 du -skx "$path" 2>/dev/null | cut -f1)" "$(printf '%s' "$path" | base64 -w0)"
     done
   fi
   printf 'dw1 %s told\n' "$1"

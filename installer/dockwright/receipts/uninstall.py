@@ -190,7 +190,7 @@ def _notes(view: _View) -> Iterator[str]:
 
 def _size(kib: int | None) -> str:
     if kib is None:
-        return "too much to be counted in 20 s"
+        return "too much to be counted here"
     for unit, step in (("GB", 1024**2), ("MB", 1024)):
         if kib >= step:
             return f"{kib / step:.1f} {unit}"
