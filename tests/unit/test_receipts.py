@@ -315,6 +315,13 @@ def test_a_source_that_names_others_too_stays() -> None:
     assert "beside" in kept
 
 
+def test_a_file_with_a_name_that_no_receipt_could_hold_stays() -> None:
+    line = "deb https://download.docker.com/linux/ubuntu noble stable\n"
+    odd = "/etc/apt/sources.list.d/docker x\nwrote /etc/passwd.list"
+    facts = changed(installed(), {"sources": {odd: line}})
+    assert odd not in targets(uninstall(facts, trail(facts=facts)))
+
+
 def test_what_a_run_held_is_released_and_what_others_hold_is_refused() -> None:
     held = {
         "packages": {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +14,8 @@ from dockwright.receipts.owned import Ours, Vendor
 from dockwright.receipts.trail import Trail
 from dockwright.receipts.unmerge import unmerged
 from dockwright.steps.daemon_json import RELOADABLE
+
+_PLAIN = re.compile(r"(/[A-Za-z0-9@._+-]+)+")
 
 
 @dataclass
@@ -44,6 +48,8 @@ class Files:
         return tuple(file for file in self.facts.sources if self._goes(file))
 
     def _goes(self, file: FileFact) -> bool:
+        if not _PLAIN.fullmatch(file.path):
+            return False  # a receipt is lines of words: nobody could read back what went
         left = self.ours.files.get(file.path)
         return self._as_left(file.path) if left else self.vendor.source(file)[1]
 
@@ -80,6 +86,8 @@ class Files:
         for file in self.facts.keys:
             ours = file.path in self.ours.files
             if not (ours or self.vendor.key(file, self.key_owners)):
+                continue
+            if not _PLAIN.fullmatch(file.path):
                 continue
             user = next(
                 (
@@ -189,7 +197,5 @@ def _kept(path: str, reason: str) -> Action:
 
 
 def _keys(text: str | None) -> frozenset[str]:
-    import json
-
     value = json.loads(text or "{}")
     return frozenset(value) if isinstance(value, dict) else frozenset()
