@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, TypeAdapter
 
 from dockwright.errors import Exit
-from dockwright.models import Facts, Frozen, PastRun
+from dockwright.models import Facts, Frozen
 from dockwright.plan import HostPlan
 
 SCHEMA: Literal[1] = 1
@@ -25,6 +25,32 @@ class Outcome(str, Enum):
     VERIFIED = "verified"
     FAILED = "failed"
     SKIPPED = "skipped"
+
+
+class Merged(Frozen):
+    """A file that a run merged: what stood there before (``None``: nothing), and what it wrote."""
+
+    path: str
+    before: str | None
+    after: str | None
+
+
+class PastRun(Frozen):
+    """A run that a host keeps. ``began`` is in epoch seconds; ``exit`` is ``None`` without an end.
+
+    ``changed`` says in one line what the receipt has; ``undone`` that it was taken back.
+    """
+
+    run_id: str
+    began: int = 0
+    who: str = ""
+    playbook: str = ""
+    exit: int | None = None
+    undone: bool = False
+    live: bool = False
+    changed: str = ""
+    receipt: str = ""
+    merged: tuple[Merged, ...] = ()
 
 
 class _Event(Frozen):

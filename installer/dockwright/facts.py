@@ -125,7 +125,15 @@ def _facts(told: dict[str, list[str]]) -> Facts:
             for identity, name, image in _words(told, "container", 3)
             if identity
         ),
-        snaps=tuple(Snap(name=name, version=version) for name, version in _words(told, "snap", 2)),
+        snaps=tuple(
+            Snap(
+                name=name,
+                version=version,
+                enabled=state != "disabled",
+                data_kib=_int(kib) if kib.isdigit() else None,
+            )
+            for name, version, state, kib in _words(told, "snap", 4)
+        ),
         docker_group=None
         if group is None
         else tuple(name for name in group[0].strip().split(",") if name),
@@ -141,6 +149,7 @@ def _facts(told: dict[str, list[str]]) -> Facts:
         ssh_listening="ssh_listening" in told,
         last_run=_printable(_one(told, "last_run")),
         cut=_printable(_one(told, "cut")),
+        unverified=_printable(_one(told, "unverified")),
         last_receipt=_printable(_text(_one(told, "last_receipt")), keep="\n"),
         live=next(
             (

@@ -6,6 +6,7 @@ otherwise add a line to an apt source, such as ``Trusted: yes``, and switch off 
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated, Any, TypeAlias
 
@@ -34,6 +35,28 @@ def _fingerprint(text: str) -> str:
     return digits
 
 
+# A user name goes into ssh_config's tokens, and from there into the commands of ProxyCommand and
+# Match exec: a name that a shell reads as more than a word got commands run (CVE-2026-35386).
+# A leading - would be read as an option by the same commands.
+LOGIN = r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}\$?"
+HOST_NAME = r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?"
+_HOP = rf"({LOGIN}@)?({HOST_NAME}|\[[0-9A-Fa-f:.]+\])(:[0-9]{{1,5}})?"
+
+
+def is_ipv6(text: str) -> bool:
+    """Whether that is an IPv6 address, with or without a zone."""
+    try:
+        return isinstance(ipaddress.ip_address(text), ipaddress.IPv6Address)
+    except ValueError:
+        return False
+
+
+def _address(text: str) -> str:
+    if not (re.fullmatch(HOST_NAME, text) or is_ipv6(text)):
+        raise ValueError("must be the name or the address of a host")
+    return text
+
+
 # Debian policy 5.6.1; apt reads a trailing - or + as remove or install, and ^ as a task.
 PackageName: TypeAlias = Annotated[str, _pattern(r"^[a-z0-9][a-z0-9.+-]*[a-z0-9.]$")]
 # An upstream version, a leading part of one (29, 29.7), or Debian's full string with epoch.
@@ -57,6 +80,12 @@ ImageName: TypeAlias = Annotated[
 ]
 Fingerprint: TypeAlias = Annotated[str, AfterValidator(_fingerprint)]
 Line: TypeAlias = Annotated[str, _pattern(r"^[^\x00-\x1f\x7f]*$")]
+LoginName: TypeAlias = Annotated[str, _pattern(rf"^{LOGIN}$")]
+Address: TypeAlias = Annotated[str, AfterValidator(_address)]
+JumpHosts: TypeAlias = Annotated[str, _pattern(rf"^{_HOP}(,{_HOP})*$")]
+# Relative to what? An inventory is used from many directories.
+KeyFile: TypeAlias = Annotated[str, _pattern(r"^~?/[^\x00-\x1f\x7f]+$")]
+GroupName: TypeAlias = Annotated[str, _pattern(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 
 
 # --- hosts ------------------------------------------------------------------------------------
@@ -66,13 +95,16 @@ class Host(Frozen):
     """A machine as the user named it; an SSH target is resolved by the transport.
 
     ``address`` is ``None`` for this machine. ``user`` and ``port`` of ``None`` are left to
-    ssh_config and its defaults.
+    ssh_config and its defaults. ``identity`` are private key files, ``jump`` is in the form of
+    ``ssh -J``; both come from an inventory, and the command line's go before them.
     """
 
     name: Line
     address: Line | None = None
     user: Line | None = None
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    identity: tuple[Line, ...] = ()
+    jump: Line | None = None
 
     @property
     def local(self) -> bool:
@@ -151,10 +183,19 @@ class Unit(Frozen):
 
 
 class Snap(Frozen):
-    """An installed snap that matters here."""
+    """An installed snap that matters here; ``data_kib`` is the size of its data, where it was told."""
 
     name: str
     version: str
+    enabled: bool = True
+    data_kib: int | None = None
+
+    @property
+    def data(self) -> str:
+        """The size of its data in words."""
+        if self.data_kib is None:
+            return "of unknown size"
+        return f"{self.data_kib / 1024:.0f} MiB"
 
 
 class LiveRun(Frozen):
@@ -166,32 +207,6 @@ class LiveRun(Frozen):
     who: str
 
 
-class Merged(Frozen):
-    """A file that a run merged: what stood there before (``None``: nothing), and what it wrote."""
-
-    path: str
-    before: str | None
-    after: str | None
-
-
-class PastRun(Frozen):
-    """A run that a host keeps. ``began`` is in epoch seconds; ``exit`` is ``None`` without an end.
-
-    ``changed`` says in one line what the receipt has; ``undone`` that it was taken back.
-    """
-
-    run_id: str
-    began: int = 0
-    who: str = ""
-    playbook: str = ""
-    exit: int | None = None
-    undone: bool = False
-    live: bool = False
-    changed: str = ""
-    receipt: str = ""
-    merged: tuple[Merged, ...] = ()
-
-
 class Facts(Frozen):
     """What one read-only round trip tells about a host. Data only: nothing of it is executed.
 
@@ -201,7 +216,8 @@ class Facts(Frozen):
     the epoch. ``lists`` names the release files among apt's lists. ``offered`` maps vendors' packages to the versions in the host's own apt lists.
     ``apt_lax`` has FILE:LINE:TEXT of each place where apt was told not to verify.
     ``dpkg_audit`` has a line for each package that is half installed, empty where all is well.
-    ``live`` is a run that is under way, ``cut`` the id of one that died before its end.
+    ``live`` is a run that is under way, ``cut`` the id of one that died before its end,
+    ``unverified`` of one that changed the host and did not get through its checks.
     ``docker_group`` is ``None`` where there is no such group. ``machine_id`` and ``boot_id`` as machine-id(5) and random(4) have them.
     """
 
@@ -247,6 +263,7 @@ class Facts(Frozen):
     last_receipt: str = ""
     live: LiveRun | None = None
     cut: str = ""
+    unverified: str = ""
 
     def package(self, name: str) -> Package | None:
         """The package of that name, if dpkg or apt knows it."""
@@ -255,6 +272,10 @@ class Facts(Frozen):
     def unit(self, name: str) -> Unit | None:
         """The systemd unit of that name, if it exists."""
         return next((unit for unit in self.units if unit.name == name), None)
+
+    def snap(self, name: str) -> Snap | None:
+        """The snap of that name, if it is installed."""
+        return next((snap for snap in self.snaps if snap.name == name), None)
 
     def file(self, path: str) -> FileFact | None:
         """The file at that path, if it exists and is one that facts look at."""

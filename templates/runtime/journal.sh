@@ -32,6 +32,7 @@ settle() { [ -z "${events-}" ] || sync -d "$events" 2>/dev/null || sync; } # the
 finish() { # CODE: the last record; what is private goes
   trap '' HUP INT TERM PIPE
   trap - EXIT
+  [ -z "${way_back-}" ] || "$way_back"
   rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"}
   record end - "$1"
   settle
@@ -49,6 +50,25 @@ stop() {
   tail -n 40 "$out" 2>/dev/null | head -c 4000 >"$out.tail"
   record_text output "$2" "$(cat "$out.tail")"
   finish "$1"
+}
+
+# From the commit point to the end of its ladder a run is unverified, and the host says so: whatever
+# ends it, the next run makes up for the checks.
+owe_checks() {
+  { printf '%s\n' "$run_id" >"$state/unverified" && sync "$state/unverified" "$state"; } 2>"$out" ||
+    stop 3 commit "$state cannot be written: is the disk full?"
+}
+
+ended_well() { # undo takes back the newest run that changed something
+  newest=$(newest_receipt)
+  printf '%s\n' "${newest:-$run_id}" >"$state/last"
+}
+
+newest_receipt() { # the run that it is of
+  # shellcheck disable=SC2012  # names of ours, without blanks, by age
+  newest=$(ls -1t "$state"/runs/*/receipt 2>/dev/null | head -n 1)
+  newest=${newest%/receipt}
+  printf '%s' "${newest##*/}"
 }
 
 tell() { # who changed what here: journalctl -t dockwright

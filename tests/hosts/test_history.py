@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from dockwright.events import HistoryTold
-from dockwright.models import PastRun
+from dockwright.events import HistoryTold, PastRun
 from tests.hosts.support import (
     DAEMON,
     KEY,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dockwright import facts
 from dockwright.errors import UnreachableError
-from dockwright.models import Container, Daemon, Disk, Facts, Package, Unit
+from dockwright.models import Container, Daemon, Disk, Facts, Package, Snap, Unit
 from tests.unit.making import NAMES, NONCE, answer_of, b64, pin, recorded, retold
 
 BEGIN, END = f"dw1 {NONCE} begin", f"dw1 {NONCE} end"
@@ -99,6 +99,12 @@ def test_an_installed_host_is_read() -> None:
     assert known.containers == ()
 
 
+def test_a_run_that_was_not_verified_is_told() -> None:
+    frame = f"dw1 {NONCE} begin\nunverified 2026-11-24-5fdc20\ndw1 {NONCE} end"
+    assert facts.read(frame, NONCE, host="web1").unverified == "2026-11-24-5fdc20"
+    assert recorded("ubuntu-24.04-installed").unverified == ""
+
+
 def test_a_host_one_version_behind_is_read() -> None:
     known = recorded("ubuntu-24.04-behind")
     engine = known.package("docker-ce")
@@ -113,6 +119,18 @@ def test_a_half_installed_package_is_told_by_the_audit() -> None:
     assert engine is not None
     assert (engine.status, engine.installed) == ("half-configured", False)
     assert known.dpkg_audit == "iF  docker-ce"
+
+
+def test_snaps_are_read_with_their_state_and_size() -> None:
+    lines = "snap docker 2915 disabled 5120\nsnap microk8s x1 enabled -\n"
+    end = f"dw1 {NONCE} end"
+    answer = answer_of("ubuntu-24.04-bare").replace(end, lines + end)
+    known = facts.read(answer, NONCE, host="web1")
+    assert known.snaps == (
+        Snap(name="docker", version="2915", enabled=False, data_kib=5120),
+        Snap(name="microk8s", version="x1"),
+    )
+    assert [snap.data for snap in known.snaps] == ["5 MiB", "of unknown size"]
 
 
 def test_a_daemon_that_is_down_is_no_daemon() -> None:

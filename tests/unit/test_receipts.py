@@ -11,8 +11,9 @@ import pytest
 
 from dockwright.app import key_owners
 from dockwright.errors import BusyError, DestructiveError, RefusedError, UnreachableError
+from dockwright.events import Merged
 from dockwright.load import HostValues
-from dockwright.models import Facts, LiveRun, Merged
+from dockwright.models import Facts, LiveRun
 from dockwright.plan import HostPlan, Verb
 from dockwright.receipts import (
     Trail,
@@ -149,6 +150,22 @@ def test_the_script_reads_a_real_folder(tmp_path: Path) -> None:
         assert known.members == ()
 
 
+def test_what_others_wrote_first_is_not_ours_to_take() -> None:
+    """A source of others in which our entry was commented out stays as it is."""
+    path = "/etc/apt/sources.list"
+    receipt = f"file {path} 00 /backup\nwrote {path} 11\n"
+    facts = changed(
+        installed(), {"sources": {path: "# deb https://download.docker.com/linux/ubuntu x y\n"}}
+    )
+    plan = uninstall(facts, trail(*run_lines("r2", receipt), f"path {path} 11", facts=facts))
+    assert path not in targets(plan)
+
+
+def test_the_snap_that_a_run_removed_is_told_of() -> None:
+    plan = plan_undo("web1", installed(), trail(*run_lines("r2", "snap docker removed\n")), "r2")
+    assert any("snap install docker" in note for note in plan.notes)
+
+
 # --- undo -----------------------------------------------------------------------------------------
 
 
@@ -213,7 +230,7 @@ def test_uninstall_takes_what_is_ours_and_tells_of_the_data() -> None:
     assert not plan.transaction.way_back
     gone = targets(plan, Verb.REMOVE)
     assert {KEY, SOURCE, "/etc/apt/keyrings"} <= set(gone)
-    assert "download.docker.com_linux_ubuntu_dists_noble" in gone
+    assert "download.docker.com_linux_ubuntu_dists" in gone
     assert plan.notes[0] == "data stays: /var/lib/docker, 2.0 MB; dockwright purge web1 takes it"
     assert plan.assumes.files.keys() == {KEY, SOURCE}
 

@@ -226,6 +226,20 @@ def test_unknown_types_are_ignored() -> None:
     assert [event.event for event in run.events] == ["program_started"]
 
 
+@pytest.mark.slow
+def test_noise_without_end_is_refused() -> None:
+    """And what a long run prints in between its records is not."""
+    noise = b"\x1b[31mowned\n" * 100_000
+    with pytest.raises(UnreachableError, match="before the program was started"):
+        Run(channel(*[noise] * 12)).go()
+    told = Run(channel(STARTED, *(x for one in WELL for x in (*[noise] * 5, one)))).go().told()
+    assert told == Run(channel(STARTED, *WELL)).go().told()
+    with pytest.raises(UnreachableError, match="what is not ours without end"):
+        list(read_records(FakeChannel([noise] * 12), RUN, timeout=60))
+    with pytest.raises(UnreachableError, match="no answer for 0 s"):
+        list(read_records(FakeChannel([b"x\n", SILENCE, b"x\n"] * 9), RUN, timeout=0))
+
+
 def test_a_line_without_end_is_refused() -> None:
     endless = [b"x" * 1024 * 1024] * 6
     with pytest.raises(UnreachableError, match="a line without end"):
@@ -336,6 +350,11 @@ def test_a_program_that_was_killed_is_told_with_its_last_step() -> None:
     with pytest.raises(FailedError, match="killed on the host") as caught:
         Run(channel(STARTED, *WELL[:5], answer("gone", "-", "-"))).go()
     assert caught.value.details == (("last step", "file docker.asc"),)
+
+
+def test_a_host_that_rebooted_is_told_as_such() -> None:
+    with pytest.raises(FailedError, match="the host rebooted"):
+        Run(channel(STARTED, *WELL[:5], answer("gone", "-", "-", "rebooted"))).go()
 
 
 def test_a_program_that_was_killed_before_any_step() -> None:

@@ -20,6 +20,7 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
         yield from looking.prepare(prepared, request, connect)
         return
     yield from looking.gather(prepared, request, connect)
+    looking.refuse_twin(prepared, request)
     known, trail, name = prepared.facts, prepared.trail, prepared.host.name
     if known is None or trail is None or prepared.transport is None:
         return
@@ -41,6 +42,7 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
 def _uninstall(name: str, known: Facts, trail: receipts.Trail, request: Request) -> HostPlan:
     if known.dpkg_audit:
         return planner.repair(name, request.command, known)
-    components = request.vendor.steps_for(HostValues.of(known)) if request.vendor else ()
+    book = request.playbook
+    components = book.steps_for(HostValues.of(known)) if book is not None else ()
     vendor = receipts.Vendor.of(step for component in components for step in component.steps)
     return receipts.plan_uninstall(name, known, trail, vendor, looking.key_owners(known))

@@ -29,7 +29,8 @@ def gather(prepared: Prepared, request: Request, connect: Connect) -> Iterator[E
     name = prepared.host.name
     yield events.RunStarted(
         host=name, at=time.time(), command=request.command, version=__version__,
-        playbook=request.playbook.name if request.playbook else "", operator=request.operator,
+        playbook=request.playbook.name if request.playbook and not request.back else "",
+        operator=request.operator,
         again=request.again,
     )  # fmt: skip
     begun = time.monotonic()
@@ -55,6 +56,7 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
     """Facts, plan, and where packages change: the vendor's key and index, and apt's simulation."""
     yield from gather(prepared, request, connect)
     known, playbook = prepared.facts, request.playbook
+    refuse_twin(prepared, request)
     if known is None or playbook is None or prepared.transport is None:
         return
     name = prepared.host.name
@@ -89,6 +91,20 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
         )  # fmt: skip
     prepared.plan = plan
     yield events.Planned(host=name, at=time.time(), plan=plan)
+
+
+def refuse_twin(prepared: Prepared, request: Request) -> None:
+    """Leave a machine alone that another name of this run has led to already."""
+    if prepared.facts is None:
+        return
+    first = request.machines.first(prepared.facts, prepared.host.name)
+    if first != prepared.host.name:
+        raise BusyError(
+            f"this is the same machine as {first}, which this run works on already",
+            details=(("machine-id", prepared.facts.machine_id),),
+            next_step="name it once; clones of one image get an id of their own by"
+            " systemd-machine-id-setup",
+        )
 
 
 _CHANGING = ("install", "apply")
@@ -129,7 +145,7 @@ def planner_for(
         known,
         key_owners=key_owners(known),
         upgrade=request.upgrade,
-        verify=request.command == "verify" or request.proof,
+        verify=request.command == "verify",
         now=int(time.time()),
     )
 

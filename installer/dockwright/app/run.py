@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from dockwright import __version__
 from dockwright.channel import Transport
@@ -17,14 +18,32 @@ from dockwright.receipts import Trail
 Connect = Callable[[Host], Transport]
 
 
+class Machines:
+    """Which machine was reached under which name: one machine is worked on under one name only."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._names: dict[tuple[str, str], str] = {}
+
+    def first(self, facts: Facts, name: str) -> str:
+        """The name under which that machine was reached first; ``name`` itself where it is new.
+
+        The id of a boot is looked at beside machine-id(5): clones of one image often share that.
+        """
+        if not facts.machine_id:
+            return name
+        with self._lock:
+            return self._names.setdefault((facts.machine_id, facts.boot_id), name)
+
+
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for, the same for all hosts of a run.
+    """What the user asked for, the same for all hosts of a run but for ``playbook``.
 
+    ``playbooks`` has it by host, where an inventory says different things of hosts.
     ``lock_timeout`` is in seconds; ``operator`` is named in the host's journal; ``again`` is
-    the command line that would apply what is planned. ``proof`` asks for
-    the checks although the plan itself changes nothing. ``vendor`` is the playbook whose repository
-    and packages an uninstall knows Docker by; ``undoes`` the run to take back, empty for the last.
+    the command line that would apply what is planned. ``undoes`` is the run to take back, empty for
+    the last. An uninstall knows Docker by the repository and packages of ``playbook``.
     """
 
     command: str
@@ -35,8 +54,8 @@ class Request:
     lock_timeout: int = 600
     operator: str = ""
     proxy: str | None = None
-    proof: bool = False
-    vendor: Playbook | None = None
+    playbooks: Mapping[str, Playbook] = field(default_factory=dict, repr=False)
+    machines: Machines = field(default_factory=Machines, compare=False, repr=False)
     undoes: str = ""
 
     @property
@@ -44,17 +63,20 @@ class Request:
         """Whether it asks for what earlier runs did: the host tells of them with its facts."""
         return self.command in ("history", "undo", "uninstall")
 
+    def on(self, host: str) -> Request:
+        """What is asked for on one host."""
+        return replace(self, playbook=self.playbooks.get(host, self.playbook))
+
     @property
     def wish(self) -> str:
         """A digest of what is asked for: a run of the same wish is joined and not repeated.
 
         Not of the program: its text depends on the host's state, which a run changes.
         """
-        book = self.playbook or self.vendor
-        if book is None:
+        if self.playbook is None:
             return ""
-        words = f"{__version__} {book.digest} {self.upgrade}"
-        if self.vendor is not None:
+        words = f"{__version__} {self.playbook.digest} {self.upgrade}"
+        if self.back:
             words += f" {self.command}"
         return hashlib.sha256(words.encode()).hexdigest()
 

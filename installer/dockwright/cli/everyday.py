@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dockwright import __version__
+from dockwright.cli.fleet import Fleet
 from dockwright.cli.options import (
     Choice,
     Consent,
@@ -22,7 +22,7 @@ from dockwright.cli.options import (
 )
 from dockwright.cli.register import EVERYDAY, command
 from dockwright.cli.session import Session
-from dockwright.cli.shared import change, playbook_of, request_for, save
+from dockwright.cli.shared import change, playbooks_of, request_for, save
 from dockwright.errors import Exit
 from dockwright.load.saved import dump_plans
 
@@ -39,8 +39,9 @@ def install(
     show: Show,
 ) -> Exit:
     """Make each HOST a verified Docker host; short for: apply docker."""
-    request = request_for("install", playbook_of("docker", values, choice), renewal, consent)
-    return change(request, hosts or [], consent, reach, show)
+    fleet = Fleet(hosts, reach, show)
+    books = playbooks_of("docker", values, choice, fleet)
+    return change(request_for("install", books, renewal, consent), fleet, consent, reach, show)
 
 
 @command(EVERYDAY)
@@ -58,8 +59,9 @@ def plan(
     show: Show,
 ) -> Exit:
     """Show what would change on each HOST, why, and with which diffs."""
-    request = request_for("plan", playbook_of(playbook, values, choice), renewal)
-    with Session(hosts or [], reach, show) as session:
+    fleet = Fleet(hosts, reach, show)
+    request = request_for("plan", playbooks_of(playbook, values, choice, fleet), renewal)
+    with Session(fleet, reach, show) as session:
         prepared = session.prepare(request)
         session.finish()
     if out is not None:
@@ -71,8 +73,9 @@ def plan(
 @command(EVERYDAY)
 def verify(*, hosts: Hosts = None, values: Values, reach: Reach, show: Show) -> Exit:
     """Prove that each HOST runs containers: client, daemon, pull, run."""
-    request = request_for("verify", playbook_of("verify", values))
-    with Session(hosts or [], reach, show) as session:
+    fleet = Fleet(hosts, reach, show)
+    request = request_for("verify", playbooks_of("verify", values, None, fleet))
+    with Session(fleet, reach, show) as session:
         session.prepare(request)
         session.carry_out(request)
     return session.exit()
@@ -83,6 +86,6 @@ def uninstall(
     *, hosts: NamedHosts, values: Values, consent: Consent, reach: Reach, show: Show
 ) -> Exit:
     """Take Docker off each HOST: packages, sources, keys, settings that are ours; data stays."""
-    request = request_for("uninstall", consent=consent)
-    request = replace(request, vendor=playbook_of("docker", values))
-    return change(request, hosts, consent, reach, show)
+    fleet = Fleet(hosts, reach, show)
+    books = playbooks_of("docker", values, None, fleet)
+    return change(request_for("uninstall", books, consent=consent), fleet, consent, reach, show)

@@ -102,6 +102,10 @@ class Given:
         return self.document.at(self.path)
 
 
+class Typed(Given):
+    """Text of a form that knows nothing else: its type is the declared one, as with ``--set``."""
+
+
 @dataclass
 class Scope:
     """The variables of a playbook on one host, each worked out once, when it is asked for."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dockwright.models import Facts
 from dockwright.plan import Action, Assumptions
 from dockwright.steps.base import View
-from dockwright.steps.runtimes import stopped
+from dockwright.steps.runtimes import RUNTIMES, stopped
 
 
 def assumptions(facts: Facts, files: Mapping[str, str | None]) -> Assumptions:
@@ -33,6 +33,11 @@ def numbered(actions: Iterable[Action]) -> tuple[Action, ...]:
 def stops(facts: Facts, names: Iterable[str]) -> tuple[str, ...]:
     """The containers that stop where these packages go."""
     return stopped(View(facts=facts), names, live=False)
+
+
+def stopping(names: Iterable[str]) -> bool:
+    """Whether containers stop where these packages change."""
+    return not RUNTIMES.isdisjoint(names)
 
 
 def listed(versions: Mapping[str, str | None]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from dockwright.models import FileFact, Merged
+from dockwright.events import Merged
+from dockwright.models import FileFact
 from dockwright.plan import list_prefix
 from dockwright.receipts.receipt import read_receipt
 from dockwright.receipts.trail import Trail
@@ -41,12 +42,14 @@ class Vendor:
 
     def source(self, file: FileFact) -> tuple[bool, bool]:
         """Whether an apt source names a repository of the vendor, and whether nothing else."""
-        urls = [repository.url for repository in self.repositories]
+        urls, parsed = [repository.url for repository in self.repositories], apt_sources.parse(file)
         known = [
-            any(apt_sources.SourceFile(file.path, (entry,)).names(url) for url in urls)
-            for entry in apt_sources.parse(file).entries
+            any(apt_sources.same(uri, url) for url in urls)
+            for entry in parsed.entries
+            for uri in entry.uris
         ]
-        return any(known), bool(known) and all(known)
+        names = any(parsed.names(url) for url in urls)
+        return names, names and all(known)
 
     def key(self, file: FileFact, owners: Mapping[str, tuple[str, ...]]) -> bool:
         """Whether a key file holds a pinned key of the vendor and no other, under its name."""
@@ -55,13 +58,12 @@ class Vendor:
 
     def prefixes(self, files: Iterable[FileFact]) -> tuple[str, ...]:
         """How apt names its lists of the vendor's repositories, and of these sources."""
-        own = [list_prefix(r.url, r.suite) for r in self.repositories]
-        there = [
-            list_prefix(uri, suite)
-            for file in files
-            for uri, suite in apt_sources.parse(file).entries
-        ]
-        return tuple(dict.fromkeys((*own, *there)))
+        own = [repository.url for repository in self.repositories]
+        entries = (entry for file in files for entry in apt_sources.parse(file).entries)
+        urls = (*own, *(uri for entry in entries for uri in entry.uris))
+        return tuple(
+            dict.fromkeys(list_prefix(url, "/") + "_dists" for url in urls if "://" in url)
+        )
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ class Ours:
     """What the runs brought and still own.
 
     ``packages`` maps what came by us to the run that brought it, ``asked`` are those that a plan
-    named; ``files`` maps paths to the sha256 that we left there; ``merged`` paths to what each run
+    named; ``files`` maps paths that were not there
+    before us to the sha256 that we left; ``merged`` paths to what each run
     made of them, oldest first.
     """
 
@@ -102,11 +105,12 @@ def owned(trail: Trail) -> Ours:
                 packages.pop(name, None)
             elif before is None:
                 packages.setdefault(name, run.run_id)
+        known = set(files)
         for path, sha in receipt.wrote.items():
             files.pop(path, None)
             if back:
                 merged.pop(path, None)
-            elif sha is not None:
+            elif sha is not None and (path in known or receipt.files.get(path) is None):
                 files[path] = sha
         for one in run.merged:
             merged[one.path] = (*merged.get(one.path, ()), one)

@@ -14,7 +14,8 @@ class Receipt(Frozen):
 
     A version or a file of ``None`` was absent. ``wrote`` has the sha256 of each file that the run
     wrote, ``None`` where it only took one away. ``asked`` are the packages that it named to apt,
-    ``members`` and ``left`` are (group, user).
+    ``members`` and ``left`` are (group, user). ``keys`` are
+    those merged into daemon.json, ``snaps`` those that were removed.
     """
 
     packages: dict[str, tuple[str | None, str | None]] = Field(default_factory=dict)
@@ -26,6 +27,8 @@ class Receipt(Frozen):
     released: tuple[str, ...] = ()
     members: tuple[tuple[str, str], ...] = ()
     left: tuple[tuple[str, str], ...] = ()
+    snaps: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -40,6 +43,7 @@ class Receipt(Frozen):
             *([_some([path.rpartition("/")[2] for path in self.files])] if self.files else []),
             *([f"held {_some(self.holds)}"] if self.holds else []),
             *([f"released {_some(self.released)}"] if self.released else []),
+            *(f"- snap {name}" for name in self.snaps),
             *(f"{user} in group {group}" for group, user in self.members),
             *(f"{user} out of group {group}" for group, user in self.left),
         ]
@@ -63,6 +67,8 @@ def read_receipt(text: str) -> Receipt:
     released: list[str] = []
     members: list[tuple[str, str]] = []
     left: list[tuple[str, str]] = []
+    snaps: list[str] = []
+    keys: list[str] = []
     for line in text.splitlines():
         match line.split(" "):
             case ["package", name, before, after]:
@@ -84,6 +90,10 @@ def read_receipt(text: str) -> Receipt:
                 members.append((group, user))
             case ["left", group, user]:
                 left.append((group, user))
+            case ["snap", name, "removed"]:
+                snaps.append(name)
+            case ["keys", _, *names]:
+                keys += names
             case _:
                 pass
     return Receipt(
@@ -96,6 +106,8 @@ def read_receipt(text: str) -> Receipt:
         released=tuple(dict.fromkeys(released)),
         members=tuple(dict.fromkeys(members)),
         left=tuple(dict.fromkeys(left)),
+        snaps=tuple(dict.fromkeys(snaps)),
+        keys=tuple(dict.fromkeys(keys)),
     )
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from dockwright.errors import UnreachableError
-from dockwright.models import Facts, Frozen, Merged, PastRun
+from dockwright.events import Merged, PastRun
+from dockwright.models import Facts, Frozen
 from dockwright.receipts.receipt import read_receipt
 from dockwright.resources import directory
 

@@ -10,9 +10,10 @@ import hashlib
 from collections.abc import Iterator
 
 from dockwright.errors import BusyError, RefusedError
-from dockwright.models import Facts, PastRun
+from dockwright.events import PastRun
+from dockwright.models import Facts
 from dockwright.plan import Action, HostPlan, PackageChange, Transaction, Verb
-from dockwright.receipts.base import assumptions, listed, numbered, stops
+from dockwright.receipts.base import assumptions, listed, numbered, stopping, stops
 from dockwright.receipts.receipt import Receipt, read_receipt
 from dockwright.receipts.trail import Trail
 
@@ -53,7 +54,14 @@ def plan_undo(host: str, facts: Facts, trail: Trail, run_id: str = "") -> HostPl
                 for name, (before, _) in receipt.packages.items()
             )
         ),
-        notes=(f"takes back run {run.run_id}: {run.playbook or 'a run'} by {run.who or '?'}",),
+        notes=(
+            f"takes back run {run.run_id}: {run.playbook or 'a run'} by {run.who or '?'}",
+            *(
+                f"the snap '{name}' does not come back by itself: snap install {name};"
+                " 'snap saved' shows what 'snap restore' can bring back"
+                for name in receipt.snaps
+            ),
+        ),
         undoes=run.run_id,
     )
 
@@ -143,6 +151,7 @@ def _actions(facts: Facts, trail: Trail, receipt: Receipt) -> Iterator[Action]:
                 "was not there before" if before is None else "as it was before, from the backup"
             )
             yield _action("restore files", "file", verb, path, reason)
+    yield from _restart(facts, trail, receipt)
     holds = [name for name in receipt.holds if name in trail.held]
     if holds:
         yield _action("release holds", "hold", Verb.CHANGE, ", ".join(holds), "held by that run")
@@ -150,6 +159,25 @@ def _actions(facts: Facts, trail: Trail, receipt: Receipt) -> Iterator[Action]:
         if (group, user) in trail.members:
             reason = f"{user} joined by it"
             yield _action("take out of the group", "group_member", Verb.CHANGE, group, reason)
+
+
+def _restart(facts: Facts, trail: Trail, receipt: Receipt) -> Iterator[Action]:
+    """What a daemon that stays needs: a reload does not take back a key, it keeps the last value.
+
+    A daemon that comes back with its packages is no step of its own: their containers stop anyway.
+    """
+    settings = [path for path in receipt.files if path.endswith("daemon.json")]
+    due = any(trail.files.get(path) != receipt.files[path] for path in settings)
+    if not (receipt.keys and due) or facts.daemon is None or stopping(receipt.packages):
+        return
+    # Without live-restore from now on, the new daemon ends what the old one left running.
+    keeps = facts.daemon.live_restore and "live-restore" not in receipt.keys
+    yield _action(
+        "restart the daemon", "reload", Verb.RESTART, "docker.service",
+        f"{', '.join(receipt.keys)} in effect until then"
+        + ("; live-restore keeps containers" if keeps else ""),
+        stops=() if keeps else tuple(container.name for container in facts.containers),
+    )  # fmt: skip
 
 
 def _action(

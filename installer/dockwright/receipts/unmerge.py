@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from dockwright.models import Merged
+from dockwright.events import Merged
 
 
 def unmerged(current: str, merges: Iterable[Merged]) -> tuple[str | None, tuple[str, ...]]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from dockwright.models import PastRun
+    from dockwright.events import PastRun
 
 
 def render_history(runs: Sequence[PastRun], console: Console, *, host: str) -> None:

@@ -17,6 +17,8 @@ _WORDS = {
     "daemon_json": "merge",
     "group_member": "group",
     "container_check": "check",
+    "snap_disable": "snap",
+    "snap_remove": "snap",
 }
 
 

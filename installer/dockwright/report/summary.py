@@ -10,6 +10,7 @@ from rich.text import Text
 from dockwright.errors import Exit
 from dockwright.events import Outcome
 from dockwright.report.errors import exit_line
+from dockwright.report.fleet import BECOMES
 from dockwright.report.page import styled
 from dockwright.report.tally import HostTally, exit_code
 from dockwright.report.text import apply_command, duration, plural
@@ -19,14 +20,6 @@ if TYPE_CHECKING:
 
     from dockwright.report.page import Page
 
-# What a host is once a playbook that we ship was applied; no other playbook promises anything.
-_IS = {
-    "docker": "is a Docker host",
-    "gpu": "is a Docker host with GPUs",
-    "nvidia-docker2": "is a Docker host with GPUs",
-    "uninstall": "has none of Docker's own packages",
-    "undo": "is as it was before that run",
-}
 _LOOKS = ("facts", "history", "render")  # what they print is what was asked for
 _SHOWN = 20
 
@@ -58,10 +51,10 @@ def _host(page: Page, tally: HostTally, *, quiet: bool) -> list[Text]:
             f"{page.say(tally.host)}: {count} planned. " if quiet else ""
         )  # else the plan is there
         return page.hang(Text(), styled(f"{lead}Nothing was changed. Apply it with: ") + command)
-    if tally.command == "verify":
+    if tally.command == "verify" or (not tally.changed and tally.count(Outcome.VERIFIED)):
         checks = plural(tally.count(Outcome.VERIFIED), "check")
         return page.hang(Text(), name + styled(f" is well: {checks} passed, {spent}."))
-    becomes = _IS.get(tally.playbook, "")
+    becomes, _ = BECOMES.get(tally.playbook, ("", ""))
     if not tally.changed:
         state = f" {becomes}, already so" if becomes else " already so"
         return page.hang(Text(), name + styled(f"{state}: nothing to do ({spent})"))

@@ -15,8 +15,11 @@ from dockwright.steps.daemon_json import DaemonJson
 from dockwright.steps.group_member import GroupMember
 from dockwright.steps.packages import Packages
 from dockwright.steps.service import Service
+from dockwright.steps.snap import Snap
 
-Step: TypeAlias = AptRepository | ContainerCheck | DaemonJson | GroupMember | Packages | Service
+Step: TypeAlias = (
+    AptRepository | ContainerCheck | DaemonJson | GroupMember | Packages | Service | Snap
+)
 
 
 class StepKind(Protocol):
@@ -34,6 +37,7 @@ STEPS: dict[str, type[Step]] = {
     "group_member": GroupMember,
     "packages": Packages,
     "service": Service,
+    "snap": Snap,
 }
 
 __all__ = [
@@ -47,6 +51,7 @@ __all__ = [
     "Packages",
     "RepositoryWish",
     "Service",
+    "Snap",
     "Step",
     "StepBase",
     "StepKind",

@@ -104,6 +104,7 @@ class DaemonJson(StepBase):
                         "mode": found.mode if found else "0644",
                         "content": text,
                         "keys": changed,
+                        "was": assumed(view.facts, self.path),
                     },
                 ),
                 *self._effective(view, changed),

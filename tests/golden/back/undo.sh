@@ -56,6 +56,7 @@ settle() { [ -z "${events-}" ] || sync -d "$events" 2>/dev/null || sync; } # the
 finish() { # CODE: the last record; what is private goes
   trap '' HUP INT TERM PIPE
   trap - EXIT
+  [ -z "${way_back-}" ] || "$way_back"
   rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"}
   record end - "$1"
   settle
@@ -73,6 +74,25 @@ stop() {
   tail -n 40 "$out" 2>/dev/null | head -c 4000 >"$out.tail"
   record_text output "$2" "$(cat "$out.tail")"
   finish "$1"
+}
+
+# From the commit point to the end of its ladder a run is unverified, and the host says so: whatever
+# ends it, the next run makes up for the checks.
+owe_checks() {
+  { printf '%s\n' "$run_id" >"$state/unverified" && sync "$state/unverified" "$state"; } 2>"$out" ||
+    stop 3 commit "$state cannot be written: is the disk full?"
+}
+
+ended_well() { # undo takes back the newest run that changed something
+  newest=$(newest_receipt)
+  printf '%s\n' "${newest:-$run_id}" >"$state/last"
+}
+
+newest_receipt() { # the run that it is of
+  # shellcheck disable=SC2012  # names of ours, without blanks, by age
+  newest=$(ls -1t "$state"/runs/*/receipt 2>/dev/null | head -n 1)
+  newest=${newest%/receipt}
+  printf '%s' "${newest##*/}"
 }
 
 tell() { # who changed what here: journalctl -t dockwright
@@ -291,7 +311,7 @@ private_apt() {
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 "$@"
 }
 
-# prepare_private: copies of the host's sources, without the files that ours replace ($replaced).
+# prepare_private: copies of the host's sources, without those that ours replace or edit ($replaced).
 prepare_private() {
   umask 022
   private=$(mktemp -d "$private_root/apt.XXXXXX") || return
@@ -305,6 +325,9 @@ prepare_private() {
     cp -- "$file" "$private/sources.d/host-${file##*/}" || return
   done
 }
+
+# stand_in PATH TEXT: a source of the host's as it will read once our entries are taken out of it.
+stand_in() { printf '%s' "$2" >"$private/sources.d/host-${1##*/}"; }
 
 # add_repository ID KEY-PATH KEY SOURCE: ours, signed by the private copy of its key.
 add_repository() {
@@ -500,6 +523,11 @@ transaction_done() { # every package is as the transaction says
   plan_versions | awk '$2 != $3 { bad = 1 } END { exit bad }'
 }
 
+also_enabled() { # UNIT: unless somebody chose otherwise, which the one file finds out ($chosen_off)
+  case " ${chosen_off-} " in *" $1 "*) return 0 ;; esac
+  [ "$(systemctl is-enabled "$1" 2>/dev/null)" != disabled ]
+}
+
 write_guard() {
   cat >"$private/guard" <<'GUARD'
 #!/bin/sh
@@ -518,8 +546,8 @@ GUARD
 transact() {
   write_guard || return
   wait_for_locks "$step_id"
-  : >"$run/running"
-  [ -z "$removals" ] || timeout 20 docker ps -q --no-trunc >"$run/running" 2>/dev/null
+  [ -n "${disabled_snap-}" ] || : >"$run/running"
+  [ -z "$removals" ] || timeout 20 docker ps -q --no-trunc >>"$run/running" 2>/dev/null
   plan_versions | while read -r package before after; do receipt "package $package $before $after"; done
   receipt "asked $wanted"
   # shellcheck disable=SC2086
@@ -536,7 +564,7 @@ transact() {
   elif locked_out && ! grep -q '^Setting up\|^Unpacking\|^Removing' "$out"; then
     transact
     return
-  elif [ -n "$removals" ]; then
+  elif [ -n "$removals${disabled_snap-}" ]; then
     put_back
   elif [ -n "$(dpkg --audit 2>/dev/null)" ]; then
     dpkg --audit
@@ -562,14 +590,15 @@ put_back() {
   done)
   restore_files
   # shellcheck disable=SC2086  # words on purpose
-  if [ -n "$back" ] && private_apt --allow-downgrades install $back $new >&4 2>&1 && old_runtime_answers >&4 2>&1; then
+  if { [ -z "$removals" ] || [ -n "$back" ]; } && private_apt --allow-downgrades install $back $new >&4 2>&1 && old_runtime_answers >&4 2>&1; then
     exit_code=6 cause="the new packages could not be installed; the old runtime is back and answers. ${failure}"
   else
-    exit_code=7 cause="the new packages could not be installed and the old ones not put back: apt-get -f install; apt-get install ${back:-$removals}"
+    exit_code=7 cause="the new packages could not be installed and the old ones not put back: apt-get -f install; apt-get install ${back:-$removals}${disabled_snap:+; snap enable $disabled_snap}"
   fi
 }
 
 old_runtime_answers() {
+  [ -z "${disabled_snap-}" ] || snap_back || return
   case " $removals " in *" docker.io "*|*" moby-engine "*|*" docker-engine "*) ;; *) return 0 ;; esac
   systemctl reset-failed docker.service docker.socket
   systemctl start docker.service
@@ -599,153 +628,7 @@ refresh() {
   refreshed=1
 }
 
-# --- decide: what this host needs, where no controller saw it first ------------------------------
-# Uses $absent_wanted (names), $host_wanted (names), $vendor_wanted (NAME=FLOOR), $versioned (names
-# that go together, the first leads), $exact (the floor is the version), $upgrade.
-
-installed_of() { # NAME...: those of them that are installed
-  for package; do
-    [ "$(version_of "$package")" = absent ] || printf '%s ' "$package"
-  done
-}
-
-missing_of() { # NAME[=FLOOR]...: those of them that are not installed
-  for package; do
-    [ "$(version_of "${package%%=*}")" != absent ] || printf '%s ' "$package"
-  done
-}
-
-# wrong_of NAME=VERSION...: those that are installed at another version, where an exact one is asked.
-wrong_of() {
-  [ -n "$exact" ] || return 0
-  for package; do
-    have=$(version_of "${package%%=*}")
-    [ "$have" = absent ] || [ "$have" = "${package#*=}" ] || printf '%s ' "$package"
-  done
-}
-
-# shellcheck disable=SC2086  # lists of names, which have no blanks
-packages_settled() { # nothing is to be removed, added or upgraded
-  [ -z "$upgrade$(installed_of $absent_wanted)$(missing_of $host_wanted $vendor_wanted)$(wrong_of $vendor_wanted)" ]
-}
-
-newest_of() { # NAME: the newest version in the lists of our repositories
-  best=
-  for site in $sites; do
-    for list in "$private"/lists/"$site"*_Packages*; do
-      [ -f "$list" ] || continue
-      for version in $(/usr/lib/apt/apt-helper cat-file "$list" | awk -v name="$1" '$1 == "Package:" { p = $2 } $1 == "Version:" && p == name { print $2 }'); do
-        if [ -z "$best" ] || dpkg --compare-versions "$version" gt "$best"; then best=$version; fi
-      done
-    done
-  done
-  printf '%s' "$best"
-}
-
-# decide STEP: sets removals and wanted.
-decide() {
-  # shellcheck disable=SC2086
-  removals=$(installed_of $absent_wanted) wanted=
-  for package in $removals; do wanted="$wanted $package-"; done
-  # shellcheck disable=SC2086
-  wanted="$wanted $(missing_of $host_wanted)" lead=
-  for package in $versioned; do
-    lead=$(version_of "$package")
-    if [ "$lead" = absent ] || [ -n "$upgrade" ]; then lead=$(newest_of "$package"); fi
-    break
-  done
-  for pair in $vendor_wanted; do
-    package=${pair%%=*} floor=${pair#*=} have=$(version_of "${pair%%=*}")
-    version=$(newest_of "$package")
-    case " $versioned " in *" $package "*) version=$lead ;; esac
-    [ -z "$exact" ] || version=$floor
-    [ -n "$version" ] || stop 3 "$1" "the repository has no $package for this release"
-    if [ "$have" = absent ]; then
-      dpkg --compare-versions "$version" ge "$floor" ||
-        stop 4 "$1" "the repository offers $package $version, older than $floor: an old index is being replayed"
-    elif [ "$have" = "$version" ] || { [ -z "$exact" ] && { [ -z "$upgrade" ] || ! dpkg --compare-versions "$version" gt "$have"; }; }; then
-      continue
-    elif [ -z "$exact" ] && [ "$(major_of "$version")" != "$(major_of "$have")" ]; then
-      record_text note "$1" "$package $version is a new major version: it comes only when it is named"
-      continue
-    fi
-    wanted="$wanted $package=$version"
-  done
-  wanted=$(printf '%s' "$wanted" | tr -s ' ')
-  [ "$wanted" != ' ' ] || wanted=
-}
-
-major_of() { printf '%s' "$1" | sed 's/^[0-9]*://; s/[^0-9].*//'; }
-
-# judge_simulation STEP: removals are ours exactly, others are only added, ours come from our origin.
-judge_simulation() {
-  transaction=$(plan_of <"$private/simulated")
-  extra=
-  for package in $(printf '%s\n' "$transaction" | sed -n 's/^R //p'); do
-    case " $removals " in *" $package "*) ;; *) extra="$extra $package" ;; esac
-  done
-  case $extra in
-    '') ;;
-    *kube*|*cri-*|*k3s*|*rke2*|*nerdctl*) stop 9 "$1" "apt would also remove$extra, which run on containerd" ;;
-    *) stop 3 "$1" "apt would also remove$extra" ;;
-  esac
-  changed=$(sed -n 's/^Inst \([^ ]*\) \[.*/\1/p' "$private/simulated" | sed 's/:.*//')
-  for package in $changed; do
-    case " $wanted" in *" $package="*) ;; *) stop 3 "$1" "apt would also change $package" ;; esac
-  done
-  # shellcheck disable=SC2086
-  private_apt --print-uris $apt_flags install $wanted 2>/dev/null | grep "^'" >"$private/uris"
-  for pair in $wanted; do
-    case $pair in *=*) ;; *) continue ;; esac
-    from=
-    for url in $repository_urls; do
-      if grep -q "^'$url/[^ ]* ${pair%%=*}_" "$private/uris"; then from=$url; fi
-    done
-    [ -n "$from" ] || stop 4 "$1" "${pair%%=*} would come from another source than ours"
-  done
-  transaction=$(printf '%s\nx' "$transaction")
-  transaction=${transaction%x}
-}
-
-# uris_of FILE: the URIs of its enabled entries, one a line; sources.list(5), both formats.
-uris_of() {
-  case $1 in
-    *.sources) awk '
-      function flush(i) { if (enabled) for (i = 1; i <= count; i++) print uris[i]; count = 0; enabled = 1; field = "" }
-      BEGIN { enabled = 1 }
-      /^#/ { next }
-      /^[ \t]*$/ { flush(); next }
-      {
-        line = $0
-        if (line !~ /^[ \t]/) { field = tolower(line); sub(/:.*/, "", field); sub(/^[^:]*:/, "", line) }
-        if (field == "uris") { words = split(line, word); for (i = 1; i <= words; i++) uris[++count] = word[i] }
-        if (field == "enabled") { line = tolower(line); gsub(/[ \t]/, "", line); if (line ~ /^(no|false|0|off|without)$/) enabled = 0 }
-      }
-      END { flush() }' "$1" ;;
-    *) awk '$1 == "deb" || $1 == "deb-src" { sub(/^[ \t]*deb(-src)?[ \t]+(\[[^]]*\][ \t]*)?/, ""); print $1 }' "$1" ;;
-  esac
-}
-
-plain_uri() { sed 's|^[a-z]*://||; s|/*$||' | tr '[:upper:]' '[:lower:]'; }
-
-# same_origin: source files, other than ours, that name one of our repositories; two entries with
-# different keys would stop all of apt. One that names others beside it is refused. Sets others.
-same_origin() {
-  others=
-  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
-    [ -f "$file" ] || continue
-    case " $source_paths " in *" $file "*) continue ;; esac
-    mine='' beside=''
-    for uri in $(uris_of "$file" | plain_uri); do
-      # shellcheck disable=SC2086  # words on purpose
-      case " $(printf '%s\n' $repository_urls | plain_uri | tr '\n' ' ')" in *" $uri "*) mine=1 ;; *) beside=1 ;; esac
-    done
-    [ -n "$mine" ] || continue
-    [ -z "$beside" ] && [ "$file" != /etc/apt/sources.list ] ||
-      stop 3 guard "$file names our repository beside others: take that line out first"
-    others="$others $file"
-  done
-}
+# --- stops: containers that run are stopped only where that was agreed to -----------------------------
 
 # refuse_to_stop STEP: containers that a removed or changed runtime would stop, unless agreed to.
 # With live-restore these three can be upgraded below running containers.
@@ -770,31 +653,6 @@ refuse_to_stop() {
   [ -z "$names" ] || stop 9 "$1" "containers would stop: $names(when they may: --allow-restart)"
 }
 
-# fit: a host that must not be changed is refused by what it is.
-fit() {
-  [ -d /run/systemd/system ] || stop 3 guard "this host is not run by systemd"
-}
-
-# fit_to_change: where packages are to change, what stands in the way is named before apt is asked.
-fit_to_change() {
-  [ ! -e /snap/docker/current ] ||
-    stop 3 guard "the snap 'docker' is installed: two daemons would fight for one socket" "take it out first, its data with it: snap remove docker"
-  held=
-  for package in $(dpkg-query -W -f='${db:Status-Want} ${Package}\n' 2>/dev/null | sed -n 's/^hold //p'); do
-    for word in $wanted; do
-      word=${word%%=*}
-      [ "${word%-}" != "$package" ] || held="$held $package"
-    done
-  done
-  [ -z "$held" ] || stop 3 guard "held by apt-mark:$held" "if that is no longer wanted: apt-mark unhold$held"
-  case " $wanted" in
-    *" containerd- "*|*" containerd.io"[=-]*|*" runc- "*)
-      for path in /etc/kubernetes/kubelet.conf /var/lib/kubelet/config.yaml /var/lib/rancher/k3s /var/lib/rancher/rke2 /var/lib/k0s; do
-        [ ! -e "$path" ] || stop 9 guard "this is a Kubernetes node ($path); its containerd stays"
-      done ;;
-  esac
-}
-
 # --- undo: back to the state before the last run, by its receipt ----------------------------------
 
 # undo [ID...]: the ids are the actions of a plan that a controller showed.
@@ -805,22 +663,58 @@ undo() {
   [ -n "$last" ] || read -r last 2>/dev/null <"$state/last" || stop 3 undo "there is no run to undo"
   receipt=$state/runs/$last/receipt
   [ -s "$receipt" ] || stop 3 undo "run $last changed nothing that could be undone"
+  judge_restart undo
   undo_packages undo
   committed=1
   record commit - ""
   undo_files
+  restart_daemon undo
   sed -n 's/^hold //p' "$receipt" | xargs -r apt-mark unhold >>"$out" 2>&1
   sed -n 's/^member //p' "$receipt" | while read -r group user; do gpasswd -d "$user" "$group" >>"$out" 2>&1; done
   case " $back_names " in *" docker.io "*|*" moby-engine "*) removals=$back_names old_runtime_answers >>"$out" 2>&1 || stop 6 undo "the old runtime is back, but does not answer" ;; esac
+  sed -n 's/^snap \([^ ]*\) removed$/\1/p' "$receipt" | while read -r name; do
+    record_text note undo "the snap '$name' does not come back by itself: snap install $name; snap saved"
+  done
   # Neither run can be undone again; the one before them can.
   mv -f "$receipt" "$receipt.undone"
   [ ! -f "$run/receipt" ] || mv -f "$run/receipt" "$run/receipt.undone"
-  # shellcheck disable=SC2012  # names of ours, without blanks, by age
-  earlier=$(ls -1t "$state"/runs/*/receipt 2>/dev/null | head -n 1)
-  earlier=${earlier%/receipt}
-  if [ -n "$earlier" ]; then printf '%s\n' "${earlier##*/}" >"$state/last"; else rm -f "$state/last"; fi
+  earlier=$(newest_receipt)
+  if [ -n "$earlier" ]; then printf '%s\n' "$earlier" >"$state/last"; else rm -f "$state/last"; fi
+  rm -f "$state/unverified"
   for id; do record changed "$id" ""; done
   record passed undo "run $last is undone; data stays"
+}
+
+# judge_restart STEP: keys of daemon.json that go are in effect until the daemon starts anew: a reload
+# keeps the last value of a key that is no longer there. Refuses to stop containers, unless agreed to.
+judge_restart() {
+  config=/etc/docker/daemon.json restarts=''
+  keys=$(sed -n "s|^keys $config ||p" "$receipt" | tr '\n' ' ')
+  wrote=$(sed -n "s|^wrote $config ||p" "$receipt" | tail -n 1)
+  # Of a file that somebody changed since nothing is taken back.
+  [ -n "$keys" ] && [ "$(sum_of "$config")" = "$wrote" ] || return 0
+  restarts=1
+  [ -z "$allow_restart" ] && systemctl is-active -q docker.service 2>/dev/null || return 0
+  # Without live-restore from now on, the new daemon ends what the old one left running.
+  case " $keys" in *" live-restore "*) ;; *)
+    if [ "$(timeout 20 docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null)" = true ]; then return 0; fi ;;
+  esac
+  names=$(timeout 20 docker ps --format '{{.Names}}' 2>/dev/null | tr '\n' ' ')
+  [ -z "$names" ] || stop 9 "$1" "the daemon has to restart; containers would stop: $names(when they may: --allow-restart)"
+}
+
+# restart_daemon STEP: one that stays, or came back with its packages before its file did.
+restart_daemon() {
+  [ -n "$restarts" ] && systemctl is-active -q docker.service 2>/dev/null || return 0
+  timeout 20 docker ps -q --no-trunc >"$run/restarted" 2>/dev/null || :
+  systemctl reset-failed docker.service 2>/dev/null
+  if systemctl restart docker.service >>"$out" 2>&1 && timeout 30 docker version >>"$out" 2>&1; then
+    # What ran before runs again, where its own restart policy did not see to it.
+    xargs -r docker start <"$run/restarted" >>"$out" 2>&1 || :
+    return 0
+  fi
+  journalctl -u docker.service -n 20 --no-pager >>"$out" 2>/dev/null
+  stop 6 "$1" "the files are back, but the daemon does not start with the daemon.json of before"
 }
 
 # undo_packages STEP: what came goes, what went comes back, in one transaction.
@@ -889,7 +783,7 @@ status() {
   read -r last 2>/dev/null <"$state/last" || last=none
   if somebody_runs; then echo "running    $(who_runs)"; fi
   echo "last run   $last$(sed -n 's/^dw1 [^ ]* end - [^ ]* /, ended with /p' "$state/runs/$last/ev" 2>/dev/null)"
-  for pair in $vendor_wanted; do echo "package    ${pair%%=*} $(version_of "${pair%%=*}")"; done
+  for pair in ${vendor_wanted-}; do echo "package    ${pair%%=*} $(version_of "${pair%%=*}")"; done
   echo "daemon     $(timeout 20 docker version --format '{{.Server.Version}}' 2>/dev/null || echo 'does not answer')"
 }
 

@@ -47,6 +47,7 @@ settle() { [ -z "${events-}" ] || sync -d "$events" 2>/dev/null || sync; } # the
 finish() { # CODE: the last record; what is private goes
   trap '' HUP INT TERM PIPE
   trap - EXIT
+  [ -z "${way_back-}" ] || "$way_back"
   rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"}
   record end - "$1"
   settle
@@ -64,6 +65,25 @@ stop() {
   tail -n 40 "$out" 2>/dev/null | head -c 4000 >"$out.tail"
   record_text output "$2" "$(cat "$out.tail")"
   finish "$1"
+}
+
+# From the commit point to the end of its ladder a run is unverified, and the host says so: whatever
+# ends it, the next run makes up for the checks.
+owe_checks() {
+  { printf '%s\n' "$run_id" >"$state/unverified" && sync "$state/unverified" "$state"; } 2>"$out" ||
+    stop 3 commit "$state cannot be written: is the disk full?"
+}
+
+ended_well() { # undo takes back the newest run that changed something
+  newest=$(newest_receipt)
+  printf '%s\n' "${newest:-$run_id}" >"$state/last"
+}
+
+newest_receipt() { # the run that it is of
+  # shellcheck disable=SC2012  # names of ours, without blanks, by age
+  newest=$(ls -1t "$state"/runs/*/receipt 2>/dev/null | head -n 1)
+  newest=${newest%/receipt}
+  printf '%s' "${newest##*/}"
 }
 
 tell() { # who changed what here: journalctl -t dockwright
@@ -159,7 +179,7 @@ private_apt() {
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 "$@"
 }
 
-# prepare_private: copies of the host's sources, without the files that ours replace ($replaced).
+# prepare_private: copies of the host's sources, without those that ours replace or edit ($replaced).
 prepare_private() {
   umask 022
   private=$(mktemp -d "$private_root/apt.XXXXXX") || return
@@ -173,6 +193,9 @@ prepare_private() {
     cp -- "$file" "$private/sources.d/host-${file##*/}" || return
   done
 }
+
+# stand_in PATH TEXT: a source of the host's as it will read once our entries are taken out of it.
+stand_in() { printf '%s' "$2" >"$private/sources.d/host-${1##*/}"; }
 
 # add_repository ID KEY-PATH KEY SOURCE: ours, signed by the private copy of its key.
 add_repository() {

@@ -44,7 +44,7 @@ def test_b02_unknown_keys_all_at_once_with_did_you_mean(write: Write, errors: Er
         "components/own.yaml:9:5: unknown key 'enabeld'; did you mean 'enabled'?",
         (
             "components/own.yaml:10:11: unknown kind 'servise'; did you mean 'service'?;"
-            " there are apt_repository, container_check, daemon_json, group_member, packages, service"
+            " there are apt_repository, container_check, daemon_json, group_member, packages, service, snap"
         ),
     ]
 
@@ -407,7 +407,7 @@ def test_components(write: Write, errors: Errors) -> None:
         "components/own.yaml:5:5: item 2 of 'steps' must be a map, not a number",
         (
             "components/own.yaml:6:5: 'kind' is missing: one of apt_repository, container_check,"
-            " daemon_json, group_member, packages, service"
+            " daemon_json, group_member, packages, service, snap"
         ),
         "components/own.yaml:7:27: step 'a' is there twice, first in line 4",
         "components/own.yaml:8:27: 'name' cannot hold template expressions",
@@ -549,5 +549,5 @@ def test_x08_what_a_host_says_stays_in_its_field() -> None:
     with pytest.raises(RefusedError) as caught:
         playbook.steps_for(host)
     assert caught.value.details == (
-        ("error", "playbooks/components/docker-engine.yaml:81:12: 'suite' contains a line break"),
+        ("error", "playbooks/components/docker-engine.yaml:84:12: 'suite' contains a line break"),
     )

@@ -6,18 +6,8 @@ from typing import Any, get_args
 
 from dockwright import events as ev
 from dockwright.errors import Exit
-from dockwright.events import Event, Outcome
-from dockwright.models import (
-    Container,
-    Daemon,
-    Disk,
-    Facts,
-    FileFact,
-    Package,
-    PastRun,
-    Snap,
-    Unit,
-)
+from dockwright.events import Event, Outcome, PastRun
+from dockwright.models import Container, Daemon, Disk, Facts, FileFact, Package, Snap, Unit
 from dockwright.plan import (
     ANY_VERSION,
     Action,
