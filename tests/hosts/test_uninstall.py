@@ -42,6 +42,7 @@ KEPT = {
     "/var/log": "logs of apt and dpkg tell of both runs",
     "/var/lib/dpkg": "dpkg keeps conffiles of what was removed, and not purged",
     "/var/lib/apt/extended_states": "apt's marks, which it writes anew in its own order",
+    "/var/lib/apt/lists/auxfiles": "an empty directory of apt's own, made by its first update",
     "/var/lib/apt/periodic": "stamps of apt's timers",
     "/var/cache": "caches of apt, ldconfig, man and debconf",
     "/var/lib/docker": "data stays",

@@ -482,8 +482,9 @@ def test_uninstall_on_a_bare_host_has_nothing_to_do(world: World) -> None:
     assert len(host.scripts) == 1
 
 
-def test_uninstall_repairs_what_dpkg_was_in_the_middle_of_first(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("verb", "code"), [("uninstall", 0), ("undo", 3)])
+def test_what_dpkg_was_in_the_middle_of_is_repaired_first(
+    world: World, monkeypatch: pytest.MonkeyPatch, verb: str, code: int
 ) -> None:
     host = world.host(
         "web1",
@@ -497,8 +498,8 @@ def test_uninstall_repairs_what_dpkg_was_in_the_middle_of_first(
         return world.open(target)
 
     monkeypatch.setattr(session, "open_transport", reopened)
-    done = dockwright("uninstall", "web1", "--yes")
-    assert done.exit_code == Exit.OK, done.output
+    done = dockwright(verb, "web1", "--yes")
+    assert done.exit_code == code, done.output
     assert len(host.scripts) == 3
 
 

@@ -24,7 +24,9 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
     known, trail, name = prepared.facts, prepared.trail, prepared.host.name
     if known is None or trail is None or prepared.transport is None:
         return
-    if request.command == "undo":
+    if known.dpkg_audit and known.live is None:
+        plan = planner.repair(name, request.command, known)
+    elif request.command == "undo":
         plan = receipts.plan_undo(name, known, trail, request.undoes)
     else:
         if known.live is not None:
@@ -40,8 +42,6 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
 
 
 def _uninstall(name: str, known: Facts, trail: receipts.Trail, request: Request) -> HostPlan:
-    if known.dpkg_audit:
-        return planner.repair(name, request.command, known)
     book = request.playbook
     components = book.steps_for(HostValues.of(known)) if book is not None else ()
     vendor = receipts.Vendor.of(step for component in components for step in component.steps)
