@@ -512,6 +512,20 @@ def test_uninstall_joins_no_run_of_another_wish(world: World) -> None:
     assert len(host.scripts) == 1
 
 
+@pytest.mark.parametrize(("playbook", "code"), [("undo", 0), ("docker", 10)])
+def test_undo_joins_an_undo_that_is_under_way(world: World, playbook: str, code: int) -> None:
+    told = told_runs(f"run RUN 1795522000 - {playbook} {b64('pat')}")
+    live = f"0 -\nlive RUN wish 1 {b64('pat')}"
+    host = world.host(
+        "web1",
+        with_runs("ubuntu-24.04-installed", told, uid=live),
+        attaching("joined", "begin s01 1.0 x", "changed s01 1.5", "end - 2.0 0"),
+    )
+    done = dockwright("undo", "web1", "--yes")
+    assert done.exit_code == code, done.output
+    assert len(host.scripts) == (2 if code == 0 else 1)
+
+
 def test_history_lists_runs_and_what_each_changed(world: World) -> None:
     host = world.host(
         "web1",

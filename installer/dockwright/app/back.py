@@ -24,16 +24,18 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
     known, trail, name = prepared.facts, prepared.trail, prepared.host.name
     if known is None or trail is None or prepared.transport is None:
         return
-    if known.dpkg_audit and known.live is None:
+    if known.live is not None:
+        # In the middle of a run a host's state is no ground for a plan.
+        run = trail.run(known.live.run_id)
+        undoing = request.command == "undo" and run is not None and run.playbook == "undo"
+        prepared.joins = known.live if undoing else looking.joined(name, known.live, request)
+        yield events.Note(host=name, at=time.time(), text=looking.under_way(known.live))
+        return
+    if known.dpkg_audit:
         plan = planner.repair(name, request.command, known)
     elif request.command == "undo":
         plan = receipts.plan_undo(name, known, trail, request.undoes)
     else:
-        if known.live is not None:
-            # In the middle of a run a host's state is no ground for a plan.
-            prepared.joins = looking.joined(name, known.live, request)
-            yield events.Note(host=name, at=time.time(), text=looking.under_way(known.live))
-            return
         plan = _uninstall(name, known, trail, request)
         if plan.transaction.changes:
             plan = looking.probe(prepared.transport, plan, known)
