@@ -27,6 +27,32 @@ class Outcome(str, Enum):
     SKIPPED = "skipped"
 
 
+class Merged(Frozen):
+    """A file that a run merged: what stood there before (``None``: nothing), and what it wrote."""
+
+    path: str
+    before: str | None
+    after: str | None
+
+
+class PastRun(Frozen):
+    """A run that a host keeps. ``began`` is in epoch seconds; ``exit`` is ``None`` without an end.
+
+    ``changed`` says in one line what the receipt has; ``undone`` that it was taken back.
+    """
+
+    run_id: str
+    began: int = 0
+    who: str = ""
+    playbook: str = ""
+    exit: int | None = None
+    undone: bool = False
+    live: bool = False
+    changed: str = ""
+    receipt: str = ""
+    merged: tuple[Merged, ...] = ()
+
+
 class _Event(Frozen):
     schema_version: Literal[1] = SCHEMA
     host: str
@@ -54,6 +80,13 @@ class HostReached(_Event):
     how: str
     facts: Facts
     seconds: float
+
+
+class HistoryTold(_Event):
+    """The runs that the host keeps, oldest first."""
+
+    event: Literal["history_told"] = "history_told"
+    runs: tuple[PastRun, ...]
 
 
 class PhaseFinished(_Event):
@@ -160,6 +193,7 @@ class RunFinished(_Event):
 Event: TypeAlias = Annotated[
     RunStarted
     | HostReached
+    | HistoryTold
     | PhaseFinished
     | Planned
     | ProgramStarted

@@ -98,12 +98,16 @@ class Repository(Frozen):
 
 
 class Transaction(Frozen):
-    """The one apt transaction of a plan: removals and installs together, or nothing."""
+    """The one apt transaction of a plan: removals and installs together, or nothing.
+
+    ``way_back`` says that what is removed is kept, and returns where the rest cannot be installed.
+    """
 
     changes: tuple[PackageChange, ...] = ()
     repositories: tuple[Repository, ...] = ()
     held: tuple[str, ...] = ()
     allow_downgrades: bool = False
+    way_back: bool = True
     download_bytes: int | None = None
 
     @property

@@ -55,11 +55,19 @@ private_update() {
     done
     [ -n "$ours" ] || ln -s -- "$file" "$private/lists/${file##*/}"
   done
+  # Where packages only go, no index is asked: that works without a network, too.
+  if [ -z "$sites" ] && only_removals; then return; fi
   if ! parts=trial.d private_apt -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any update >"$out" 2>&1; then
     update_failed "$1"
   fi
   # A fresh cloud image has no lists at all, and old ones name packages that are gone by now.
   [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -1 2>/dev/null | head -n 1)" ] || update_foreign "$1"
+}
+
+only_removals() { # true where all that is wanted of apt is NAME-
+  for word in $wanted; do
+    case $word in *-) ;; *) return 1 ;; esac
+  done
 }
 
 update_foreign() { # STEP: the host's own sources, in private; one that is broken is only noted
@@ -88,7 +96,7 @@ simulate() {
 # simulate_fresh STEP: the simulation; with the host's own lists updated where it fails without.
 simulate_fresh() {
   simulate >"$private/simulation" 2>"$out" && { cat "$private/simulation"; return; }
-  if [ -z "${foreign_updated-}" ]; then
+  if [ -z "${foreign_updated-}" ] && ! only_removals; then
     update_foreign "$1" >&2
     simulate >"$private/simulation" 2>"$out" && { cat "$private/simulation"; return; }
   fi

@@ -151,3 +151,53 @@ def retold(answer: str, **lines: str | None) -> str:
         new = "" if value is None else f"{key} {value}\n"
         answer = re.sub(rf"(?m)^{key} .*\n", lambda _, new=new: new, answer, count=1)  # type: ignore[misc]
     return answer
+
+
+def told_runs(*lines: str, nonce: str = NONCE) -> str:
+    """What templates/runs.sh prints: the lines in its frame."""
+    return "".join(f"{line}\n" for line in (f"dw1 {nonce} runs", *lines, f"dw1 {nonce} told"))
+
+
+def run_lines(
+    run_id: str, receipt: str, *, playbook: str = "docker", code: str = "0", began: int = 1795522000
+) -> tuple[str, str]:
+    """A run with its receipt, as the host tells it."""
+    who = b64("pat@here")
+    return f"run {run_id} {began} {code} {playbook} {who}", f"receipt {run_id} {b64(receipt)}"
+
+
+# What an install leaves on the recorded host, as its receipt has it, and how things are now.
+CAME = {
+    "docker-ce": "5:29.7.2-1~ubuntu.24.04~noble",
+    "docker-ce-cli": "5:29.7.2-1~ubuntu.24.04~noble",
+    "containerd.io": "2.2.1-1~ubuntu.24.04~noble",
+    "docker-buildx-plugin": "0.30.1-1~ubuntu.24.04~noble",
+    "docker-compose-plugin": "5.0.1-1~ubuntu.24.04~noble",
+    "docker-ce-rootless-extras": "5:29.7.2-1~ubuntu.24.04~noble",
+    "nftables": "1.1.3-1",
+    "libnftables1": "1.1.3-1",
+}
+INSTALL_RUN = "2026-11-24-a7d0e8"
+
+
+def installed_trail(*more: str, packages: Mapping[str, str] | None = None) -> str:
+    """The trail of the recorded host ``ubuntu-24.04-installed``."""
+    facts = recorded("ubuntu-24.04-installed")
+    now = CAME if packages is None else packages
+    written = (*facts.keys, *facts.sources)
+    lines = [f"package {name} absent {version}" for name, version in CAME.items()]
+    lines += ["asked " + " ".join(f"{n}={v}" for n, v in list(CAME.items())[:6])]
+    for file in written:
+        lines += [f"file {file.path} absent -", f"wrote {file.path} {file.sha256}"]
+    receipt = "\n".join([*lines, "directory /etc/apt/keyrings", ""])
+    return told_runs(
+        *run_lines(INSTALL_RUN, receipt),
+        *(f"have {name} installed install {version}" for name, version in now.items()),
+        *(f"auto {name}" for name in ("nftables", "libnftables1")),
+        "needs nftables docker-ce",
+        "needs libnftables1 nftables",
+        *(f"path {file.path} {file.sha256}" for file in written),
+        "inside /etc/apt/keyrings docker.asc ",
+        f"data 2048 {b64('/var/lib/docker')}",
+        *more,
+    )

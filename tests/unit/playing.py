@@ -13,7 +13,7 @@ from typing import Any
 
 from dockwright.steps import RepositoryWish
 from tests.fakes import Answer, Chunk, FakeChannel, FakeTransport
-from tests.unit.making import KEY, NONCE, NUMBERS, RECORDED, answer_of, pin
+from tests.unit.making import KEY, NONCE, NUMBERS, RECORDED, answer_of, pin, told_runs
 
 PIN = ("--set", f"docker_fingerprint={pin()}")
 TAILS = {"noble": "-1~ubuntu.24.04~noble", "trixie": "-1~debian.13~trixie"}
@@ -30,6 +30,20 @@ def facts_of(name: str, **lines: str | None) -> Callable[[str], FakeChannel]:
             new = "" if value is None else f"{key} {value}\n"
             text = re.sub(rf"(?m)^{key} .*\n", lambda _, new=new: new, text, count=1)  # type: ignore[misc]
         return FakeChannel([text.encode()])
+
+    return answer
+
+
+def with_runs(
+    name: str, told: str | None = None, **lines: str | None
+) -> Callable[[str], FakeChannel]:
+    """Answers the facts script that asks for the runs, too; ``told`` as making.told_runs has it."""
+    facts = facts_of(name, **lines)
+
+    def answer(script: str) -> FakeChannel:
+        (nonce, *_) = re.findall(r"\Aset -- ([0-9a-f]+)\n", script)
+        text = (told_runs() if told is None else told).replace(NONCE, nonce)
+        return FakeChannel([facts(script).read(1), text.encode()])
 
     return answer
 

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -21,9 +22,18 @@ from dockwright.errors import BY_EXIT, DockwrightError, Exit, InputError, Unreac
 from dockwright.events import Event
 from dockwright.plan import HostPlan
 from dockwright.runner import Stop
-from tests.fakes import CUT, SILENCE, FakeChannel
-from tests.unit.making import b64
-from tests.unit.playing import INSTALLED, PIN, World, facts_of, fresh, probe_of, records
+from tests.fakes import CUT, SILENCE, FakeChannel, FakeTransport
+from tests.unit.making import CAME, INSTALL_RUN, b64, installed_trail, run_lines, told_runs
+from tests.unit.playing import (
+    INSTALLED,
+    PIN,
+    World,
+    facts_of,
+    fresh,
+    probe_of,
+    records,
+    with_runs,
+)
 
 
 def dockwright(*words: str, typed: str | None = None) -> Result:
@@ -372,33 +382,33 @@ def test_attaching_where_nothing_ever_ran_is_refused(world: World) -> None:
     assert dockwright("attach", "web1").exit_code == Exit.REFUSED
 
 
-RECEIPT = (
-    "package docker-ce absent 5:29.7.2-1\npackage docker.io 26.1.5 absent\n"
-    "file /etc/apt/keyrings/docker.asc absent -\nhold docker-ce\nmember docker pat\n\nnonsense\n"
-)
-
-
 def test_undo_takes_back_what_the_receipt_names(world: World) -> None:
-    last = facts_of("ubuntu-24.04-installed", last_receipt=b64(RECEIPT))
-    host = world.host("web1", last, records("started -", "commit -", "end - 0"))
+    host = world.host(
+        "web1",
+        with_runs("ubuntu-24.04-installed", installed_trail()),
+        records("started -", "commit -", "end - 0"),
+    )
     done = dockwright("undo", "web1", "--yes", "--allow-restart")
     assert done.exit_code == Exit.OK, done.output
-    for word in ("docker-ce 5:29.7.2", "docker.io 26.1.5", "docker.asc", "pat joined"):
+    for word in ("docker-ce 5:29.7.2", "docker.asc", INSTALL_RUN):
         assert word in done.output
     assert "\nundo s0" in host.scripts[1]
 
 
 def test_a_dry_undo_changes_nothing(world: World) -> None:
-    host = world.host("web1", facts_of("ubuntu-24.04-installed", last_receipt=b64(RECEIPT)))
+    host = world.host("web1", with_runs("ubuntu-24.04-installed", installed_trail()))
     assert dockwright("undo", "web1", "--dry-run").exit_code == Exit.OK
     assert len(host.scripts) == 1
 
 
 def test_undo_names_the_containers_that_a_restart_stops(world: World) -> None:
-    receipt = "file /etc/docker/daemon.json absent -\nkeys /etc/docker/daemon.json log-driver\n"
+    receipt = (
+        "file /etc/docker/daemon.json absent -\nwrote /etc/docker/daemon.json 00\n"
+        "keys /etc/docker/daemon.json log-driver\n"
+    )
     running = "2026-11-24-a\ncontainer 4f5e web app"
-    known = facts_of("ubuntu-24.04-installed", last_receipt=b64(receipt), last_run=running)
-    host = world.host("web1", known)
+    told = told_runs(*run_lines("2026-11-24-a", receipt), "path /etc/docker/daemon.json 00")
+    host = world.host("web1", with_runs("ubuntu-24.04-installed", told, last_run=running))
     done = dockwright("undo", "web1", "--yes")
     assert done.exit_code == Exit.DESTRUCTIVE, done.output
     for word in ("! restart  docker.service", "log-driver in effect until then", "web"):
@@ -407,15 +417,144 @@ def test_undo_names_the_containers_that_a_restart_stops(world: World) -> None:
 
 
 def test_undo_on_a_host_without_a_run_is_refused(world: World) -> None:
-    world.host("web1", facts_of("ubuntu-24.04-bare"))
+    world.host("web1", with_runs("ubuntu-24.04-bare"))
     done = dockwright("undo", "web1", "--yes")
     assert done.exit_code == Exit.REFUSED
     assert "there is no run to undo on web1" in done.output
+    world.host("web1", with_runs("ubuntu-24.04-bare"))
+    done = dockwright("undo", "web1", "--run", "2026-11-24-nosuch", "--yes")
+    assert done.exit_code == Exit.REFUSED
+    assert "dockwright history web1" in done.output
 
 
-def test_undo_needs_a_host(world: World) -> None:
-    assert dockwright("undo", "--yes").exit_code == Exit.INPUT
+@pytest.mark.parametrize("verb", ["undo", "uninstall"])
+def test_what_takes_back_needs_a_host(world: World, verb: str) -> None:
+    assert dockwright(verb, "--yes").exit_code == Exit.INPUT
     assert world.contacted == []
+
+
+def probed(told: str) -> Callable[[str], FakeChannel]:
+    """Answers a probe with what apt would do."""
+    return records(f"simulated - {b64(told)}", f"uris - {b64('')}", "unkept - ", "end - 0")
+
+
+REMOVALS = "".join(f"Remv {name} [1]\n" for name in CAME)
+
+
+def test_uninstall_shows_asks_and_takes_back(world: World) -> None:
+    host = world.host(
+        "web1",
+        with_runs("ubuntu-24.04-installed", installed_trail()),
+        probed(REMOVALS),
+        records("started -", "commit -", "begin s01 x", "changed s01", "end - 0"),
+    )
+    done = dockwright("uninstall", "web1", "--yes", "--detailed-exitcode", *PIN)
+    assert done.exit_code == Exit.CHANGED, done.output
+    assert "data stays: /var/lib/docker" in done.output
+    assert "web1 has none of Docker's own packages" in done.output
+    assert "docker-ce-" in host.scripts[1]
+    assert len(host.scripts) == 3
+
+
+def test_uninstall_dry_and_without_yes_changes_nothing(world: World) -> None:
+    told = with_runs("ubuntu-24.04-installed", installed_trail())
+    host = world.host("web1", told, probed(REMOVALS))
+    assert dockwright("uninstall", "web1", "--dry-run", *PIN).exit_code == Exit.OK
+    assert len(host.scripts) == 2
+    assert dockwright("uninstall", "web1", *PIN).exit_code == Exit.INPUT
+
+
+def test_uninstall_stands_only_where_apt_would_do_exactly_that(world: World) -> None:
+    told = with_runs("ubuntu-24.04-installed", installed_trail())
+    world.host("web1", told, probed(REMOVALS + "Remv panel [1]\n"))
+    done = dockwright("uninstall", "web1", "--yes", *PIN)
+    assert done.exit_code == Exit.REFUSED
+    assert "panel" in done.output
+    world.host("web1", told, probed(REMOVALS + "Remv kubelet [1]\n"))
+    assert dockwright("uninstall", "web1", "--yes", *PIN).exit_code == Exit.DESTRUCTIVE
+
+
+def test_uninstall_on_a_bare_host_has_nothing_to_do(world: World) -> None:
+    host = world.host("web1", with_runs("debian-13-bare"))
+    done = dockwright("uninstall", "web1", "--yes", "--detailed-exitcode")
+    assert done.exit_code == Exit.OK, done.output
+    assert "nothing to do" in done.output
+    assert len(host.scripts) == 1
+
+
+@pytest.mark.parametrize(("verb", "code"), [("uninstall", 0), ("undo", 3)])
+def test_what_dpkg_was_in_the_middle_of_is_repaired_first(
+    world: World, monkeypatch: pytest.MonkeyPatch, verb: str, code: int
+) -> None:
+    host = world.host(
+        "web1",
+        with_runs("ubuntu-24.04-half-installed"),
+        records("started -", "commit -", "begin s01 x", "changed s01", "again -", "end - 0"),
+        with_runs("debian-13-bare"),
+    )
+
+    def reopened(target: Any, *_: object) -> FakeTransport:
+        host.closed = False
+        return world.open(target)
+
+    monkeypatch.setattr(session, "open_transport", reopened)
+    done = dockwright(verb, "web1", "--yes")
+    assert done.exit_code == code, done.output
+    assert len(host.scripts) == 3
+
+
+def test_uninstall_joins_no_run_of_another_wish(world: World) -> None:
+    live = f"0 -\nlive R1 other 1 {b64('pat')}"
+    host = world.host("web1", with_runs("ubuntu-24.04-bare", uid=live))
+    done = dockwright("uninstall", "web1", "--yes")
+    assert done.exit_code == Exit.BUSY, done.output
+    assert "R1" in done.output
+    assert len(host.scripts) == 1
+
+
+@pytest.mark.parametrize(("playbook", "code"), [("undo", 0), ("docker", 10)])
+def test_undo_joins_an_undo_that_is_under_way(world: World, playbook: str, code: int) -> None:
+    told = told_runs(f"run RUN 1795522000 - {playbook} {b64('pat')}")
+    live = f"0 -\nlive RUN wish 1 {b64('pat')}"
+    host = world.host(
+        "web1",
+        with_runs("ubuntu-24.04-installed", told, uid=live),
+        attaching("joined", "begin s01 1.0 x", "changed s01 1.5", "end - 2.0 0"),
+    )
+    done = dockwright("undo", "web1", "--yes")
+    assert done.exit_code == code, done.output
+    assert len(host.scripts) == (2 if code == 0 else 1)
+
+
+def test_history_lists_runs_and_what_each_changed(world: World) -> None:
+    host = world.host(
+        "web1",
+        with_runs(
+            "ubuntu-24.04-installed",
+            installed_trail(*run_lines("r2", "hold docker-ce\n", code="6", began=1795523000)),
+        ),
+    )
+    done = dockwright("history", "web1")
+    assert done.exit_code == Exit.OK, done.output
+    assert re.search(rf"{INSTALL_RUN} .* docker +ok +by pat@here", done.output), done.output
+    assert "+ docker-ce, docker-ce-cli, containerd.io and 5 more" in done.output
+    assert re.search(r"r2 .* docker +failed", done.output)
+    assert len(host.scripts) == 1
+
+
+def test_history_as_events(world: World) -> None:
+    world.host("web1", with_runs("ubuntu-24.04-installed", installed_trail()))
+    done = dockwright("history", "web1", "--json")
+    (told,) = [e for e in events_of(done.stdout) if isinstance(e, events.HistoryTold)]
+    (run,) = told.runs
+    assert (run.run_id, run.who, run.playbook, run.exit) == (INSTALL_RUN, "pat@here", "docker", 0)
+
+
+def test_history_of_a_host_that_keeps_no_runs(world: World) -> None:
+    world.host("web1", with_runs("debian-13-bare"))
+    done = dockwright("history", "web1")
+    assert done.exit_code == Exit.OK
+    assert "no run of Dockwright is kept there" in done.output
 
 
 # --- one file -------------------------------------------------------------------------------------

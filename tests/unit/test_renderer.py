@@ -24,6 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dockwright import renderer
+from dockwright.app import key_owners
 from dockwright.judge import judge, read_simulation
 from dockwright.load import HostValues
 from dockwright.models import Facts
@@ -37,7 +38,7 @@ from dockwright.plan import (
     Verb,
 )
 from dockwright.proxies import Proxy
-from dockwright.receipts import plan_undo
+from dockwright.receipts import Trail, Vendor, plan_undo, plan_uninstall, read
 from dockwright.renderer import (
     Program,
     onefile,
@@ -52,7 +53,18 @@ from dockwright.renderer import (
 from dockwright.renderer.onefile import Profile, render_file
 from dockwright.renderer.shell import environment, one_line
 from dockwright.resources import directory
-from tests.unit.making import changed, pin, playbook, recorded, whole_plan
+from tests.unit.making import (
+    CAME,
+    NONCE,
+    changed,
+    installed_trail,
+    pin,
+    playbook,
+    recorded,
+    run_lines,
+    told_runs,
+    whole_plan,
+)
 from tests.unit.test_judge import probed
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -126,6 +138,25 @@ def verify() -> HostPlan:
     return whole_plan(recorded("ubuntu-24.04-installed"), "verify", verify=True)
 
 
+def trail() -> Trail:
+    """The runs of the recorded host, the last of which held packages and added a user."""
+    more = run_lines("r2", "hold docker-ce\nmember docker pat\n", began=1795523000)
+    held = f"have docker-ce installed hold {CAME['docker-ce']}"
+    told = installed_trail(*more, held, "member docker pat")
+    return read(told, NONCE, recorded("ubuntu-24.04-installed"))
+
+
+def uninstalled() -> HostPlan:
+    facts = recorded("ubuntu-24.04-installed")
+    book = playbook("docker", {"docker_fingerprint": pin()})
+    steps = (step for part in book.steps_for(HostValues.of(facts)) for step in part.steps)
+    return plan_uninstall("web1", facts, trail(), Vendor.of(steps), key_owners(facts))
+
+
+def undone() -> HostPlan:
+    return plan_undo("web1", recorded("ubuntu-24.04-installed"), trail())
+
+
 def undo(facts: Facts) -> HostPlan:
     lines = [
         "file /etc/docker/daemon.json absent -",
@@ -135,8 +166,13 @@ def undo(facts: Facts) -> HostPlan:
         "member docker ops",
         "snap docker removed",
     ]
-    last = {"last_run": "2026-11-24-1f3a2b", "last_receipt": "\n".join(lines) + "\n"}
-    return plan_undo("web1", changed(facts, last))
+    told = told_runs(
+        *run_lines(RUN_ID, "\n".join(lines) + "\n"),
+        "have docker-ce installed hold 5:29.7.2-1~debian.13~trixie",
+        "path /etc/docker/daemon.json absent",
+        "member docker ops",
+    )
+    return plan_undo("web1", facts, read(told, NONCE, facts), RUN_ID)
 
 
 def one_file(*, exact: bool = False) -> str:
@@ -165,6 +201,8 @@ SCRIPTS: dict[str, Callable[[], str]] = {
     "docker/upgrade": lambda: program(judged("ubuntu-24.04-behind", upgrade=True)),
     "docker/daemon.json-restart": lambda: program(daemon_json()),
     "docker/hold-and-users": lambda: program(hold_users()),
+    "back/uninstall": lambda: program(uninstalled()),
+    "back/undo": lambda: program(undone()),
     "ssh-server/fresh-trixie": lambda: program(ssh_server(), lock_timeout=30),
     "verify/attached": lambda: program(verify(), attached=RUN_ID),
     "onefile/docker": one_file,

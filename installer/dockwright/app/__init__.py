@@ -5,10 +5,11 @@ them the command line shows the plans and asks once for all hosts. An error of o
 of that host; other hosts go on.
 """
 
+from dockwright.app.back import prepare
 from dockwright.app.changing import attach, carry_out, finish, take_up
 from dockwright.app.consulting import consult
 from dockwright.app.hosts import guarded, interleave
-from dockwright.app.looking import gather, key_owners, planner_for, prepare
+from dockwright.app.looking import gather, key_owners, planner_for
 from dockwright.app.run import Connect, Prepared, Request, Way, proxy_for
 
 __all__ = [

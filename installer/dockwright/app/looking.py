@@ -31,36 +31,42 @@ def gather(prepared: Prepared, request: Request, connect: Connect) -> Iterator[E
     name = prepared.host.name
     yield events.RunStarted(
         host=name, at=time.time(), command=request.command, version=__version__,
-        playbook=request.playbook.name if request.playbook else "", operator=request.operator,
+        playbook=request.playbook.name if request.playbook and not request.back else "",
+        operator=request.operator,
         again=request.again,
     )  # fmt: skip
     begun = time.monotonic()
     prepared.transport = connect(prepared.host)
     script, nonce = facts.question()
-    output = _converse(prepared.transport, script, partial(facts.answered, nonce=nonce))
+    whole = facts.answered
+    if request.back:
+        sizes = request.command == "uninstall"
+        script, whole = script + receipts.question(nonce, sizes=sizes), receipts.answered
+    output = _converse(prepared.transport, script, partial(whole, nonce=nonce))
     machine = request.proxy.machine if request.proxy else ""
     prepared.facts = facts.judge_login(facts.read(output, nonce, host=name), nonce, machine)
     yield events.HostReached(
         host=name, at=time.time(), how=prepared.transport.description, facts=prepared.facts,
         seconds=time.monotonic() - begun,
     )  # fmt: skip
+    if request.back:
+        prepared.trail = receipts.read(output, nonce, prepared.facts)
+        if request.command == "history":
+            yield events.HistoryTold(host=name, at=time.time(), runs=prepared.trail.runs)
 
 
 def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[Event]:
     """Facts, plan, and where packages change: the vendor's key and index, and apt's simulation."""
     yield from gather(prepared, request, connect)
     known, playbook = prepared.facts, request.playbook
-    _refuse_twin(prepared, request)
-    if request.command == "undo" and known is not None:
-        prepared.plan = receipts.plan_undo(prepared.host.name, known)
-        yield events.Planned(host=prepared.host.name, at=time.time(), plan=prepared.plan)
+    refuse_twin(prepared, request)
     if known is None or playbook is None or prepared.transport is None:
         return
     name = prepared.host.name
     if known.live is not None and request.command in _CHANGING:
         # In the middle of a run a host's state is no ground for a plan.
-        prepared.joins = _joined(name, known.live, request)
-        yield events.Note(host=name, at=time.time(), text=_under_way(known.live))
+        prepared.joins = joined(name, known.live, request)
+        yield events.Note(host=name, at=time.time(), text=under_way(known.live))
         return
     make = planner_for(name, playbook, known, request)
     plan, wishes = make(offers={})
@@ -83,7 +89,7 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
         )  # fmt: skip
     if plan.transaction.changes:
         begun = time.monotonic()
-        plan = _probe(prepared.transport, plan, known, proxy_for(plan.proxy, request.proxy))
+        plan = probe(prepared.transport, plan, known, proxy_for(plan.proxy, request.proxy))
         room = min((disk.free_kib for disk in known.disks if disk.path in ("/", "/var")), default=0)
         yield events.PhaseFinished(
             host=name, at=time.time(), phase="preflight",
@@ -94,7 +100,7 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
     yield events.Planned(host=name, at=time.time(), plan=plan)
 
 
-def _refuse_twin(prepared: Prepared, request: Request) -> None:
+def refuse_twin(prepared: Prepared, request: Request) -> None:
     """Leave a machine alone that another name of this run has led to already."""
     if prepared.facts is None:
         return
@@ -111,18 +117,19 @@ def _refuse_twin(prepared: Prepared, request: Request) -> None:
 _CHANGING = ("install", "apply")
 
 
-def _joined(host: str, live: LiveRun, request: Request) -> LiveRun:
+def joined(host: str, live: LiveRun, request: Request) -> LiveRun:
     """The run that is under way, where it is for the same wish. Raises BusyError else."""
     if live.wish == request.wish:
         return live
     raise BusyError(
         f"another run is under way on {host}",
-        details=(("run", _under_way(live)),),
+        details=(("run", under_way(live)),),
         next_step=f"dockwright attach {host} follows it; the same command again when it has ended",
     )
 
 
-def _under_way(live: LiveRun) -> str:
+def under_way(live: LiveRun) -> str:
+    """Which run is under way, since when, and whose."""
     since = time.strftime("%H:%M:%S", time.localtime(live.since))
     return f"run {live.run_id} is under way since {since}, started by {live.who}"
 
@@ -165,7 +172,9 @@ def key_owners(known: Facts) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _probe(transport: Transport, plan: HostPlan, known: Facts, proxy: Proxy | None) -> HostPlan:
+def probe(
+    transport: Transport, plan: HostPlan, known: Facts, proxy: Proxy | None = None
+) -> HostPlan:
     """Ask apt on the host what it would do, and judge it. Raises where that is not the plan."""
     run_id = secrets.token_hex(8)
     login = proxy.machine if proxy else ""

@@ -15,6 +15,7 @@ from dockwright.load import Playbook
 from dockwright.models import Facts, Host, LiveRun
 from dockwright.plan import HostPlan
 from dockwright.proxies import Proxy
+from dockwright.receipts import Trail
 
 Connect = Callable[[Host], Transport]
 
@@ -56,7 +57,8 @@ class Request:
 
     ``playbooks`` has it by host, where an inventory says different things of hosts.
     ``lock_timeout`` is in seconds; ``operator`` is named in the host's journal; ``again`` is
-    the command line that would apply what is planned.
+    the command line that would apply what is planned. ``undoes`` is the run to take back, empty for
+    the last. An uninstall knows Docker by the repository and packages of ``playbook``.
     """
 
     command: str
@@ -70,6 +72,12 @@ class Request:
     fetch: Way = Way.AUTO
     playbooks: Mapping[str, Playbook] = field(default_factory=dict, repr=False)
     machines: Machines = field(default_factory=Machines, compare=False, repr=False)
+    undoes: str = ""
+
+    @property
+    def back(self) -> bool:
+        """Whether it asks for what earlier runs did: the host tells of them with its facts."""
+        return self.command in ("history", "undo", "uninstall")
 
     def on(self, host: str) -> Request:
         """What is asked for on one host."""
@@ -84,6 +92,8 @@ class Request:
         if self.playbook is None:
             return ""
         words = f"{__version__} {self.playbook.digest} {self.upgrade}"
+        if self.back:
+            words += f" {self.command}"
         return hashlib.sha256(words.encode()).hexdigest()
 
 
@@ -106,6 +116,7 @@ class Prepared:
     began: float = field(default_factory=time.monotonic)
     transport: Transport | None = None
     facts: Facts | None = None
+    trail: Trail | None = None
     plan: HostPlan | None = None
     joins: LiveRun | None = None
     again: bool = False

@@ -1,4 +1,4 @@
-"""Everyday: install, plan, verify."""
+"""Everyday: install, plan, verify, uninstall."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from dockwright.cli.options import (
     Choice,
     Consent,
     Hosts,
+    NamedHosts,
     PlaybookName,
     Reach,
     Renewal,
@@ -83,3 +84,13 @@ def verify(*, hosts: Hosts = None, values: Values, reach: Reach, show: Show) -> 
         session.prepare(request)
         session.carry_out(request)
     return session.exit()
+
+
+@command(EVERYDAY)
+def uninstall(
+    *, hosts: NamedHosts, values: Values, consent: Consent, reach: Reach, show: Show
+) -> Exit:
+    """Take Docker off each HOST: packages, sources, keys, settings that are ours; data stays."""
+    fleet = Fleet(hosts, reach, show)
+    books = playbooks_of("docker", values, None, fleet)
+    return change(request_for("uninstall", books, consent=consent), fleet, consent, reach, show)

@@ -58,6 +58,10 @@ Hosts: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+NamedHosts: TypeAlias = Annotated[
+    list[str],
+    typer.Argument(metavar="HOST...", help="Always named, 'local' too.", show_default=False),
+]
 PlaybookName: TypeAlias = Annotated[
     str, typer.Argument(metavar="PLAYBOOK", help="A shipped playbook's name, or a path.")
 ]

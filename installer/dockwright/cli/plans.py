@@ -1,8 +1,9 @@
-"""Plans: apply, render."""
+"""Plans: apply, undo, history, render."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from dockwright.cli.options import (
     Choice,
     Consent,
     Hosts,
+    NamedHosts,
     PlaybookName,
     Reach,
     Renewal,
@@ -55,14 +57,35 @@ def apply(
 @command(PLANS)
 def undo(
     *,
-    hosts: Annotated[list[str], typer.Argument(metavar="HOST...", help="Named, 'local' too.")],
+    hosts: NamedHosts,
+    run: Annotated[
+        str, typer.Option("--run", metavar="ID", help="A run that history lists; else the last.")
+    ] = "",
     consent: Consent,
     reach: Reach,
     show: Show,
 ) -> Exit:
-    """Take each HOST back to the state before the last run; data stays."""
+    """Take each HOST back to the state before the last run, or a run; data stays."""
     fleet = Fleet(hosts, reach, show)
-    return change(request_for("undo", consent=consent), fleet, consent, reach, show)
+    request = replace(request_for("undo", consent=consent), undoes=run)
+    return change(request, fleet, consent, reach, show)
+
+
+@command(PLANS)
+def history(*, hosts: Hosts = None, reach: Reach, show: Show) -> Exit:
+    """List the runs that each HOST keeps: when, who, what; read-only, one round trip."""
+    with Session(Fleet(hosts, reach, show), reach, show) as session:
+        prepared = session.gather(request_for("history"))
+        session.finish()
+        if not show.as_json:
+            from dockwright.report.history_view import render_history
+            from dockwright.report.page import open_console
+
+            console = open_console(sys.stdout, show.color.value)
+            for one in prepared:
+                if one.trail is not None:
+                    render_history(one.trail.runs, console, host=one.host.name)
+    return session.exit()
 
 
 @command(PLANS)

@@ -43,7 +43,7 @@ def make_plan(
     Raises RefusedError, DestructiveError or RepairError where the host must not be changed.
     """
     if facts.dpkg_audit and not verify:
-        return _repair(host, playbook, facts), ()
+        return repair(host, playbook, facts), ()
     decisions: list[Decision] = []
     for component, steps in components:
         view = View(
@@ -86,7 +86,7 @@ def make_plan(
     return plan, wishes
 
 
-def _repair(host: str, playbook: str, facts: Facts) -> HostPlan:
+def repair(host: str, playbook: str, facts: Facts) -> HostPlan:
     """Finish what dpkg was in the middle of; nothing else can be planned before that."""
     lines = facts.dpkg_audit.splitlines()
     if "database unreadable" in lines:

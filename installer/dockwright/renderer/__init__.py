@@ -179,7 +179,7 @@ def _program(name: str, plan: HostPlan, **values: Any) -> Program:
             plan=plan,
             version=__version__,
             wanted=" ".join(_wanted(plan)),
-            removals=" ".join(change.name for change in removals),
+            removals=" ".join(c.name for c in removals if transaction.way_back),
             apt_flags=" ".join(flags),
             replaced=" ".join(_replaced(plan)),
             edited=_edited(plan),

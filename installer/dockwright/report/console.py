@@ -69,6 +69,7 @@ class ConsoleReporter:
         self._handlers: dict[type, Callable[[Any], None]] = {
             events.RunStarted: self._run_started,
             events.HostReached: self._host_reached,
+            events.HistoryTold: lambda _: None,  # the command prints it as a table
             events.PhaseFinished: self._phase_finished,
             events.Planned: self._planned,
             events.ProgramStarted: self._program_started,

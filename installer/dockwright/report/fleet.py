@@ -27,9 +27,10 @@ BECOMES = {
     "docker": ("is a Docker host", "are Docker hosts"),
     "gpu": ("is a Docker host with GPUs", "are Docker hosts with GPUs"),
     "nvidia-docker2": ("is a Docker host with GPUs", "are Docker hosts with GPUs"),
-    "uninstall": ("has no Docker packages", "have no Docker packages"),
+    "uninstall": ("has none of Docker's own packages", "have none of Docker's own packages"),
+    "undo": ("is as it was before that run", "are as they were before that run"),
 }
-_PLAN_ONLY = ("plan", "facts", "render")
+_PLAN_ONLY = ("plan", "facts", "history", "render")
 
 
 @dataclass

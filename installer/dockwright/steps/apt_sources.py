@@ -73,6 +73,11 @@ def parse(file: FileFact) -> SourceFile:
     return SourceFile(path=file.path, lines=tuple(lines), entries=tuple(read(lines)))
 
 
+def same(one: str, other: str) -> bool:
+    """Whether two URIs name one repository, over http or https."""
+    return _same(one) == _same(other)
+
+
 def _same(uri: str) -> str:
     return re.sub(r"^https?://", "", uri).rstrip("/").lower()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dockwright.steps.base import View
 
 # Removing or replacing one of these ends the containers that it runs.
-_RUNTIMES = frozenset(
+RUNTIMES = frozenset(
     [
         "docker.io",
         "docker-ce",
@@ -30,5 +30,5 @@ def stopped(view: View, names: Iterable[str], *, live: bool) -> tuple[str, ...]:
 
     ``live`` says that live-restore carries them over an upgrade.
     """
-    affected = _RUNTIMES.intersection(names) - (_LIVE if live else frozenset())
+    affected = RUNTIMES.intersection(names) - (_LIVE if live else frozenset())
     return tuple(container.name for container in view.facts.containers) if affected else ()

@@ -210,7 +210,7 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   rm -rf -- "$state"/apt.?????? /run/dockwright-auth.??????
   tell "run $run_id: $playbook, asked for by $operator"
   : >"$out"
-  record start - "$(date +%s) $(boot_id)"
+  record start - "$(date +%s) $(boot_id) $playbook $(printf '%s' "$operator" | base64 | tr -d '\n')"
 }
 
 open_scratch() { # RUN-ID: records to standard output (or nowhere, for people), files below /run
@@ -426,11 +426,19 @@ private_update() {
     done
     [ -n "$ours" ] || ln -s -- "$file" "$private/lists/${file##*/}"
   done
+  # Where packages only go, no index is asked: that works without a network, too.
+  if [ -z "$sites" ] && only_removals; then return; fi
   if ! parts=trial.d private_apt -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any update >"$out" 2>&1; then
     update_failed "$1"
   fi
   # A fresh cloud image has no lists at all, and old ones name packages that are gone by now.
   [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -1 2>/dev/null | head -n 1)" ] || update_foreign "$1"
+}
+
+only_removals() { # true where all that is wanted of apt is NAME-
+  for word in $wanted; do
+    case $word in *-) ;; *) return 1 ;; esac
+  done
 }
 
 update_foreign() { # STEP: the host's own sources, in private; one that is broken is only noted
@@ -459,7 +467,7 @@ simulate() {
 # simulate_fresh STEP: the simulation; with the host's own lists updated where it fails without.
 simulate_fresh() {
   simulate >"$private/simulation" 2>"$out" && { cat "$private/simulation"; return; }
-  if [ -z "${foreign_updated-}" ]; then
+  if [ -z "${foreign_updated-}" ] && ! only_removals; then
     update_foreign "$1" >&2
     simulate >"$private/simulation" 2>"$out" && { cat "$private/simulation"; return; }
   fi
@@ -634,13 +642,14 @@ transact() {
   [ -n "${disabled_snap-}" ] || : >"$run/running"
   [ -z "$removals" ] || timeout 20 docker ps -q --no-trunc >>"$run/running" 2>/dev/null
   plan_versions | while read -r package before after; do receipt "package $package $before $after"; done
+  receipt "asked $wanted"
   # shellcheck disable=SC2086
   if with_progress "$step_id" private_apt $apt_flags --no-download -o Dir::Log=/var/log/apt \
       -o "DPkg::Pre-Install-Pkgs::=$private/guard" -o "DPkg::Tools::Options::$private/guard::Version=3" \
       install $wanted; then
     # shellcheck disable=SC2086  # a list of names
     [ -z "$were_held" ] || hold_again $were_held >>"$out" 2>&1 || return
-    say "$(printf '%s' "$transaction" | grep -c '^I') packages in, $(count_of $removals) out"
+    say "$(printf '%s' "$transaction" | grep -c '^I') packages in, $(printf '%s' "$transaction" | grep -c '^R') out"
     return 0
   fi
   if grep -q 'dockwright: this is not the plan' "$out"; then

@@ -212,7 +212,7 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   rm -rf -- "$state"/apt.?????? /run/dockwright-auth.??????
   tell "run $run_id: $playbook, asked for by $operator"
   : >"$out"
-  record start - "$(date +%s) $(boot_id)"
+  record start - "$(date +%s) $(boot_id) $playbook $(printf '%s' "$operator" | base64 | tr -d '\n')"
 }
 
 open_scratch() { # RUN-ID: records to standard output (or nowhere, for people), files below /run
@@ -428,11 +428,19 @@ private_update() {
     done
     [ -n "$ours" ] || ln -s -- "$file" "$private/lists/${file##*/}"
   done
+  # Where packages only go, no index is asked: that works without a network, too.
+  if [ -z "$sites" ] && only_removals; then return; fi
   if ! parts=trial.d private_apt -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any update >"$out" 2>&1; then
     update_failed "$1"
   fi
   # A fresh cloud image has no lists at all, and old ones name packages that are gone by now.
   [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -1 2>/dev/null | head -n 1)" ] || update_foreign "$1"
+}
+
+only_removals() { # true where all that is wanted of apt is NAME-
+  for word in $wanted; do
+    case $word in *-) ;; *) return 1 ;; esac
+  done
 }
 
 update_foreign() { # STEP: the host's own sources, in private; one that is broken is only noted
@@ -461,7 +469,7 @@ simulate() {
 # simulate_fresh STEP: the simulation; with the host's own lists updated where it fails without.
 simulate_fresh() {
   simulate >"$private/simulation" 2>"$out" && { cat "$private/simulation"; return; }
-  if [ -z "${foreign_updated-}" ]; then
+  if [ -z "${foreign_updated-}" ] && ! only_removals; then
     update_foreign "$1" >&2
     simulate >"$private/simulation" 2>"$out" && { cat "$private/simulation"; return; }
   fi
@@ -636,13 +644,14 @@ transact() {
   [ -n "${disabled_snap-}" ] || : >"$run/running"
   [ -z "$removals" ] || timeout 20 docker ps -q --no-trunc >>"$run/running" 2>/dev/null
   plan_versions | while read -r package before after; do receipt "package $package $before $after"; done
+  receipt "asked $wanted"
   # shellcheck disable=SC2086
   if with_progress "$step_id" private_apt $apt_flags --no-download -o Dir::Log=/var/log/apt \
       -o "DPkg::Pre-Install-Pkgs::=$private/guard" -o "DPkg::Tools::Options::$private/guard::Version=3" \
       install $wanted; then
     # shellcheck disable=SC2086  # a list of names
     [ -z "$were_held" ] || hold_again $were_held >>"$out" 2>&1 || return
-    say "$(printf '%s' "$transaction" | grep -c '^I') packages in, $(count_of $removals) out"
+    say "$(printf '%s' "$transaction" | grep -c '^I') packages in, $(printf '%s' "$transaction" | grep -c '^R') out"
     return 0
   fi
   if grep -q 'dockwright: this is not the plan' "$out"; then
@@ -1079,6 +1088,7 @@ half_removed() {
   done
   [ -n "$halves" ] || return 0
   gone=$(sed -n 's/^package \([^ ]*\) [^ ]* absent$/\1/p' "$state"/runs/*/receipt | sort -u)
+  [ "$playbook" != uninstall ] || gone='' # there is no old runtime that should come back
   for package in $gone; do
     case $(dpkg-query -W -f='${db:Status-Abbrev}' "$package" 2>/dev/null) in 'ii ') continue ;; esac
     for archive in "$state/debs/${package}"_*.deb; do [ ! -f "$archive" ] || back="$back $archive"; done
@@ -1143,7 +1153,8 @@ cause_of() {
 undo() {
   step_id=undo
   record begin undo "back to the state before the last run"
-  read -r last 2>/dev/null <"$state/last" || stop 3 undo "there is no run to undo"
+  last=${undoes-} # a plan names the run; by hand it is the last one
+  [ -n "$last" ] || read -r last 2>/dev/null <"$state/last" || stop 3 undo "there is no run to undo"
   receipt=$state/runs/$last/receipt
   [ -s "$receipt" ] || stop 3 undo "run $last changed nothing that could be undone"
   judge_restart undo
@@ -1250,6 +1261,7 @@ undo_files() {
   sed -n '/^\(file\|wrote\) /p' "$receipt" >"$run/files"
   while read -r kind path before backup; do
     [ "$kind" = file ] || continue
+    [ "$(sum_of "$path")" != "$before" ] || continue
     wrote=$(sed -n "s|^wrote $path ||p" "$receipt" | tail -n 1)
     if [ "$(sum_of "$path")" != "${wrote:-absent}" ]; then
       record_text note undo "$path was changed since by somebody else: it stays"

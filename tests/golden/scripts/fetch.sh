@@ -146,7 +146,7 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   rm -rf -- "$state"/apt.?????? /run/dockwright-auth.??????
   tell "run $run_id: $playbook, asked for by $operator"
   : >"$out"
-  record start - "$(date +%s) $(boot_id)"
+  record start - "$(date +%s) $(boot_id) $playbook $(printf '%s' "$operator" | base64 | tr -d '\n')"
 }
 
 open_scratch() { # RUN-ID: records to standard output (or nowhere, for people), files below /run

@@ -2,10 +2,9 @@
 # Dockwright X.Y.Z: Back to the state before run 2026-11-24-1f3a2b; data stays
 # For web1. Run as root: sh FILE
 #
-# - remove what came: docker-ce 5:29.7.2-1 (came with the last run)
+# - remove what came: docker-ce 5:29.7.2-1 (came with that run)
 # + bring back what went: docker.io 26.1.5+dfsg1-9 (was there before it)
-# - restore files: /etc/docker/daemon.json (was not there before)
-# ~ release holds: docker-ce (held by the last run)
+# ~ release holds: docker-ce (held by that run)
 # ~ take out of the group: docker (ops joined by it)
 main() {
 set -u
@@ -20,7 +19,8 @@ lock_timeout=600
 committed=0
 operator=pat@controller
 playbook=undo
-apt_flags='' proxy='' removals='' replaced='' wanted='' transaction='' source_paths='' sites=''
+apt_flags='' proxy='' removals='' replaced='' wanted='' transaction='' source_paths='' sites='' repository_urls=''
+absent_wanted='' host_wanted='' vendor_wanted='' versioned='' exact='' upgrade=''
 allow_restart=1 # containers that stop were agreed to before this was started
 
 # --- journal: framed records that the controller follows, and that stay as the host's own log ---
@@ -179,7 +179,7 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   rm -rf -- "$state"/apt.?????? /run/dockwright-auth.??????
   tell "run $run_id: $playbook, asked for by $operator"
   : >"$out"
-  record start - "$(date +%s) $(boot_id)"
+  record start - "$(date +%s) $(boot_id) $playbook $(printf '%s' "$operator" | base64 | tr -d '\n')"
 }
 
 open_scratch() { # RUN-ID: records to standard output (or nowhere, for people), files below /run
@@ -395,11 +395,19 @@ private_update() {
     done
     [ -n "$ours" ] || ln -s -- "$file" "$private/lists/${file##*/}"
   done
+  # Where packages only go, no index is asked: that works without a network, too.
+  if [ -z "$sites" ] && only_removals; then return; fi
   if ! parts=trial.d private_apt -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any update >"$out" 2>&1; then
     update_failed "$1"
   fi
   # A fresh cloud image has no lists at all, and old ones name packages that are gone by now.
   [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -1 2>/dev/null | head -n 1)" ] || update_foreign "$1"
+}
+
+only_removals() { # true where all that is wanted of apt is NAME-
+  for word in $wanted; do
+    case $word in *-) ;; *) return 1 ;; esac
+  done
 }
 
 update_foreign() { # STEP: the host's own sources, in private; one that is broken is only noted
@@ -428,7 +436,7 @@ simulate() {
 # simulate_fresh STEP: the simulation; with the host's own lists updated where it fails without.
 simulate_fresh() {
   simulate >"$private/simulation" 2>"$out" && { cat "$private/simulation"; return; }
-  if [ -z "${foreign_updated-}" ]; then
+  if [ -z "${foreign_updated-}" ] && ! only_removals; then
     update_foreign "$1" >&2
     simulate >"$private/simulation" 2>"$out" && { cat "$private/simulation"; return; }
   fi
@@ -603,13 +611,14 @@ transact() {
   [ -n "${disabled_snap-}" ] || : >"$run/running"
   [ -z "$removals" ] || timeout 20 docker ps -q --no-trunc >>"$run/running" 2>/dev/null
   plan_versions | while read -r package before after; do receipt "package $package $before $after"; done
+  receipt "asked $wanted"
   # shellcheck disable=SC2086
   if with_progress "$step_id" private_apt $apt_flags --no-download -o Dir::Log=/var/log/apt \
       -o "DPkg::Pre-Install-Pkgs::=$private/guard" -o "DPkg::Tools::Options::$private/guard::Version=3" \
       install $wanted; then
     # shellcheck disable=SC2086  # a list of names
     [ -z "$were_held" ] || hold_again $were_held >>"$out" 2>&1 || return
-    say "$(printf '%s' "$transaction" | grep -c '^I') packages in, $(count_of $removals) out"
+    say "$(printf '%s' "$transaction" | grep -c '^I') packages in, $(printf '%s' "$transaction" | grep -c '^R') out"
     return 0
   fi
   if grep -q 'dockwright: this is not the plan' "$out"; then
@@ -714,7 +723,8 @@ refuse_to_stop() {
 undo() {
   step_id=undo
   record begin undo "back to the state before the last run"
-  read -r last 2>/dev/null <"$state/last" || stop 3 undo "there is no run to undo"
+  last=${undoes-} # a plan names the run; by hand it is the last one
+  [ -n "$last" ] || read -r last 2>/dev/null <"$state/last" || stop 3 undo "there is no run to undo"
   receipt=$state/runs/$last/receipt
   [ -s "$receipt" ] || stop 3 undo "run $last changed nothing that could be undone"
   judge_restart undo
@@ -821,6 +831,7 @@ undo_files() {
   sed -n '/^\(file\|wrote\) /p' "$receipt" >"$run/files"
   while read -r kind path before backup; do
     [ "$kind" = file ] || continue
+    [ "$(sum_of "$path")" != "$before" ] || continue
     wrote=$(sed -n "s|^wrote $path ||p" "$receipt" | tail -n 1)
     if [ "$(sum_of "$path")" != "${wrote:-absent}" ]; then
       record_text note undo "$path was changed since by somebody else: it stays"
@@ -846,9 +857,13 @@ case ${1-} in
   '') human=1; open_run "$(date +%Y-%m-%d)-$$" ;;
   *) echo "usage: sh $0" >&2; exit 2 ;;
 esac
-read -r last 2>/dev/null <"$state/last" || last=none
-[ "$last" = 2026-11-24-1f3a2b ] || stop 3 guard "the last run is $last by now; "'the plan is to undo 2026-11-24-1f3a2b'
-undo s02 s03 s04 s05
+undoes=2026-11-24-1f3a2b
+# What the plan saw must still be so.
+[ "$(sum_of /var/lib/dockwright/runs/2026-11-24-1f3a2b/receipt)" = db96a0fcb4433de73c6ac8fb1de51ea2d4a2ce5c9a511293889690227067b0b3 ] || stop 3 guard '/var/lib/dockwright/runs/2026-11-24-1f3a2b/receipt changed since the plan: plan again'
+[ "$(sum_of /etc/docker/daemon.json)" = absent ] || stop 3 guard '/etc/docker/daemon.json changed since the plan: plan again'
+[ "$(version_of docker-ce)" = '5:29.7.2-1~debian.13~trixie' ] || stop 3 guard 'docker-ce changed since the plan: plan again'
+[ "$(version_of docker.io)" = absent ] || stop 3 guard 'docker.io changed since the plan: plan again'
+undo s02 s03 s04
 finish 0
 }
 main "$@" </dev/null

@@ -6,17 +6,8 @@ from typing import Any, get_args
 
 from dockwright import events as ev
 from dockwright.errors import Exit
-from dockwright.events import Event, Outcome
-from dockwright.models import (
-    Container,
-    Daemon,
-    Disk,
-    Facts,
-    FileFact,
-    Package,
-    Snap,
-    Unit,
-)
+from dockwright.events import Event, Outcome, PastRun
+from dockwright.models import Container, Daemon, Disk, Facts, FileFact, Package, Snap, Unit
 from dockwright.plan import (
     ANY_VERSION,
     Action,
@@ -327,10 +318,19 @@ def fleet() -> list[Event]:
     return interleaved(install("web1"), broken("web2"), converged("web3"), untrusted("web4"))
 
 
+def told() -> list[Event]:
+    """What history hears."""
+    run = PastRun(
+        run_id="2026-11-24-1f3a2b", began=1795430400, who="alice", playbook="docker", exit=0
+    )
+    play = Play("web1", "history").reached()(ev.HistoryTold, runs=(run,))
+    return play(ev.RunFinished, exit=Exit.OK, seconds=0.3).events
+
+
 def every_event() -> list[Event]:
     """One event of each type, and the test that uses it fails where one is missing."""
     seen: dict[type, Event] = {}
-    for event in (*install(), *broken(), *untrusted()):
+    for event in (*install(), *broken(), *untrusted(), *told()):
         seen.setdefault(type(event), event)
     return list(seen.values())
 

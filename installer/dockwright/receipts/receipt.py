@@ -1,0 +1,115 @@
+"""What one run changed on a host, read back from the lines that its program wrote."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import Field
+
+from dockwright.models import Frozen
+
+
+class Receipt(Frozen):
+    """One run's changes: packages as (before, after), files as what stood there before.
+
+    A version or a file of ``None`` was absent. ``wrote`` has the sha256 of each file that the run
+    wrote, ``None`` where it only took one away. ``asked`` are the packages that it named to apt,
+    ``members`` and ``left`` are (group, user). ``keys`` are
+    those merged into daemon.json, ``snaps`` those that were removed.
+    """
+
+    packages: dict[str, tuple[str | None, str | None]] = Field(default_factory=dict)
+    asked: tuple[str, ...] = ()
+    files: dict[str, str | None] = Field(default_factory=dict)
+    wrote: dict[str, str | None] = Field(default_factory=dict)
+    directories: tuple[str, ...] = ()
+    holds: tuple[str, ...] = ()
+    released: tuple[str, ...] = ()
+    members: tuple[tuple[str, str], ...] = ()
+    left: tuple[tuple[str, str], ...] = ()
+    snaps: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """What was changed, in one line."""
+        came = [n for n, (before, after) in self.packages.items() if before is None and after]
+        went = [n for n, (before, after) in self.packages.items() if before and after is None]
+        moved = [n for n, (before, after) in self.packages.items() if before and after]
+        parts = [
+            *([f"+ {_some(came)}"] if came else []),
+            *([f"- {_some(went)}"] if went else []),
+            *([f"~ {_some(moved)}"] if moved else []),
+            *([_some([path.rpartition("/")[2] for path in self.files])] if self.files else []),
+            *([f"held {_some(self.holds)}"] if self.holds else []),
+            *([f"released {_some(self.released)}"] if self.released else []),
+            *(f"- snap {name}" for name in self.snaps),
+            *(f"{user} in group {group}" for group, user in self.members),
+            *(f"{user} out of group {group}" for group, user in self.left),
+        ]
+        return "; ".join(parts)
+
+
+def _some(names: tuple[str, ...] | list[str]) -> str:
+    """The first few names and how many more there are; what apt added comes last in a receipt."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def read_receipt(text: str) -> Receipt:
+    """The lines that the program wrote (templates/runtime/files.sh); others are passed over."""
+    packages: dict[str, tuple[str | None, str | None]] = {}
+    files: dict[str, str | None] = {}
+    wrote: dict[str, str | None] = {}
+    directories: list[str] = []
+    asked: list[str] = []
+    holds: list[str] = []
+    released: list[str] = []
+    members: list[tuple[str, str]] = []
+    left: list[tuple[str, str]] = []
+    snaps: list[str] = []
+    keys: list[str] = []
+    for line in text.splitlines():
+        match line.split(" "):
+            case ["package", name, before, after]:
+                packages[name] = (_present(before), _present(after))
+            case ["asked", *names]:
+                asked += [re.sub(r"(=.*|-)$", "", name) for name in names if name]
+            case ["file", path, before, _]:
+                files.setdefault(path, _present(before))
+                wrote.setdefault(path, None)
+            case ["wrote", path, after]:
+                wrote[path] = after
+            case ["directory", path]:
+                directories.append(path)
+            case ["hold", *names]:
+                holds += names
+            case ["unhold", *names]:
+                released += names
+            case ["member", group, user]:
+                members.append((group, user))
+            case ["left", group, user]:
+                left.append((group, user))
+            case ["snap", name, "removed"]:
+                snaps.append(name)
+            case ["keys", _, *names]:
+                keys += names
+            case _:
+                pass
+    return Receipt(
+        packages=packages,
+        asked=tuple(dict.fromkeys(asked)),
+        files=files,
+        wrote=wrote,
+        directories=tuple(dict.fromkeys(directories)),
+        holds=tuple(dict.fromkeys(holds)),
+        released=tuple(dict.fromkeys(released)),
+        members=tuple(dict.fromkeys(members)),
+        left=tuple(dict.fromkeys(left)),
+        snaps=tuple(dict.fromkeys(snaps)),
+        keys=tuple(dict.fromkeys(keys)),
+    )
+
+
+def _present(word: str) -> str | None:
+    return None if word == "absent" else word

@@ -1,0 +1,196 @@
+"""The plan that takes one run back, by its receipt. Pure.
+
+What the run changed is as the run left it, or as it was before (an undo that was cut), or somebody
+changed it since: then nothing is taken back, and what was changed is shown.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from dockwright.errors import BusyError, RefusedError
+from dockwright.events import PastRun
+from dockwright.models import Facts
+from dockwright.plan import Action, HostPlan, PackageChange, Transaction, Verb
+from dockwright.receipts.base import assumptions, listed, numbered, stopping, stops
+from dockwright.receipts.receipt import Receipt, read_receipt
+from dockwright.receipts.trail import Trail
+
+
+def plan_undo(host: str, facts: Facts, trail: Trail, run_id: str = "") -> HostPlan:
+    """The plan back to the state before a run, the last one where none is named; data stays.
+
+    Raises RefusedError where there is no such run, where it cannot be taken back, or where what it
+    changed was changed since; BusyError where it is under way.
+    """
+    run = _run(host, facts, trail, run_id)
+    receipt = read_receipt(run.receipt)
+    changed = tuple(_changed_since(receipt, trail))
+    if changed:
+        raise RefusedError(
+            f"what run {run.run_id} changed was changed since",
+            details=changed,
+            next_step=f"take back what came later first (dockwright history {host}), "
+            f"or all at once: dockwright uninstall {host}",
+        )
+    # The host keeps the receipt until the run is taken back: it is part of what the plan rests on.
+    place = f"/var/lib/dockwright/runs/{run.run_id}/receipt"
+    seen = {place: hashlib.sha256(run.receipt.encode()).hexdigest()}
+    files = {path: trail.files.get(path) for path in receipt.files}
+    actions = list(_actions(facts, trail, receipt))
+    if not actions:  # an undo that was cut at its very end
+        why = "all is as it was before already"
+        actions.append(_action("close the run", "receipt", Verb.CHANGE, run.run_id, why))
+    return HostPlan(
+        host=host,
+        playbook="undo",
+        summary=f"Back to the state before run {run.run_id}; data stays",
+        assumes=assumptions(facts, {**seen, **files}),
+        actions=numbered(actions),
+        transaction=Transaction(
+            changes=tuple(
+                PackageChange(name=name, old=trail.packages.get(name), new=before)
+                for name, (before, _) in receipt.packages.items()
+            )
+        ),
+        notes=(
+            f"takes back run {run.run_id}: {run.playbook or 'a run'} by {run.who or '?'}",
+            *(
+                f"the snap '{name}' does not come back by itself: snap install {name};"
+                " 'snap saved' shows what 'snap restore' can bring back"
+                for name in receipt.snaps
+            ),
+        ),
+        undoes=run.run_id,
+    )
+
+
+def _run(host: str, facts: Facts, trail: Trail, run_id: str) -> PastRun:
+    run = trail.run(run_id or facts.last_run)
+    if run is None and not run_id:
+        raise RefusedError(
+            f"there is no run to undo on {facts.hostname}",
+            details=(("last run", facts.last_run or "none that changed anything"),),
+        )
+    if run is None:
+        raise RefusedError(
+            f"there is no run {run_id} on {facts.hostname}",
+            next_step=f"dockwright history {host} lists the runs that it keeps",
+        )
+    if run.live:
+        raise BusyError(
+            f"run {run.run_id} is under way",
+            next_step=f"dockwright attach {host} follows it; undo it when it has ended",
+        )
+    if run.playbook == "uninstall":
+        raise RefusedError(
+            f"run {run.run_id} was an uninstall: what it took is not kept",
+            next_step=f"dockwright install {host} brings Docker back; data is still there",
+        )
+    if run.undone:
+        raise RefusedError(
+            f"run {run.run_id} took another one back"
+            if run.playbook == "undo"
+            else f"run {run.run_id} is undone already",
+            next_step=f"dockwright history {host} lists the runs; dockwright install does it anew",
+        )
+    if not run.receipt:
+        raise RefusedError(
+            f"run {run.run_id} changed nothing that could be undone",
+            next_step=f"dockwright history {host} lists the runs, and what each changed",
+        )
+    return run
+
+
+def _changed_since(receipt: Receipt, trail: Trail) -> Iterator[tuple[str, str]]:
+    """What is neither as the run left it nor as it was before, as (what, how)."""
+    for name, (before, after) in receipt.packages.items():
+        now = trail.packages.get(name)
+        if now not in (before, after) and not _dependency(receipt, name):
+            left = f"left {after}" if after else "took it away"
+            yield name, f"is {now or 'not installed'} by now; the run {left}"
+    for path, before in receipt.files.items():
+        there = trail.files.get(path)
+        if there not in (before, receipt.wrote.get(path)):
+            text = "is gone" if there is None else "holds something else than the run left there"
+            yield path, text
+
+
+def _dependency(receipt: Receipt, name: str) -> bool:
+    """Whether apt added the package by itself; one that was updated since simply stays."""
+    return bool(receipt.asked) and name not in receipt.asked and receipt.packages[name][0] is None
+
+
+def _actions(facts: Facts, trail: Trail, receipt: Receipt) -> Iterator[Action]:
+    now = trail.packages
+    due = {
+        name: (before, after)
+        for name, (before, after) in receipt.packages.items()
+        if now.get(name) == after and before != after
+    }
+    going = {name: after for name, (before, after) in due.items() if before is None}
+    coming = {name: before for name, (before, _) in due.items() if before is not None}
+    if going:
+        ending = stops(facts, [name for name, (_, after) in due.items() if after])
+        yield _action(
+            "remove what came", "packages", Verb.REMOVE, listed(going), "came with that run",
+            stops=ending, packages=list(going),
+        )  # fmt: skip
+    if coming:
+        # Without removals it is a change of versions, which stops what runs on them just as well.
+        ending = () if going else stops(facts, [n for n in coming if due[n][1]])
+        yield _action(
+            "bring back what went", "packages", Verb.ADD, listed(coming), "was there before it",
+            stops=ending, packages=list(coming),
+        )  # fmt: skip
+    for path, before in receipt.files.items():
+        if trail.files.get(path) != before:
+            verb = Verb.REMOVE if before is None else Verb.CHANGE
+            reason = (
+                "was not there before" if before is None else "as it was before, from the backup"
+            )
+            yield _action("restore files", "file", verb, path, reason)
+    yield from _restart(facts, trail, receipt)
+    holds = [name for name in receipt.holds if name in trail.held]
+    if holds:
+        yield _action("release holds", "hold", Verb.CHANGE, ", ".join(holds), "held by that run")
+    for group, user in receipt.members:
+        if (group, user) in trail.members:
+            reason = f"{user} joined by it"
+            yield _action("take out of the group", "group_member", Verb.CHANGE, group, reason)
+
+
+def _restart(facts: Facts, trail: Trail, receipt: Receipt) -> Iterator[Action]:
+    """What a daemon that stays needs: a reload does not take back a key, it keeps the last value.
+
+    A daemon that comes back with its packages is no step of its own: their containers stop anyway.
+    """
+    settings = [path for path in receipt.files if path.endswith("daemon.json")]
+    due = any(trail.files.get(path) != receipt.files[path] for path in settings)
+    if not (receipt.keys and due) or facts.daemon is None or stopping(receipt.packages):
+        return
+    # Without live-restore from now on, the new daemon ends what the old one left running.
+    keeps = facts.daemon.live_restore and "live-restore" not in receipt.keys
+    yield _action(
+        "restart the daemon", "reload", Verb.RESTART, "docker.service",
+        f"{', '.join(receipt.keys)} in effect until then"
+        + ("; live-restore keeps containers" if keeps else ""),
+        stops=() if keeps else tuple(container.name for container in facts.containers),
+    )  # fmt: skip
+
+
+def _action(
+    step: str,
+    kind: str,
+    verb: Verb,
+    target: str,
+    reason: str,
+    *,
+    stops: tuple[str, ...] = (),
+    **params: object,
+) -> Action:
+    return Action(
+        id="", component="undo", step=step, kind=kind, verb=verb, target=target, reason=reason,
+        params=params, stops=stops,
+    )  # fmt: skip
