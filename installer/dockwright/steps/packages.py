@@ -66,7 +66,7 @@ class Packages(StepBase):
             actions=(
                 *self._remove_action(view, removal),
                 *self._present_actions(view, changes),
-                *self._hold_action(view),
+                *self._hold_action(view, changes),
             ),
             packages=(*removal, *changes),
             held=self.present if self.hold else (),
@@ -264,14 +264,12 @@ class Packages(StepBase):
                 reason="installed",
             )
 
-    def _hold_action(self, view: View) -> Iterator[Action]:
+    def _hold_action(self, view: View, changes: list[PackageChange]) -> Iterator[Action]:
         if not self.hold or not self.present:
             return
-        loose = [
-            name
-            for name in self.present
-            if not ((package := view.facts.package(name)) and package.held)
-        ]
+        # apt lets go of a package that it is asked by name to change.
+        held = {package.name for package in view.facts.packages if package.held}
+        loose = [name for name in self.present if name not in held - {c.name for c in changes}]
         yield action(
             self,
             view,
