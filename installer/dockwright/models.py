@@ -7,7 +7,7 @@ otherwise add a line to an apt source, such as ``Trusted: yes``, and switch off 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -40,6 +40,11 @@ PackageName: TypeAlias = Annotated[str, _pattern(r"^[a-z0-9][a-z0-9.+-]*[a-z0-9.
 VersionWish: TypeAlias = Annotated[str, _pattern(r"^[0-9][A-Za-z0-9.+:~-]*$")]
 Url: TypeAlias = Annotated[
     str, _pattern(r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~%+,=@-]+)*/?$")
+]
+# As apt's URIs have it: $(ARCH) stands for the host's architecture; sources.list(5).
+AptUri: TypeAlias = Annotated[
+    str,
+    _pattern(r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/([A-Za-z0-9._~%+,=@-]+|\$\(ARCH\)))*/?$"),
 ]
 Suite: TypeAlias = Annotated[str, _pattern(r"^(/|[a-z0-9][a-z0-9./-]*)$")]
 Word: TypeAlias = Annotated[str, _pattern(r"^[a-z0-9][a-z0-9._-]*$")]
@@ -157,6 +162,36 @@ class Snap(Frozen):
     version: str
 
 
+class CdiSpec(Frozen):
+    """A CDI specification for NVIDIA's GPUs: the driver whose files it names, and its devices."""
+
+    path: str
+    driver: str = ""
+    devices: tuple[str, ...] = ()
+
+
+class Nvidia(Frozen):
+    """What NVIDIA's driver shows, and what dockerd makes of it; empty where there is none.
+
+    ``bound`` has the kernel driver of each GPU (``-`` for none); ``module`` and ``library`` are
+    the versions of the loaded module and of libnvidia-ml, ``listing`` is what ``nvidia-smi -L``
+    prints. ``platform`` is ``wsl`` or ``jetson``, where GPUs are no PCI devices. ``hook`` tells
+    whether NVIDIA's hook was there when dockerd started.
+    """
+
+    bound: tuple[str, ...] = ()
+    module: str = ""
+    library: str = ""
+    listing: tuple[str, ...] = ()
+    error: str = ""
+    nodes: tuple[str, ...] = ()
+    secure_boot: bool = False
+    platform: str = ""
+    specs: tuple[CdiSpec, ...] = ()
+    runtimes: tuple[str, ...] = ()
+    hook: Literal["", "seen", "unseen"] = ""
+
+
 class LiveRun(Frozen):
     """A run that is under way; ``wish`` is a digest of what was asked for, ``since`` in epoch seconds."""
 
@@ -213,6 +248,7 @@ class Facts(Frozen):
     users: tuple[str, ...] = ()
     dpkg_audit: str = ""
     gpus: tuple[str, ...] = ()
+    nvidia: Nvidia = Nvidia()
     kubernetes: tuple[str, ...] = ()
     apparmor_parser_missing: bool = False
     ca_certificates: bool = True

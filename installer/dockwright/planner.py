@@ -6,18 +6,20 @@ It runs twice where a vendor must be consulted: the first result names the repos
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 
 from dockwright import distros
 from dockwright.errors import DestructiveError, RefusedError, RepairError, TrustError
 from dockwright.models import Facts
 from dockwright.plan import Action, Assumptions, HostPlan, Repository, Transaction, Verb
-from dockwright.steps import Decision, RepositoryWish, Step, View
+from dockwright.steps import Decision, RepositoryWish, StepBase, View
 from dockwright.steps.base import Offer, action
+from dockwright.steps.daemon_json import united
+from dockwright.steps.order import needed
 from dockwright.steps.versions import compare
 
-ComponentSteps = tuple[str, Sequence[Step]]
+ComponentSteps = tuple[str, Sequence[StepBase]]
 
 # Where apt itself could be deceived: codename -> the version that can not, and the CVE.
 _FIXED_APT = {"bookworm": ("2.6.2", "CVE-2026-109518")}
@@ -45,7 +47,9 @@ def make_plan(
     if facts.dpkg_audit and not verify:
         return _repair(host, playbook, facts), ()
     decisions: list[Decision] = []
-    for component, steps in components:
+    parts = united([(name, list(steps)) for name, steps in components], facts)
+    kinds = {step.kind for _, steps in parts for step in steps}
+    for component, steps in parts:
         view = View(
             facts=facts,
             offers=offers or {},
@@ -56,7 +60,7 @@ def make_plan(
         decisions += [_decide(step, view) for step in steps]
     asked = {name for decision in decisions for name in decision.consult}
     wishes = tuple(d.wish for d in decisions if d.wish is not None and d.wish.id in asked)
-    intended = _needed(decisions)
+    intended = needed(decisions)
     if facts.cut and not verify and all(a.verb in (Verb.KEEP, Verb.CHECK) for a in intended):
         intended.insert(0, _after_a_cut(facts))
     actions = _settled(intended, facts, verify=verify)
@@ -75,7 +79,7 @@ def make_plan(
         actions=actions,
         transaction=_transaction(decisions),
         unresolved=tuple(wish.id for wish in wishes),
-        notes=(*_notes(facts, now), *(note for d in decisions for note in d.notes)),
+        notes=(*_notes(facts, kinds, now), *(note for d in decisions for note in d.notes)),
     )
     if plan.changes or plan.unresolved:
         _fit_to_change(plan, facts, now)
@@ -133,7 +137,7 @@ def _after_a_cut(facts: Facts) -> Action:
     )
 
 
-def _decide(step: Step, view: View) -> Decision:
+def _decide(step: StepBase, view: View) -> Decision:
     mismatch = step.when.mismatch(view.facts) if step.when else None
     if mismatch is None:
         return step.decide(view)
@@ -142,14 +146,6 @@ def _decide(step: Step, view: View) -> Decision:
             action(step, view, kind=step.kind, verb=Verb.KEEP, target=step.name, reason=mismatch),
         )
     )
-
-
-def _needed(decisions: list[Decision]) -> list[Action]:
-    """The actions without restarts that a package brings anyway: a new daemon reads a new file."""
-    names = {change.name for decision in decisions for change in decision.packages}
-    replaced = bool(names & {"docker-ce", "docker.io", "docker-engine", "moby-engine"})
-    every = [action for decision in decisions for action in decision.actions]
-    return [each for each in every if not (replaced and each.kind == "reload")]
 
 
 def _settled(actions: list[Action], facts: Facts, *, verify: bool) -> tuple[Action, ...]:
@@ -190,7 +186,7 @@ def _transaction(decisions: list[Decision]) -> Transaction:
     )
 
 
-def _notes(facts: Facts, now: int | None) -> Iterable[str]:
+def _notes(facts: Facts, kinds: Collection[str], now: int | None) -> Iterable[str]:
     release = distros.find(facts.distro, facts.codename)
     if release is not None and now is not None:
         life = release.life(datetime.fromtimestamp(now, tz=timezone.utc).date())
@@ -206,8 +202,8 @@ def _notes(facts: Facts, now: int | None) -> Iterable[str]:
         if not _is_setting(line):
             place = ":".join(line.split(":")[:2])
             yield f"{place} trusts its source without a signature: packages from it are not verified"
-    if facts.gpus:
-        yield f"{len(facts.gpus)} NVIDIA GPU seen on the PCI bus; this playbook does not use it"
+    if facts.gpus and not {"gpu", "gpu_check"} & set(kinds):
+        yield f"{len(facts.gpus)} NVIDIA GPU seen on the PCI bus: install --gpu makes use of it"
 
 
 def require_supported(facts: Facts) -> None:

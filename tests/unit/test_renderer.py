@@ -48,7 +48,7 @@ from dockwright.renderer import (
 from dockwright.renderer.onefile import Profile, render_file
 from dockwright.renderer.shell import environment, one_line
 from dockwright.resources import directory
-from tests.unit.making import changed, pin, playbook, recorded, whole_plan
+from tests.unit.making import changed, nvidia_pin, pin, playbook, recorded, whole_plan
 from tests.unit.test_judge import probed
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -95,6 +95,13 @@ def ssh_server() -> HostPlan:
     return judge(plan, read_simulation(said, "", ""), facts)
 
 
+def gpu(name: str, nvidia: dict[str, Any] | None = None) -> HostPlan:
+    facts = recorded(name)
+    seen = {**facts.nvidia.model_dump(mode="json"), **(nvidia or {})}
+    pins = {"docker_fingerprint": pin(), "nvidia_fingerprint": nvidia_pin()}
+    return whole_plan(changed(facts, {"nvidia": seen}), "gpu", pins)
+
+
 def verify() -> HostPlan:
     return whole_plan(recorded("ubuntu-24.04-installed"), "verify", verify=True)
 
@@ -123,6 +130,11 @@ SCRIPTS: dict[str, Callable[[], str]] = {
     "docker/upgrade": lambda: program(judged("ubuntu-24.04-behind", upgrade=True)),
     "docker/daemon.json-restart": lambda: program(daemon_json()),
     "docker/hold-and-users": lambda: program(hold_users()),
+    "gpu/fresh-noble": lambda: program(gpu("ubuntu-24.04-gpu-bare")),
+    "gpu/docker-first": lambda: program(gpu("ubuntu-24.04-gpu", {"hook": "unseen", "specs": []})),
+    "gpu/verify": lambda: program(
+        whole_plan(recorded("ubuntu-24.04-gpu"), "verify", verify=True), attached=RUN_ID
+    ),
     "ssh-server/fresh-trixie": lambda: program(ssh_server(), lock_timeout=30),
     "verify/attached": lambda: program(verify(), attached=RUN_ID),
     "onefile/docker": one_file,
@@ -284,6 +296,9 @@ def filled(value: Fill) -> HostPlan:
             act(8, "group_member", group=value("group"), users=[value("user one"), value("user")]),
             act(9, "reload", Verb.RESTART, unit=value("unit"), how=value("how")),
             act(10, "container_check", Verb.CHECK, image=value("image"), expect=value("expect")),
+            act(11, "cdi_spec", path=path, drop_in=value("drop in"), text=value("text")),
+            act(12, "nvidia_hook", Verb.RESTART),
+            act(13, "gpu_check", Verb.CHECK, image=value("gpu image")),
         ),
         transaction=Transaction(
             changes=(
@@ -395,7 +410,7 @@ def test_the_steps_of_a_hostile_plan_run_nothing_of_it(empty: Path, text: str) -
         "cause_of",
     ]
     stubs = "".join(f"{name}() {{ printf '%s\\0' \"$@\"; }}\n" for name in ours)
-    calls = "".join(f"(check_s{n:02d}); (apply_s{n:02d})\n" for n in range(2, 11))
+    calls = "".join(f"(check_s{n:02d}); (apply_s{n:02d})\n" for n in range(2, 14))
     script = f"cause= brief= step_id= run=/nonexistent out=/nonexistent\n{stubs}{functions}{calls}"
     for shell in SHELLS:
         printed = run_in(empty, shell, script).split(b"\0")

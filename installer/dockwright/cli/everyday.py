@@ -9,6 +9,7 @@ import typer
 
 from dockwright import __version__
 from dockwright.cli.options import (
+    WHAT,
     Choice,
     Consent,
     Hosts,
@@ -29,6 +30,12 @@ from dockwright.load.saved import dump_plans
 def install(
     *,
     hosts: Hosts = None,
+    gpu: Annotated[
+        bool,
+        typer.Option(
+            "--gpu", help="With NVIDIA's Container Toolkit: apply gpu.", rich_help_panel=WHAT
+        ),
+    ] = False,
     choice: Choice,
     values: Values,
     renewal: Renewal,
@@ -37,7 +44,8 @@ def install(
     show: Show,
 ) -> Exit:
     """Make each HOST a verified Docker host; short for: apply docker."""
-    request = request_for("install", playbook_of("docker", values, choice), renewal, consent)
+    name = "gpu" if gpu else "docker"
+    request = request_for("install", playbook_of(name, values, choice), renewal, consent)
     return change(request, hosts or [], consent, reach, show)
 
 
@@ -68,7 +76,7 @@ def plan(
 
 @command(EVERYDAY)
 def verify(*, hosts: Hosts = None, values: Values, reach: Reach, show: Show) -> Exit:
-    """Prove that each HOST runs containers: client, daemon, pull, run."""
+    """Prove that each HOST runs containers: client, daemon, pull, run, and its GPUs in them."""
     request = request_for("verify", playbook_of("verify", values))
     with Session(hosts or [], reach, show) as session:
         session.prepare(request)

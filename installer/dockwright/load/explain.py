@@ -30,6 +30,7 @@ _GRAMMARS = {
     "PackageName": "the name of a package (a-z 0-9 . + -)",
     "VersionWish": "a version, such as 29, 29.7 or 29.7.2",
     "Url": "an http or https URL without user, query or fragment",
+    "AptUri": "an http or https URL without user, query or fragment",
     "Suite": "a suite, such as noble",
     "Word": "a word (a-z 0-9 . _ -)",
     "Architecture": "an architecture, such as amd64",

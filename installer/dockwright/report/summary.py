@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # What a host is once a playbook that we ship was applied; no other playbook promises anything.
 _IS = {
     "docker": "is a Docker host",
-    "gpu": "is a Docker host with GPUs",
+    "gpu": "is a Docker host",  # with GPUs, if there are any: the last check tells
     "nvidia-docker2": "is a Docker host with GPUs",
     "uninstall": "has no Docker packages",
 }

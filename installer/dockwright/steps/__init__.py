@@ -10,13 +10,30 @@ from typing import Protocol, TypeAlias
 
 from dockwright.steps.apt_repository import AptRepository
 from dockwright.steps.base import Decision, Offer, RepositoryWish, StepBase, View, When
+from dockwright.steps.cdi_spec import CdiSpecStep
 from dockwright.steps.container_check import ContainerCheck
 from dockwright.steps.daemon_json import DaemonJson
+from dockwright.steps.gpu import Gpu
+from dockwright.steps.gpu_check import GpuCheck
 from dockwright.steps.group_member import GroupMember
+from dockwright.steps.nvidia_hook import NvidiaHook
+from dockwright.steps.nvidia_runtime import NvidiaRuntime
 from dockwright.steps.packages import Packages
 from dockwright.steps.service import Service
 
-Step: TypeAlias = AptRepository | ContainerCheck | DaemonJson | GroupMember | Packages | Service
+Step: TypeAlias = (
+    AptRepository
+    | CdiSpecStep
+    | ContainerCheck
+    | DaemonJson
+    | Gpu
+    | GpuCheck
+    | GroupMember
+    | NvidiaHook
+    | NvidiaRuntime
+    | Packages
+    | Service
+)
 
 
 class StepKind(Protocol):
@@ -29,9 +46,14 @@ class StepKind(Protocol):
 
 STEPS: dict[str, type[Step]] = {
     "apt_repository": AptRepository,
+    "cdi_spec": CdiSpecStep,
     "container_check": ContainerCheck,
     "daemon_json": DaemonJson,
+    "gpu": Gpu,
+    "gpu_check": GpuCheck,
     "group_member": GroupMember,
+    "nvidia_hook": NvidiaHook,
+    "nvidia_runtime": NvidiaRuntime,
     "packages": Packages,
     "service": Service,
 }
@@ -39,10 +61,15 @@ STEPS: dict[str, type[Step]] = {
 __all__ = [
     "STEPS",
     "AptRepository",
+    "CdiSpecStep",
     "ContainerCheck",
     "DaemonJson",
     "Decision",
+    "Gpu",
+    "GpuCheck",
     "GroupMember",
+    "NvidiaHook",
+    "NvidiaRuntime",
     "Offer",
     "Packages",
     "RepositoryWish",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from dockwright.errors import RefusedError
-from dockwright.models import AbsolutePath, Fingerprint, Suite, Url, Word
+from dockwright.models import AbsolutePath, AptUri, Fingerprint, Suite, Url, Word
 from dockwright.plan import Action, Repository, Verb, list_prefix
 from dockwright.steps import apt_sources
+from dockwright.steps.apt_sources import expanded
 from dockwright.steps.base import Decision, Offer, RepositoryWish, StepBase, View, action, assumed
 
 
@@ -16,12 +17,13 @@ class AptRepository(StepBase):
 
     The key's primary fingerprint is pinned in full, and the source names path and fingerprint in
     ``Signed-By``: a second key in the file is not trusted (sources.list(5)). The source file has
-    the vendor's own name and shape, so that a host set up by the manual merges.
+    the vendor's own name and shape, so that a host set up by the manual merges. In ``url``,
+    ``$(ARCH)`` stands for the host's architecture, as it does for apt.
     """
 
     kind: Literal["apt_repository"]
     id: Word
-    url: Url
+    url: AptUri
     key_url: Url
     fingerprint: Fingerprint
     suite: Suite
@@ -45,13 +47,14 @@ class AptRepository(StepBase):
         """Key and source are kept where both are right already; else the vendor is consulted."""
         facts = view.facts
         source = self.source(facts.architecture)
+        url = expanded(self.url, facts.architecture)
         others = self._others(view)
         key_right = view.key_owners.get(self.key_path) == (self.fingerprint,)
         present = facts.file(self.source_path)
         source_right = present is not None and present.content == source
         wish = RepositoryWish(
             id=self.id,
-            url=self.url,
+            url=url,
             key_url=self.key_url,
             fingerprint=self.fingerprint,
             suite=self.suite,
@@ -61,7 +64,7 @@ class AptRepository(StepBase):
         settled = key_right and source_right and not others
         if offer is None and not settled:
             return Decision(wish=wish, consult=(self.id,))
-        repository = self._resolved(offer, source) if offer else None
+        repository = self._resolved(offer, url, source) if offer else None
         return Decision(
             actions=(
                 self._key(view, right=key_right, text=offer.key if offer else ""),
@@ -76,10 +79,10 @@ class AptRepository(StepBase):
             },
         )
 
-    def _resolved(self, offer: Offer, source: str) -> Repository:
+    def _resolved(self, offer: Offer, url: str, source: str) -> Repository:
         return Repository(
             id=self.id,
-            url=self.url,
+            url=url,
             suite=self.suite,
             components=self.components,
             key=offer.key,
@@ -94,7 +97,7 @@ class AptRepository(StepBase):
 
         Where packages change they are fetched anyway; a host that keeps no lists is left so.
         """
-        prefix = list_prefix(self.url, self.suite)
+        prefix = list_prefix(expanded(self.url, view.facts.architecture), self.suite)
         known = view.facts.lists
         if not settled or self.id in view.offers or not known:
             return ()
@@ -116,20 +119,21 @@ class AptRepository(StepBase):
     def _others(self, view: View) -> tuple[str, ...]:
         """Other files that name the same repository; two Signed-By values would stop all of apt."""
         found = []
+        url = expanded(self.url, view.facts.architecture)
         for file in view.facts.sources:
             if file.path == self.source_path:
                 continue
-            parsed = apt_sources.parse(file)
-            if not parsed.names(self.url):
+            parsed = apt_sources.parse(file, view.facts.architecture)
+            if not parsed.names(url):
                 continue
-            if not parsed.only(self.url) or file.path == "/etc/apt/sources.list":
+            if not parsed.only(url) or file.path == "/etc/apt/sources.list":
                 raise RefusedError(
                     f"{file.path} names this repository beside others",
                     details=(
                         ("why", "apt refuses two entries of one repository with different keys"),
                     ),
                     step=self.name,
-                    next_step=f"take the line with {self.url} out of {file.path}",
+                    next_step=f"take the line with {url} out of {file.path}",
                 )
             found.append(file.path)
         return tuple(found)

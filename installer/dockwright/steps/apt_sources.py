@@ -30,11 +30,16 @@ class SourceFile:
         return all(_same(uri) == _same(url) for uri, _ in self.entries)
 
 
-def parse(file: FileFact) -> SourceFile:
-    """The enabled entries of a source file; what apt would ignore is ignored."""
-    text = file.content or ""
+def parse(file: FileFact, architecture: str = "") -> SourceFile:
+    """The enabled entries of a source file on such a host; what apt would ignore is ignored."""
+    text = expanded(file.content or "", architecture)
     read = _deb822 if file.path.endswith(".sources") else _one_line
     return SourceFile(path=file.path, entries=tuple(read(text)))
+
+
+def expanded(text: str, architecture: str) -> str:
+    """Text with ``$(ARCH)`` as apt reads it on a host of that architecture."""
+    return text.replace("$(ARCH)", architecture)
 
 
 def _same(uri: str) -> str:

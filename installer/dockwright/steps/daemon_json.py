@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from pydantic import Field
 
 from dockwright.errors import DestructiveError, RefusedError
-from dockwright.models import AbsolutePath, FileFact
+from dockwright.models import AbsolutePath, Facts, FileFact
 from dockwright.plan import Action, Verb
 from dockwright.steps.base import Decision, StepBase, View, action, assumed
 
@@ -32,7 +33,18 @@ RELOADABLE = frozenset(
 )
 
 
-class DaemonJson(StepBase):
+class MergesDaemonJson(StepBase):
+    """A step that has keys for daemon.json; all such steps of a plan are one merge (``united``)."""
+
+    path: AbsolutePath = "/etc/docker/daemon.json"
+    override: bool = False
+
+    def wanted(self, facts: Facts) -> dict[str, Any]:
+        """The keys for that host."""
+        raise NotImplementedError
+
+
+class DaemonJson(MergesDaemonJson):
     """``keys`` are merged by key, maps deeply; keys of others stay, in their order.
 
     A key that has another value already is a clash and refused, unless ``override``. Where dockerd
@@ -41,8 +53,10 @@ class DaemonJson(StepBase):
 
     kind: Literal["daemon_json"]
     keys: dict[str, Any] = Field(default_factory=dict)
-    path: AbsolutePath = "/etc/docker/daemon.json"
-    override: bool = False
+
+    def wanted(self, facts: Facts) -> dict[str, Any]:  # noqa: ARG002 (the same for all hosts)
+        """The keys, as they were written."""
+        return self.keys
 
     @property
     def how(self) -> Literal["reload", "restart"]:
@@ -73,18 +87,13 @@ class DaemonJson(StepBase):
         text = json.dumps(merged, indent=2, ensure_ascii=False) + "\n"
         if merged == current:
             reason = "has all keys that were asked for" if self.keys else "nothing to merge"
-            return Decision(
-                actions=(
-                    action(
-                        self,
-                        view,
-                        kind="daemon_json",
-                        verb=Verb.KEEP,
-                        target=self.path,
-                        reason=reason,
-                    ),
-                )
+            kept = action(
+                self, view, kind="daemon_json", verb=Verb.KEEP, target=self.path, reason=reason
             )
+            # A run that was cut after it wrote the file left dockerd without what is in it.
+            late = set(self.keys.get("runtimes", ())) - set(view.facts.nvidia.runtimes)
+            lost = late and view.facts.nvidia.runtimes
+            return Decision(actions=(kept, *(self._effective(view, ["runtimes"]) if lost else ())))
         changed = [key for key in merged if merged[key] != current.get(key)]
         return Decision(
             actions=(
@@ -116,7 +125,11 @@ class DaemonJson(StepBase):
         daemon = view.facts.daemon
         if daemon is None:
             return ()
-        if set(changed) <= RELOADABLE:
+        needed = [key for key in changed if key not in RELOADABLE]
+        # CDI is switched on when dockerd starts, though other features are reloaded.
+        if "features" in changed and "cdi" in self.keys.get("features", ()):
+            needed.append("features.cdi")
+        if not needed:
             return (
                 action(
                     self,
@@ -128,7 +141,7 @@ class DaemonJson(StepBase):
                     params={"unit": "docker.service", "how": "reload"},
                 ),
             )
-        needs = ", ".join(key for key in changed if key not in RELOADABLE)
+        needs = ", ".join(needed)
         if daemon.swarm == "active":
             raise DestructiveError(
                 f"{view.facts.hostname} is a Swarm node; a restart of dockerd moves its tasks",
@@ -177,6 +190,50 @@ class DaemonJson(StepBase):
             step=self.name,
             next_step=f"mend {self.path}; check it with: dockerd --validate",
         )
+
+
+def united(
+    components: Iterable[tuple[str, Sequence[StepBase]]], facts: Facts
+) -> list[tuple[str, list[StepBase]]]:
+    """The components with one merge for each file, in the place of the first.
+
+    Raises RefusedError where two steps want other values for one key.
+    """
+    merges: dict[str, DaemonJson] = {}
+    for _, steps in components:
+        for step in steps:
+            if not isinstance(step, MergesDaemonJson) or (step.when and step.when.mismatch(facts)):
+                continue
+            first = merges.get(step.path)
+            keys, clashes = merge(first.keys if first else {}, step.wanted(facts))
+            if clashes:
+                raise RefusedError(
+                    f"two values for {clashes[0][0]} of {step.path}",
+                    details=tuple(
+                        (key, f"{json.dumps(one)} and {json.dumps(other)}")
+                        for key, one, other in clashes
+                    ),
+                    step=step.name,
+                    next_step="take the key out of docker_daemon",
+                )
+            merges[step.path] = DaemonJson(
+                kind="daemon_json",
+                name=first.name if first else step.name,
+                keys=keys,
+                path=step.path,
+                override=step.override or bool(first and first.override),
+            )
+    return [(name, list(_each(steps, merges, facts))) for name, steps in components]
+
+
+def _each(
+    steps: Iterable[StepBase], merges: dict[str, DaemonJson], facts: Facts
+) -> Iterator[StepBase]:
+    for step in steps:
+        if not isinstance(step, MergesDaemonJson) or (step.when and step.when.mismatch(facts)):
+            yield step
+        elif one := merges.pop(step.path, None):
+            yield one
 
 
 def _keys(count: int) -> str:

@@ -16,8 +16,17 @@ from dockwright.models import Line, PackageName, VersionWish, Word
 from dockwright.plan import ANY_VERSION, Action, PackageChange, Verb
 from dockwright.steps.base import Decision, Offer, StepBase, View, action
 from dockwright.steps.runtimes import stopped
-from dockwright.steps.versions import compare, major, matches, newest_first, short, upstream
-from dockwright.steps.versions import refuse_replayed as refuse
+from dockwright.steps.versions import (
+    below,
+    compare,
+    listed,
+    major,
+    matches,
+    newer,
+    refuse_replayed,
+    short,
+    upstream,
+)
 
 
 class Packages(StepBase):
@@ -25,8 +34,9 @@ class Packages(StepBase):
 
     ``repository`` names the apt_repository step that ``present`` must come from; without it the
     host's own sources give them. ``version`` (``29``, ``29.7``, ``29.7.2`` or the full string)
-    applies to the packages in ``versioned``, which all get the same one. ``hold`` keeps apt from
-    changing them later (apt-mark(8)).
+    applies to the packages in ``versioned``, which all get the same one; ``named_by`` is what people
+    write before one. Below ``floor`` nothing is installed, for the reason ``floor_because``. ``hold``
+    keeps apt from changing them later (apt-mark(8)).
     """
 
     kind: Literal["packages"]
@@ -35,6 +45,9 @@ class Packages(StepBase):
     repository: Word | None = None
     version: VersionWish | Annotated[str, Field(max_length=0)] = ""
     versioned: tuple[PackageName, ...] = ()
+    named_by: Line = "--docker-version "
+    floor: VersionWish | Annotated[str, Field(max_length=0)] = ""
+    floor_because: Line = ""
     hold: bool = False
     because: Line = "wanted"
 
@@ -133,7 +146,7 @@ class Packages(StepBase):
             if self.version and name in installed and not matches(installed[name], self.version)
         ]
         if not (missing or wrong or view.upgrade):
-            return [], self._newer(view, installed)
+            return [], [*self._low(installed), *self._newer(view, installed)]
         offer = view.offers.get(self.repository)
         if offer is None:
             return Decision(consult=(self.repository,))
@@ -148,7 +161,15 @@ class Packages(StepBase):
                 changes.append(
                     PackageChange(name=name, old=current, new=new, origin=self.repository)
                 )
+        if low := self._low({change.name: change.new or "" for change in changes}):
+            raise RefusedError(
+                low[0], step=self.name, next_step=f"name {self.floor} or a newer version"
+            )
         return changes, notes
+
+    def _low(self, versions: dict[str, str]) -> list[str]:
+        """What is below the floor, in words."""
+        return below(versions, self.versioned, self.floor, self.floor_because)
 
     def _target(
         self, offer: Offer, installed: dict[str, str], view: View
@@ -163,7 +184,7 @@ class Packages(StepBase):
         current = installed.get(lead)
         if current is None or view.upgrade:
             known = (*view.facts.offered.get(lead, ()), *([current] if current else []))
-            refuse(lead, versions[0], known, step=self.name)
+            refuse_replayed(lead, versions[0], known, step=self.name)
         if self.version:
             fitting = [v for v in versions if matches(v, self.version)]
             if not fitting:
@@ -183,7 +204,7 @@ class Packages(StepBase):
         if major(versions[0]) != major(current):
             note = (
                 f"{lead} {upstream(versions[0])} is a new major version: "
-                f"it comes only when it is named (--docker-version {major(versions[0])})"
+                f"it comes only when it is named ({self.named_by}{major(versions[0])})"
             )
             return best, [note]
         return best, []
@@ -204,26 +225,18 @@ class Packages(StepBase):
         )
 
     def _not_there(self, name: str, view: View) -> RefusedError:
-        facts = view.facts
         return RefusedError(
-            f"the repository has no {name} for {facts.codename} on {facts.architecture}",
+            f"the repository has no {name} for {view.facts.codename} on {view.facts.architecture}",
             step=self.name,
             next_step="use a release that the vendor builds for",
         )
 
     def _newer(self, view: View, installed: dict[str, str]) -> list[str]:
         """What the host's own lists offer that is newer: kept, and told."""
-        notes = []
-        for name in self.versioned or self.present:
-            offered = newest_first(view.facts.offered.get(name, ()))
-            current = installed.get(name)
-            if current and offered and compare(offered[0], current) > 0:
-                jump = major(offered[0]) != major(current)
-                how = f"--docker-version {major(offered[0])}" if jump else "--upgrade"
-                notes.append(
-                    f"{name} {upstream(current)} is kept; {upstream(offered[0])} is there: {how}"
-                )
-        return notes[:1]
+        names = [name for name in self.versioned or self.present if name in installed]
+        offered = view.facts.offered
+        told = (newer(n, installed[n], offered.get(n, ()), self.named_by) for n in names)
+        return [note for note in told if note][:1]
 
     def _present_actions(self, view: View, changes: list[PackageChange]) -> Iterator[Action]:
         new = [change for change in changes if change.old is None]
@@ -236,7 +249,7 @@ class Packages(StepBase):
                 view,
                 kind="packages",
                 verb=Verb.ADD,
-                target=_listed(new),
+                target=listed(new),
                 reason=self.because,
                 params={"packages": [change.name for change in new]},
             )
@@ -284,10 +297,3 @@ class Packages(StepBase):
         package = view.facts.package(name)
         ours = self.hold and name in self.present
         return bool(package and package.installed and package.held and not ours)
-
-
-def _listed(changes: list[PackageChange]) -> str:
-    return ", ".join(
-        change.name if change.new == ANY_VERSION else f"{change.name} {short(change.new or '')}"
-        for change in changes
-    )
