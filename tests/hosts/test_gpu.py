@@ -228,6 +228,37 @@ def test_an_older_version_is_pinned_and_the_newer_is_told(
     assert install(lab, host, "--set", "hold=true").code == 0
 
 
+def test_a_source_of_one_s_own_is_replaced_and_undo_brings_it_back(
+    lab: Lab, host_factory: HostFactory
+) -> None:
+    """NVIDIA's manual was followed: a list with a key of its own, and the runtime in daemon.json."""
+    host = host_factory(dress="ubuntu-24.04", gpu=True)
+    assert run(lab, "apply gpu", host, "--yes", "--set", "gpu=none").code == 20
+    theirs = "/etc/apt/sources.list.d/nvidia-container-toolkit.list"
+    keyring = "/usr/share/keyrings/nvidia-container-toolkit-keyring.gpg"
+    host.put(keyring, (lab.parts["nvidia"] / "key.asc").read_text())
+    url = "https://nvidia.github.io/libnvidia-container/stable/deb/$(ARCH)"
+    host.put(theirs, f"deb [signed-by={keyring}] {url} /\n")
+    host.put(DAEMON, '{"runtimes": {"nvidia": {"path": "/usr/bin/nvidia-container-runtime"}}}\n')
+    before = host.exec(["cat", DAEMON]).stdout
+    done = install(lab, host)
+    assert done.code == 20, done
+    assert host.exec(f"test -e {theirs}", check=False).returncode == 1
+    assert host.exec("apt-get -q update").returncode == 0
+    for route in ROUTES:
+        assert by(host, route) == LISTED, route
+    assert install(lab, host).code == 0
+
+    back = plain(lab, "undo", at(host), "--yes")
+    assert back.code == 0, back
+    assert host.exec(["cat", theirs]).stdout.startswith("deb [signed-by=")
+    assert host.exec(["cat", DAEMON]).stdout == before
+    assert versions(host, *TOOLKIT) == {}
+    assert host.exec(f"test -e {SPEC}", check=False).returncode == 1
+    assert host.exec("docker version").returncode == 0
+    assert leftovers(host) == []
+
+
 # --- hosts that are refused -----------------------------------------------------------------------
 
 
@@ -245,6 +276,16 @@ def test_g01_no_gpu(lab: Lab, host_factory: HostFactory) -> None:
     assert host.exec("docker version").returncode == 0
     assert versions(host, *TOOLKIT) == {}
     assert install(lab, host, "--set", "gpu=auto").code == 0
+
+
+def test_another_key_than_the_pinned_one(lab: Lab, host_factory: HostFactory) -> None:
+    """The shipped pin is NVIDIA's own, and the lab signs by itself: nothing is believed."""
+    host = host_factory(dress="ubuntu-24.04", gpu=True)
+    pin = f"docker_fingerprint={lab.fingerprint}"
+    refused = plain(lab, "install", at(host), "--gpu", "--yes", "--set", pin)
+    assert refused.code == 4, refused
+    assert "C95B 321B 61E8 8C18 09C4  F759 DDCA E044 F796 ECB0" in refused.told
+    unseen(host)
 
 
 def unload(host: Host) -> None:

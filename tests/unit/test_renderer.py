@@ -296,7 +296,7 @@ def filled(value: Fill) -> HostPlan:
             act(8, "group_member", group=value("group"), users=[value("user one"), value("user")]),
             act(9, "reload", Verb.RESTART, unit=value("unit"), how=value("how")),
             act(10, "container_check", Verb.CHECK, image=value("image"), expect=value("expect")),
-            act(11, "cdi_spec", path=path, drop_in=value("drop in"), text=value("text")),
+            act(11, "cdi_spec", path=path, new=True, drop_in=value("drop in"), text=value("text")),
             act(12, "nvidia_hook", Verb.RESTART),
             act(13, "gpu_check", Verb.CHECK, image=value("gpu image")),
         ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.unit.test_runtime import SHELLS, Bench, bench
@@ -66,7 +68,7 @@ def test_a_specification_is_made_by_the_toolkit_s_unit_or_else_by_its_program(
 ) -> None:
     smi(bench, TWO)
     spec = bench.top / "spec"
-    make = f'{LOADED}make_spec "$state/../spec" && cat "$run/receipt"'
+    make = f'{LOADED}make_spec "$state/../spec" "" && cat "$run/receipt"'
     bench.fake("systemctl", f"cat >'{spec}' <<'SPEC'\n{SPEC}SPEC")
     bench.fake("nvidia-ctk", "exit 1")
     done = bench.run(make, *PARTS)
@@ -82,11 +84,20 @@ def test_a_specification_is_made_by_the_toolkit_s_unit_or_else_by_its_program(
     assert any(call.startswith("nvidia-ctk cdi generate --output=") for call in bench.calls())
 
 
+def test_a_new_specification_is_taken_back_by_undo_whoever_made_it(bench: Bench) -> None:
+    smi(bench, TWO)
+    (bench.top / "spec").write_text(SPEC)
+    bench.fake("systemctl", "exit 1")
+    done = bench.run(f'{LOADED}make_spec "$state/../spec" 1 && cat "$run/receipt"', *PARTS)
+    assert re.match(r"file \S+ absent -\nwrote \S+ [0-9a-f]{64}\n", done.output), done
+    assert bench.calls() == ["nvidia-smi -L"] * 2
+
+
 def test_a_specification_that_cannot_be_made_is_no_failure_of_the_install(bench: Bench) -> None:
     smi(bench, "Failed to initialize NVML: Driver/library version mismatch", 18)
     bench.fake("systemctl", "exit 1")
     bench.fake("nvidia-ctk", "exit 1")
-    body = f'{LOADED}make_spec "$state/../spec" && exit 9\necho "$exit_code: $cause"'
+    body = f'{LOADED}make_spec "$state/../spec" "" && exit 9\necho "$exit_code: $cause"'
     done = bench.run(body, *PARTS)
     assert "8: driver: kernel module 570.86.15, library" in done.output
 

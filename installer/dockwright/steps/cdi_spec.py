@@ -55,7 +55,12 @@ class CdiSpecStep(StepBase):
                     verb=Verb.KEEP if right else Verb.CHANGE if current else Verb.ADD,
                     target=PATH,
                     reason=reason,
-                    params={"path": PATH, "drop_in": DROP_IN, "text": DROP_IN_TEXT},
+                    params={
+                        "path": PATH,
+                        "new": not made,
+                        "drop_in": DROP_IN,
+                        "text": DROP_IN_TEXT,
+                    },
                 ),
             ),
             notes=tuple(

@@ -659,17 +659,18 @@ cdi_renewed() { # the toolkit has units that make the specification anew
   [ "$(systemctl is-active nvidia-cdi-refresh.path 2>/dev/null)" = active ]
 }
 
-# make_spec PATH: by the toolkit's own unit where that does it, else by nvidia-ctk.
+# make_spec PATH NEW: by the toolkit's own unit where that does it, else by nvidia-ctk. Where it is
+# NEW, the packages of this run may have made it already: undo takes it away with them.
 make_spec() {
-  keep "$1"
-  systemctl start nvidia-cdi-refresh.service 2>/dev/null
+  if [ -n "$2" ]; then receipt "file $1 absent -"; else keep "$1"; fi
+  cdi_fresh "$1" || systemctl start nvidia-cdi-refresh.service 2>/dev/null
   if ! cdi_fresh "$1" && ! nvidia-ctk cdi generate --output="$1"; then
     answer=$(nvidia-smi -L 2>&1)
     printf '%s\n' "$answer"
     exit_code=8 cause=$(gpu_cause "$answer")
     return 1
   fi
-  receipt "wrote $1 $(sum_of "$1")"
+  receipt "wrote $1 $(sum_of "$1")" && spec_made=1
 }
 
 # hook_seen: dockerd looks for NVIDIA's hook once, when it starts, and /run/docker.pid is as old as
