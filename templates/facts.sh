@@ -45,7 +45,7 @@ facts() {
   # dockerd looks for NVIDIA's hook once, when it starts, and /run/docker.pid is as old as that. The
   # toolkit's folder is as old as its first installation; where no birth is told, the hook's change is.
   hook_seen() {
-    since=$(stat -c %.9Y /run/docker.pid 2>/dev/null) || return
+    since=$(stat -c %.9Y /run/docker.pid 2>/dev/null) || return 0 # it is elsewhere: trying will tell
     born=$(stat -c %.9W /usr/share/doc/nvidia-container-toolkit-base 2>/dev/null)
     case $born in [1-9]*.*) ;; *) born=$(stat -Lc %.9Z "$1") || return ;; esac
     awk -v born="$born" -v since="$since" 'BEGIN { exit !(born + 0 < since + 0) }'
@@ -53,7 +53,7 @@ facts() {
 
   # NVIDIA's GPUs, their driver, and what containers get of them; silent where there is neither.
   gpu_facts() {
-    found=
+    found='' library=''
     for path in /sys/bus/pci/devices/*; do
       if first "$path/vendor" && [ "$line" = 0x10de ] && first "$path/class"; then
         case $line in
@@ -69,8 +69,13 @@ facts() {
     awk '/^NVRM/ { for (i = 1; i <= NF; i++) if ($i ~ /^[0-9]+(\.[0-9]+)+$/) { print "nvidia_module", $i; exit } }' \
       /proc/driver/nvidia/version 2>/dev/null
     for path in /usr/lib/*/libnvidia-ml.so.1 /usr/lib/libnvidia-ml.so.1; do
-      [ ! -e "$path" ] || { path=$(readlink -f "$path") && say "nvidia_library ${path##*.so.}" && break; }
+      [ ! -e "$path" ] || { library=$(readlink -f "$path") && say "nvidia_library ${library##*.so.}" && break; }
     done
+    # The package of the driver that unattended-upgrades may change: neither held nor named in apt's configuration.
+    if [ -n "$library" ] && grep -qsE '^[^/#]*Unattended-Upgrade +"1"' /etc/apt/apt.conf.d/* && ! grep -qsE '^[^/#]*"[^"]*nvidia' /etc/apt/apt.conf.d/*; then
+      owner=$(dpkg-query -S "$library" 2>/dev/null) && owner=${owner%%:*}
+      [ -z "$owner" ] || [ "$(dpkg-query -W -f='${db:Status-Want}' "$owner")" = hold ] || say "nvidia_loose $owner"
+    fi
     # Without the module nvidia-smi would try to load it; with it, it only asks.
     if [ -e /proc/driver/nvidia/version ] && have nvidia-smi; then
       answer=$(timeout 20 nvidia-smi -L 2>&1)

@@ -177,6 +177,7 @@ def _nvidia(told: dict[str, list[str]]) -> Nvidia:
             for path, driver, names in _words(told, "cdi_spec", 3)
         ),
         runtimes=tuple(_printable(_one(told, "runtimes")).split()),
+        loose=_printable(_one(told, "nvidia_loose")),
         hook="seen" if hook == "seen" else "unseen" if hook else "",
     )
 

@@ -176,7 +176,8 @@ class Nvidia(Frozen):
     ``bound`` has the kernel driver of each GPU (``-`` for none); ``module`` and ``library`` are
     the versions of the loaded module and of libnvidia-ml, ``listing`` is what ``nvidia-smi -L``
     prints. ``platform`` is ``wsl`` or ``jetson``, where GPUs are no PCI devices. ``hook`` tells
-    whether NVIDIA's hook was there when dockerd started.
+    whether NVIDIA's hook was there when dockerd started, ``loose`` is a package of the driver that
+    unattended-upgrades may change.
     """
 
     bound: tuple[str, ...] = ()
@@ -190,6 +191,7 @@ class Nvidia(Frozen):
     specs: tuple[CdiSpec, ...] = ()
     runtimes: tuple[str, ...] = ()
     hook: Literal["", "seen", "unseen"] = ""
+    loose: str = ""
 
 
 class LiveRun(Frozen):

@@ -81,6 +81,13 @@ def test_what_nvidia_smi_says_when_it_fails_is_no_list() -> None:
     assert nvidia.error == "Failed to initialize NVML:  version mismatch"
 
 
+def test_g16_a_driver_that_may_be_upgraded_unasked_is_told() -> None:
+    facts = recorded("ubuntu-24.04-gpu")
+    told_so = {**facts.nvidia.model_dump(), "loose": "libnvidia-compute-570"}
+    (note,) = gpu_plan(changed(facts, {"nvidia": told_so})).notes
+    assert note.endswith("apt-mark hold libnvidia-compute-570")
+
+
 @pytest.mark.parametrize("word", ["seen\x1b[31m", "$(reboot)", "other"])
 def test_a_hook_that_was_not_seen_for_certain_was_not_seen(word: str) -> None:
     assert told(f"nvidia_hook {word}").nvidia.hook == "unseen"

@@ -189,3 +189,9 @@ def test_a_hook_that_came_after_dockerd_was_not_seen(
     (bench.top / "bin/stat").unlink()
     bench.fake("stat", f'case "$*" in *docker.pid) echo 100.5 ;; *) echo {100.5 + born} ;; esac')
     assert (bench.run("hook_seen", *PARTS).status == 0) is seen
+
+
+def test_where_dockerd_keeps_no_pid_there_trying_tells(bench: Bench) -> None:
+    (bench.top / "bin/stat").unlink()
+    bench.fake("stat", "exit 1")
+    assert bench.run("hook_seen", *PARTS).status == 0

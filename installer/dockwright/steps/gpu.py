@@ -135,3 +135,8 @@ def _notes(facts: Facts) -> Iterator[str]:
         )
     elif nvidia.error:
         yield f"nvidia-smi fails on the host: {nvidia.error}"
+    if nvidia.loose:
+        yield (
+            "unattended-upgrades may change the driver, and no program can use the GPU then until "
+            f"a reboot: apt-mark hold {nvidia.loose}"
+        )
