@@ -99,15 +99,16 @@ gpu_after_reload() {
     after=' · not tried after daemon-reload: other containers run'
     return 0
   fi
+  two=''
   one=$(docker run -d --network none --device nvidia.com/gpu=all "$image" sleep 120) &&
-    two=$(docker run -d --network none --gpus all "$image" sleep 120) && systemctl daemon-reload && sleep 1 &&
+    { [ -z "$gpus_flag" ] || two=$(docker run -d --network none --gpus all "$image" sleep 120); } && systemctl daemon-reload && sleep 1 &&
     answer=$(docker exec "$one" nvidia-smi -L 2>&1)
   rc=$?
-  if [ "$rc" = 0 ]; then
+  if [ "$rc" = 0 ] && [ -n "$two" ]; then
     docker exec "$two" nvidia-smi -L >/dev/null 2>&1 ||
       record_text note "$step_id" "with this Engine a container that was started by --gpus loses its GPUs when systemd is reloaded; start it by --device nvidia.com/gpu=all"
   fi
-  docker rm -f "${one:-none}" "${two:-none}" >/dev/null 2>&1
+  docker rm -f "${one:-none}" ${two:+"$two"} >/dev/null 2>&1
   if [ "$rc" != 0 ] || [ "$(printf '%s\n' "$answer" | sort)" != "$(printf '%s\n' "$listing" | sort)" ]; then
     printf '%s\n' "$answer"
     brief="a container loses its GPUs when systemd is reloaded" cause=$(gpu_cause "$answer")

@@ -178,6 +178,24 @@ def test_a_restart_is_refused_while_containers_run(lab: Lab, host_factory: HostF
     assert again.code == 0, again
 
 
+def test_nothing_stops_where_nobody_asks_for_the_gpus_flag(
+    lab: Lab, host_factory: HostFactory
+) -> None:
+    """The toolkit comes to a host whose containers run, and none of them notices."""
+    host = host_factory(dress="debian-13", gpu=True)
+    cdi = ("--yes", "--set", "docker_daemon={features: {cdi: true}}", "--set", "gpus_flag=false")
+    assert run(lab, "apply gpu", host, *cdi, "--set", "gpu=none").code == 20
+    host.exec("docker run -d --name app ubuntu sleep 1000")
+    app, since = containers(host), started(host)
+    done = run(lab, "apply gpu", host, *cdi)
+    assert done.code == 20, done
+    assert (containers(host), started(host)) == (app, since)
+    assert by(host, ROUTES[0]) == LISTED
+    assert by(host, ROUTES[2]) == LISTED
+    assert "2 GPUs by --device and --runtime" in done.all(events.StepFinished)[-1].text
+    assert run(lab, "apply gpu", host, *cdi).code == 0
+
+
 def test_live_restore_carries_containers_over_the_restart(
     lab: Lab, host_factory: HostFactory
 ) -> None:

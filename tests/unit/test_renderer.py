@@ -298,7 +298,7 @@ def filled(value: Fill) -> HostPlan:
             act(10, "container_check", Verb.CHECK, image=value("image"), expect=value("expect")),
             act(11, "cdi_spec", path=path, new=True, drop_in=value("drop in"), text=value("text")),
             act(12, "nvidia_hook", Verb.RESTART),
-            act(13, "gpu_check", Verb.CHECK, image=value("gpu image")),
+            act(13, "gpu_check", Verb.CHECK, image=value("gpu image"), gpus_flag=value("flag")),
         ),
         transaction=Transaction(
             changes=(

@@ -152,7 +152,7 @@ def test_a_rung_breaks_where_it_has_others(bench: Bench) -> None:
 def test_other_containers_are_not_put_at_risk_by_a_reload_of_systemd(bench: Bench) -> None:
     bench.fake("docker", '[ "$1" != ps ] || echo 4711')
     bench.fake("systemctl", "exit 0")
-    done = bench.run('gpu_after_reload && echo "$after"', *PARTS)
+    done = bench.run('gpus_flag=1; gpu_after_reload && echo "$after"', *PARTS)
     assert "other containers run" in done.output
     assert not any(call.startswith("systemctl") for call in bench.calls())
 
@@ -176,7 +176,7 @@ LIST
   ;; *) echo 'Failed to initialize NVML: Unknown Error'; exit 255 ;; esac ;;
 esac""",
     )
-    body = f"image=ubuntu listing='{TWO}' brief= cause=\ngpu_after_reload"
+    body = f"image=ubuntu listing='{TWO}' brief= cause= gpus_flag=1\ngpu_after_reload"
     done = bench.run(body, *PARTS)
     assert (done.status, len(done.of("note"))) == (status, notes)
     assert "docker rm -f --device --gpus" in bench.calls()

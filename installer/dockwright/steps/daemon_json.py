@@ -138,7 +138,12 @@ class DaemonJson(MergesDaemonJson):
                     verb=Verb.CHANGE,
                     target="docker.service",
                     reason="reload is enough for these keys; containers go on",
-                    params={"unit": "docker.service", "how": "reload"},
+                    # A runtime's program may be among the packages that are still to come.
+                    params={
+                        "unit": "docker.service",
+                        "how": "reload",
+                        "late": "runtimes" in changed,
+                    },
                 ),
             )
         needs = ", ".join(needed)

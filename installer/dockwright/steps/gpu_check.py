@@ -13,11 +13,13 @@ class GpuCheck(StepBase):
     """Host, CDI, ``--device``, ``--gpus``, ``--runtime``, and again after a reload of systemd.
 
     Each rung has its own diagnosis; what a container sees must be what the host has. ``image``
-    needs a shell's ``sleep`` and no CUDA: nvidia-smi comes from the host.
+    needs a shell's ``sleep`` and no CUDA: nvidia-smi comes from the host. Without ``gpus_flag``,
+    ``--gpus`` is not tried.
     """
 
     kind: Literal["gpu_check"]
     image: ImageName = "ubuntu"
+    gpus_flag: bool = True
 
     def decide(self, view: View) -> Decision:
         """A check, which the planner drops where nothing changes, the daemon answers and GPUs work."""
@@ -31,8 +33,12 @@ class GpuCheck(StepBase):
                     kind="gpu_check",
                     verb=Verb.CHECK,
                     target=self.image,
-                    reason="nvidia-smi by --device, --gpus and --runtime=nvidia",
-                    params={"image": self.image, "always": broken},
+                    reason=f"nvidia-smi by --device{', --gpus' * self.gpus_flag} and --runtime=nvidia",
+                    params={
+                        "image": self.image,
+                        "gpus_flag": "1" if self.gpus_flag else "",
+                        "always": broken,
+                    },
                 ),
             )
         )

@@ -13,10 +13,11 @@ class NvidiaHook(StepBase):
     """``docker run --gpus`` works only where the hook was there when dockerd started.
 
     dockerd looks for it once (moby, daemon/devices_nvidia_linux.go). ``--runtime=nvidia`` and
-    ``--device nvidia.com/gpu=...`` need no restart.
+    ``--device nvidia.com/gpu=...`` need no restart: ``wanted`` is False where they are enough.
     """
 
     kind: Literal["nvidia_hook"]
+    wanted: bool = True
 
     def decide(self, view: View) -> Decision:
         """Kept where dockerd saw it; else a restart, which ends containers without live-restore."""
@@ -24,7 +25,9 @@ class NvidiaHook(StepBase):
         daemon = facts.daemon
         verb, stops = Verb.RESTART, tuple(container.name for container in facts.containers)
         reason = "--gpus needs it: dockerd looks for NVIDIA's hook only when it starts"
-        if daemon is not None and facts.nvidia.hook == "seen":
+        if not self.wanted:
+            verb, stops, reason = Verb.KEEP, (), "nobody asked for --gpus"
+        elif daemon is not None and facts.nvidia.hook == "seen":
             verb, stops, reason = Verb.KEEP, (), "dockerd found NVIDIA's hook when it started"
         elif daemon is None:
             verb, stops, reason = Verb.CHANGE, (), "started again if it was up before NVIDIA's hook"

@@ -34,6 +34,6 @@ def _ordered(actions: list[Action]) -> list[Action]:
         if each.kind == "packages" and each.verb is not Verb.KEEP
     ]
     last = changing[-1] + 1 if changing else 0
-    early = [each for each in actions[:last] if each.kind in _BEFORE]
-    late = [each for each in actions[:last] if each.kind not in _BEFORE]
+    late = [each for each in actions[:last] if each.kind not in _BEFORE or each.params.get("late")]
+    early = [each for each in actions[:last] if each not in late]
     return [*early, *late, *actions[last:]]

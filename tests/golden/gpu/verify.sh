@@ -727,15 +727,16 @@ gpu_after_reload() {
     after=' · not tried after daemon-reload: other containers run'
     return 0
   fi
+  two=''
   one=$(docker run -d --network none --device nvidia.com/gpu=all "$image" sleep 120) &&
-    two=$(docker run -d --network none --gpus all "$image" sleep 120) && systemctl daemon-reload && sleep 1 &&
+    { [ -z "$gpus_flag" ] || two=$(docker run -d --network none --gpus all "$image" sleep 120); } && systemctl daemon-reload && sleep 1 &&
     answer=$(docker exec "$one" nvidia-smi -L 2>&1)
   rc=$?
-  if [ "$rc" = 0 ]; then
+  if [ "$rc" = 0 ] && [ -n "$two" ]; then
     docker exec "$two" nvidia-smi -L >/dev/null 2>&1 ||
       record_text note "$step_id" "with this Engine a container that was started by --gpus loses its GPUs when systemd is reloaded; start it by --device nvidia.com/gpu=all"
   fi
-  docker rm -f "${one:-none}" "${two:-none}" >/dev/null 2>&1
+  docker rm -f "${one:-none}" ${two:+"$two"} >/dev/null 2>&1
   if [ "$rc" != 0 ] || [ "$(printf '%s\n' "$answer" | sort)" != "$(printf '%s\n' "$listing" | sort)" ]; then
     printf '%s\n' "$answer"
     brief="a container loses its GPUs when systemd is reloaded" cause=$(gpu_cause "$answer")
@@ -808,7 +809,7 @@ check_s02() { # verify the GPUs in containers
 return 1
 }
 apply_s02() {
-image=ubuntu
+image=ubuntu gpus_flag=1
 unset DOCKER_HOST DOCKER_CONTEXT
 listing=$(timeout 60 nvidia-smi -L 2>&1) || {
   printf '%s\n' "$listing"
@@ -837,7 +838,7 @@ if ! answer=$(timeout 600 docker pull -q "$image" 2>&1); then
   return 1
 fi
 gpu_rung 40 '--device nvidia.com/gpu=all' --device nvidia.com/gpu=all &&
-  gpu_rung 60 '--gpus all' --gpus all &&
+  { [ -z "$gpus_flag" ] || gpu_rung 60 '--gpus all' --gpus all; } &&
   gpu_rung 80 '--runtime=nvidia' --runtime=nvidia -e NVIDIA_VISIBLE_DEVICES=all &&
   gpu_after_reload
 rc=$?
@@ -845,7 +846,7 @@ rc=$?
 [ "$rc" = 0 ] || return 1
 xids=$(journalctl -k -b -q -o cat --no-pager 2>/dev/null | grep -c 'NVRM: Xid')
 [ "${xids:-0}" = 0 ] || record_text note "$step_id" "$xids Xid errors of the driver since the boot: journalctl -k | grep Xid"
-say "$(printf '%s\n' "$listing" | grep -c '^GPU ') GPUs by --device, --gpus and --runtime=nvidia$after"
+say "$(printf '%s\n' "$listing" | grep -c '^GPU ') GPUs by --device${gpus_flag:+, --gpus} and --runtime=nvidia$after"
 }
 # --- begin ---------------------------------------------------------------------------------------
 
