@@ -88,7 +88,7 @@ def ready(lab: Lab, layer: Layer) -> Iterator[Callable[[], Host]]:
         host.remove()
 
 
-@pytest.mark.parametrize("dress", ["ubuntu-24.04", "debian-13"])
+@pytest.mark.parametrize("dress", ["ubuntu-24.04", "debian-13", "debian-12"])
 def test_from_bare_to_every_route(lab: Lab, host_factory: HostFactory, dress: str) -> None:
     host = host_factory(dress=dress, gpu=True)
     shown = run(lab, "plan gpu", host)
