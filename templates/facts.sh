@@ -14,7 +14,9 @@ facts() {
 
   # Where the daemon is down the client says so, leaves the version empty, and ends with 0.
   docker_facts() {
-    have docker || return 0
+    # The snap's own client; "snap run" would write to the home directory.
+  have docker || PATH=$PATH:/snap/docker/current/bin
+  have docker || return 0
     timeout 10 docker ps --no-trunc --format 'container {{.ID}} {{.Names}} {{.Image}}' 2>/dev/null | {
       answer=$(timeout 10 docker info --format \
         'daemon {{.ServerVersion}} {{.LiveRestoreEnabled}} {{.Swarm.LocalNodeState}} {{.Driver}} {{.DockerRootDir}}' 2>&1)
@@ -176,10 +178,17 @@ facts() {
         $1 == "Id" { id = $2 } $1 == "LoadState" { load = $2 }
         $1 == "UnitFileState" { file = $2 } $1 == "ActiveState" { active = $2 }
         /^$/ { flush() } END { flush() }
-        function flush() { if (id != "" && load == "loaded" && !seen[id]++) print "unit", id, (file == "" ? "-" : file), active; id = "" }'
+        function flush() { if (id != "" && (load == "loaded" || load == "masked") && !seen[id]++) print "unit", id, (file == "" ? "-" : file), active; id = "" }'
   fi
+  # NAME REVISION STATE KIB; a snap that is disabled has its file, and no "current".
   for snap in docker microk8s; do
-    for path in /snap/$snap/current; do [ ! -e "$path" ] || say "snap $snap $(basename "$(readlink "$path")")"; done
+    revision='' state=enabled size=-
+    for path in /var/lib/snapd/snaps/"$snap"_[0-9x]*.snap; do
+      [ ! -e "$path" ] || revision=${path##*_} state=disabled
+    done
+    if [ -e /snap/$snap/current ]; then revision=$(readlink /snap/$snap/current) state=enabled; fi
+    [ "$snap" != docker ] || [ -z "$revision" ] || size=$(timeout 3 du -skx /var/snap/docker 2>/dev/null | cut -f1)
+    [ -z "$revision" ] || say "snap $snap ${revision%.snap} $state ${size:--}"
   done
   if group=$(getent group docker 2>/dev/null); then say "docker_group ${group##*:}"; fi
   have getent && say "users $(getent passwd | awk -F: '$3 == 0 || ($3 >= 1000 && $3 < 65534) { print $1 }' | tr '\n' ' ')"

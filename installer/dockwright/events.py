@@ -11,7 +11,8 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, TypeAdapter
 
 from dockwright.errors import Exit
-from dockwright.models import Facts, Frozen
+from dockwright.frozen import Frozen
+from dockwright.models import Facts
 from dockwright.plan import HostPlan
 
 SCHEMA: Literal[1] = 1

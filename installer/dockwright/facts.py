@@ -10,19 +10,8 @@ import secrets
 from collections.abc import Callable, Iterator
 
 from dockwright.errors import UnreachableError
-from dockwright.models import (
-    CdiSpec,
-    Container,
-    Daemon,
-    Disk,
-    Facts,
-    FileFact,
-    LiveRun,
-    Nvidia,
-    Package,
-    Snap,
-    Unit,
-)
+from dockwright.models import Container, Daemon, Disk, Facts, FileFact, LiveRun, Package, Snap, Unit
+from dockwright.nvidia import CdiSpec, Nvidia
 from dockwright.resources import directory
 
 _KEEP = 200_000  # characters of an answer that are looked at; a host may be hostile
@@ -127,7 +116,15 @@ def _facts(told: dict[str, list[str]]) -> Facts:
             for identity, name, image in _words(told, "container", 3)
             if identity
         ),
-        snaps=tuple(Snap(name=name, version=version) for name, version in _words(told, "snap", 2)),
+        snaps=tuple(
+            Snap(
+                name=name,
+                version=version,
+                enabled=state != "disabled",
+                data_kib=_int(kib) if kib.isdigit() else None,
+            )
+            for name, version, state, kib in _words(told, "snap", 4)
+        ),
         docker_group=None
         if group is None
         else tuple(name for name in group[0].strip().split(",") if name),

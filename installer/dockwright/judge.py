@@ -12,7 +12,8 @@ import re
 from pydantic import Field
 
 from dockwright.errors import DestructiveError, RefusedError, TrustError
-from dockwright.models import Facts, Frozen
+from dockwright.frozen import Frozen
+from dockwright.models import Facts
 from dockwright.plan import ANY_VERSION, HostPlan, PackageChange, Transaction
 
 _INST = re.compile(r"^Inst (\S+?)(?::\S+)? (?:\[(\S+)\] )?\((\S+) ")

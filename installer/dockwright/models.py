@@ -6,19 +6,14 @@ otherwise add a line to an apt source, such as ``Trusted: yes``, and switch off 
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
-
-class Frozen(BaseModel):
-    """Base of all models: immutable, strict types, unknown keys are errors."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True
-    )
-
+from dockwright.frozen import Frozen
+from dockwright.nvidia import Nvidia
 
 # --- field grammars ---------------------------------------------------------------------------
 
@@ -32,6 +27,28 @@ def _fingerprint(text: str) -> str:
     if not re.fullmatch(r"[0-9A-F]{40}|[0-9A-F]{64}", digits):
         raise ValueError("a fingerprint has 40 (or 64) hex digits; short key ids can be forged")
     return digits
+
+
+# A user name goes into ssh_config's tokens, and from there into the commands of ProxyCommand and
+# Match exec: a name that a shell reads as more than a word got commands run (CVE-2026-35386).
+# A leading - would be read as an option by the same commands.
+LOGIN = r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}\$?"
+HOST_NAME = r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?"
+_HOP = rf"({LOGIN}@)?({HOST_NAME}|\[[0-9A-Fa-f:.]+\])(:[0-9]{{1,5}})?"
+
+
+def is_ipv6(text: str) -> bool:
+    """Whether that is an IPv6 address, with or without a zone."""
+    try:
+        return isinstance(ipaddress.ip_address(text), ipaddress.IPv6Address)
+    except ValueError:
+        return False
+
+
+def _address(text: str) -> str:
+    if not (re.fullmatch(HOST_NAME, text) or is_ipv6(text)):
+        raise ValueError("must be the name or the address of a host")
+    return text
 
 
 # Debian policy 5.6.1; apt reads a trailing - or + as remove or install, and ^ as a task.
@@ -62,6 +79,12 @@ ImageName: TypeAlias = Annotated[
 ]
 Fingerprint: TypeAlias = Annotated[str, AfterValidator(_fingerprint)]
 Line: TypeAlias = Annotated[str, _pattern(r"^[^\x00-\x1f\x7f]*$")]
+LoginName: TypeAlias = Annotated[str, _pattern(rf"^{LOGIN}$")]
+Address: TypeAlias = Annotated[str, AfterValidator(_address)]
+JumpHosts: TypeAlias = Annotated[str, _pattern(rf"^{_HOP}(,{_HOP})*$")]
+# Relative to what? An inventory is used from many directories.
+KeyFile: TypeAlias = Annotated[str, _pattern(r"^~?/[^\x00-\x1f\x7f]+$")]
+GroupName: TypeAlias = Annotated[str, _pattern(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 
 
 # --- hosts ------------------------------------------------------------------------------------
@@ -71,13 +94,16 @@ class Host(Frozen):
     """A machine as the user named it; an SSH target is resolved by the transport.
 
     ``address`` is ``None`` for this machine. ``user`` and ``port`` of ``None`` are left to
-    ssh_config and its defaults.
+    ssh_config and its defaults. ``identity`` are private key files, ``jump`` is in the form of
+    ``ssh -J``; both come from an inventory, and the command line's go before them.
     """
 
     name: Line
     address: Line | None = None
     user: Line | None = None
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    identity: tuple[Line, ...] = ()
+    jump: Line | None = None
 
     @property
     def local(self) -> bool:
@@ -156,42 +182,19 @@ class Unit(Frozen):
 
 
 class Snap(Frozen):
-    """An installed snap that matters here."""
+    """An installed snap that matters here; ``data_kib`` is the size of its data, where it was told."""
 
     name: str
     version: str
+    enabled: bool = True
+    data_kib: int | None = None
 
-
-class CdiSpec(Frozen):
-    """A CDI specification for NVIDIA's GPUs: the driver whose files it names, and its devices."""
-
-    path: str
-    driver: str = ""
-    devices: tuple[str, ...] = ()
-
-
-class Nvidia(Frozen):
-    """What NVIDIA's driver shows, and what dockerd makes of it; empty where there is none.
-
-    ``bound`` has the kernel driver of each GPU (``-`` for none); ``module`` and ``library`` are
-    the versions of the loaded module and of libnvidia-ml, ``listing`` is what ``nvidia-smi -L``
-    prints. ``platform`` is ``wsl`` or ``jetson``, where GPUs are no PCI devices. ``hook`` tells
-    whether NVIDIA's hook was there when dockerd started, ``loose`` is a package of the driver that
-    unattended-upgrades may change.
-    """
-
-    bound: tuple[str, ...] = ()
-    module: str = ""
-    library: str = ""
-    listing: tuple[str, ...] = ()
-    error: str = ""
-    nodes: tuple[str, ...] = ()
-    secure_boot: bool = False
-    platform: str = ""
-    specs: tuple[CdiSpec, ...] = ()
-    runtimes: tuple[str, ...] = ()
-    hook: Literal["", "seen", "unseen"] = ""
-    loose: str = ""
+    @property
+    def data(self) -> str:
+        """The size of its data in words."""
+        if self.data_kib is None:
+            return "of unknown size"
+        return f"{self.data_kib / 1024:.0f} MiB"
 
 
 class LiveRun(Frozen):
@@ -267,6 +270,10 @@ class Facts(Frozen):
     def unit(self, name: str) -> Unit | None:
         """The systemd unit of that name, if it exists."""
         return next((unit for unit in self.units if unit.name == name), None)
+
+    def snap(self, name: str) -> Snap | None:
+        """The snap of that name, if it is installed."""
+        return next((snap for snap in self.snaps if snap.name == name), None)
 
     def file(self, path: str) -> FileFact | None:
         """The file at that path, if it exists and is one that facts look at."""

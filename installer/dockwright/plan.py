@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field
 
-from dockwright.models import Frozen
+from dockwright.frozen import Frozen
 
 
 class Verb(str, Enum):

@@ -55,6 +55,7 @@ def make_plan(
             offers=offers or {},
             key_owners=key_owners or {},
             upgrade=upgrade,
+            resuming=verify or bool(facts.cut),
             component=component,
         )
         decisions += [_decide(step, view) for step in steps]
@@ -152,7 +153,8 @@ def _settled(actions: list[Action], facts: Facts, *, verify: bool) -> tuple[Acti
     """Ids in order; checks are dropped to *keep* where nothing changes and the ping is answered."""
     changing = any(a.verb not in (Verb.KEEP, Verb.CHECK) for a in actions)
     settled = []
-    for number, each in enumerate(actions, start=1):
+    # What could serve as a way back goes when all else is done and proven.
+    for number, each in enumerate(sorted(actions, key=lambda a: a.kind == "snap_remove"), start=1):
         values: dict[str, object] = {"id": f"s{number:02d}"}
         if (
             each.verb is Verb.CHECK
@@ -230,10 +232,14 @@ def _fit_to_change(plan: HostPlan, facts: Facts, now: int | None) -> None:
             next_step="timedatectl set-ntp true",
         )
     _verifies(plan, facts)
-    if facts.snaps and plan.transaction.changes and any(s.name == "docker" for s in facts.snaps):
+    snap = facts.snap("docker")
+    gives_way = any(action.kind == "snap_disable" for action in plan.actions)
+    if snap is not None and snap.enabled and plan.transaction.changes and not gives_way:
         raise RefusedError(
             "the snap 'docker' is installed: two daemons would fight for one socket",
-            next_step="take it out first, its data with it: snap remove docker",
+            details=(("data", f"{snap.data} in /var/snap/docker would not move over"),),
+            next_step="--remove-snap takes it out once the new daemon answers;"
+            " by hand, with its data: snap remove docker",
         )
     touched = {change.name for change in plan.transaction.changes}
     if facts.kubernetes and touched & {"containerd", "containerd.io", "runc"}:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from dockwright.errors import RefusedError
-from dockwright.models import Facts, Frozen
+from dockwright.frozen import Frozen
+from dockwright.models import Facts
 from dockwright.plan import Action, Assumptions, HostPlan, PackageChange, Transaction, Verb
 
 # Removing one of these ends the containers that it runs.
@@ -24,6 +25,7 @@ class Receipt(Frozen):
     files: dict[str, str | None] = Field(default_factory=dict)
     holds: tuple[str, ...] = ()
     members: tuple[tuple[str, str], ...] = ()
+    snaps: tuple[str, ...] = ()
 
 
 def read_receipt(text: str) -> Receipt:
@@ -32,6 +34,7 @@ def read_receipt(text: str) -> Receipt:
     files: dict[str, str | None] = {}
     holds: list[str] = []
     members: list[tuple[str, str]] = []
+    snaps: list[str] = []
     for line in text.splitlines():
         match line.split(" "):
             case ["package", name, before, after]:
@@ -42,9 +45,17 @@ def read_receipt(text: str) -> Receipt:
                 holds += names
             case ["member", group, user]:
                 members.append((group, user))
+            case ["snap", name, "removed"]:
+                snaps.append(name)
             case _:
                 pass
-    return Receipt(packages=packages, files=files, holds=tuple(holds), members=tuple(members))
+    return Receipt(
+        packages=packages,
+        files=files,
+        holds=tuple(holds),
+        members=tuple(members),
+        snaps=tuple(snaps),
+    )
 
 
 def _version(word: str) -> str | None:
@@ -109,6 +120,11 @@ def plan_undo(host: str, facts: Facts) -> HostPlan:
             )
         ),
         undoes=facts.last_run,
+        notes=tuple(
+            f"the snap '{name}' does not come back by itself: snap install {name};"
+            " 'snap saved' shows what 'snap restore' can bring back"
+            for name in receipt.snaps
+        ),
     )
 
 

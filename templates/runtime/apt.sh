@@ -16,7 +16,7 @@ private_apt() {
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 "$@"
 }
 
-# prepare_private: copies of the host's sources, without the files that ours replace ($replaced).
+# prepare_private: copies of the host's sources, without those that ours replace or edit ($replaced).
 prepare_private() {
   umask 022
   private=$(mktemp -d "$private_root/apt.XXXXXX") || return
@@ -30,6 +30,9 @@ prepare_private() {
     cp -- "$file" "$private/sources.d/host-${file##*/}" || return
   done
 }
+
+# stand_in PATH TEXT: a source of the host's as it will read once our entries are taken out of it.
+stand_in() { printf '%s' "$2" >"$private/sources.d/host-${1##*/}"; }
 
 # add_repository ID KEY-PATH KEY SOURCE: ours, signed by the private copy of its key.
 add_repository() {

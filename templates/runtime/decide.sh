@@ -1,5 +1,5 @@
 # --- decide: what this host needs, where no controller saw it first ------------------------------
-# Uses $absent_wanted (names), $host_wanted (names), $vendor_wanted (NAME=FLOOR), $versioned (names
+# Uses $absent_wanted (names), $held_by_us (names), $host_wanted (names), $vendor_wanted (NAME=FLOOR), $versioned (names
 # that go together, the first leads), $exact (the floor is the version), $upgrade.
 
 installed_of() { # NAME...: those of them that are installed
@@ -76,6 +76,25 @@ decide() {
 
 major_of() { printf '%s' "$1" | sed 's/^[0-9]*://; s/[^0-9].*//'; }
 
+# find_chosen_off UNIT...: those that are there and disabled are somebody's choice, and stay so. After a
+# run that was cut it may be the run's doing. Sets chosen_off.
+find_chosen_off() {
+  chosen_off=
+  [ ! -e "$state/live" ] || return 0
+  for unit; do
+    case $(systemctl is-enabled "$unit" 2>/dev/null) in disabled|masked) chosen_off="$chosen_off $unit" ;; esac
+  done
+}
+
+# refuse_masked SERVICE UNIT...: a service that may not start, or cannot without what it needs.
+refuse_masked() {
+  for unit; do
+    [ "$(systemctl is-enabled "$unit" 2>/dev/null)" = masked ] || continue
+    [ "$unit" = "$1" ] || ! systemctl is-active -q "$1" || continue
+    stop 3 guard "$unit is masked: somebody forbade it to start" "if that is no longer wanted: systemctl unmask $unit"
+  done
+}
+
 # judge_simulation STEP: removals are ours exactly, others are only added, ours come from our origin.
 judge_simulation() {
   transaction=$(plan_of <"$private/simulated")
@@ -106,82 +125,110 @@ judge_simulation() {
   transaction=${transaction%x}
 }
 
-# uris_of FILE: the URIs of its enabled entries, one a line; sources.list(5), both formats.
-uris_of() {
-  case $1 in
-    *.sources) awk '
-      function flush(i) { if (enabled) for (i = 1; i <= count; i++) print uris[i]; count = 0; enabled = 1; field = "" }
-      BEGIN { enabled = 1 }
-      /^#/ { next }
-      /^[ \t]*$/ { flush(); next }
-      {
-        line = $0
-        if (line !~ /^[ \t]/) { field = tolower(line); sub(/:.*/, "", field); sub(/^[^:]*:/, "", line) }
-        if (field == "uris") { words = split(line, word); for (i = 1; i <= words; i++) uris[++count] = word[i] }
-        if (field == "enabled") { line = tolower(line); gsub(/[ \t]/, "", line); if (line ~ /^(no|false|0|off|without)$/) enabled = 0 }
-      }
-      END { flush() }' "$1" ;;
-    *) awk '$1 == "deb" || $1 == "deb-src" { sub(/^[ \t]*deb(-src)?[ \t]+(\[[^]]*\][ \t]*)?/, ""); print $1 }' "$1" ;;
-  esac
+# entries_of FILE MODE: its entries; sources.list(5), both formats. With MODE "uris" the URIs of those
+# that are enabled, an entry a line, and "disabled" for a stanza of others that is not. With "without" the file itself, with the entries of our repositories alone
+# ($repository_urls) commented out; it fails where an entry has URIs of ours and of others.
+entries_of() {
+  format=list
+  case $1 in *.sources) format=stanzas ;; esac
+  # shellcheck disable=SC2086  # a list of URLs
+  LC_ALL=C awk -v format="$format" -v mode="$2" -v ours="$(printf '%s\n' $repository_urls | plain_uri | tr '\n' ' ')" '
+    function plain(uri) { sub(/^[a-z]*:\/\//, "", uri); sub(/\/*$/, "", uri); return tolower(uri) }
+    function mine(uris, words, word, i, yes) {
+      words = split(uris, word)
+      for (i = 1; i <= words; i++) if (index(" " ours, " " plain(word[i]) " ")) yes++
+      if (yes && yes < words) mixed = 1
+      return yes
+    }
+    function flush(i, off) { # the stanza that ends here
+      off = 0
+      if (uris != "" && enabled) {
+        if (mode == "uris") print uris
+        off = mine(uris)
+      } else if (uris != "" && mode == "uris" && !mine(uris)) print "disabled" # not ours to take away
+      for (i = 1; mode == "without" && i <= count; i++) print (off && stanza[i] !~ /^#/ ? "# " : "") stanza[i]
+      count = 0; uris = ""; field = ""; enabled = 1
+    }
+    BEGIN { enabled = 1 }
+    format == "list" {
+      line = $0
+      uri = ""
+      if ($1 == "deb" || $1 == "deb-src") { sub(/^[ \t]*deb(-src)?[ \t]+(\[[^]]*\][ \t]*)?/, "", line); split(line, word); uri = word[1] }
+      if (uri != "" && mode == "uris") print uri
+      if (mode == "without") print (uri != "" && mine(uri) ? "# " : "") $0
+      next
+    }
+    /^[ \t\r]*$/ { flush(); if (mode == "without") print; next }
+    {
+      stanza[++count] = $0
+      if ($0 ~ /^#/) next
+      line = $0
+      if (line !~ /^[ \t]/) { field = tolower(line); sub(/:.*/, "", field); sub(/^[^:]*:/, "", line) }
+      if (field == "uris") uris = uris " " line
+      if (field == "enabled") { line = tolower(line); gsub(/[ \t\r]/, "", line); if (line ~ /^(no|false|0|off|without)$/) enabled = 0 }
+    }
+    END { if (format != "list") flush(); exit mixed }' "$1"
 }
 
 plain_uri() { sed 's|^[a-z]*://||; s|/*$||' | tr '[:upper:]' '[:lower:]'; }
 
+without_ours() { # FILE: its text with our entries commented out; ends with an x, for "$(...)" strips newlines
+  entries_of "$1" without >"$run/without" || return
+  # awk ends each line with a newline; where the last one of the file has none, it gets none.
+  if [ -n "$(tail -c 1 "$1")" ]; then head -c -1 "$run/without"; else cat "$run/without"; fi
+  printf x
+}
+
 # same_origin: source files, other than ours, that name one of our repositories; two entries with
-# different keys would stop all of apt. One that names others beside it is refused. Sets others.
+# different keys would stop all of apt. Sets others, files that name nothing else and go as a whole,
+# and edits, files in which our entries alone are commented out.
 same_origin() {
-  others=
+  others='' edits=''
   for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
     [ -f "$file" ] || continue
-    case " $source_paths " in *" $file "*) continue ;; esac
     mine='' beside=''
-    for uri in $(uris_of "$file" | plain_uri); do
+    for uri in $(entries_of "$file" uris | tr -s ' \t' '\n' | plain_uri); do
+      # shellcheck disable=SC2086
       case " $(printf '%s\n' $repository_urls | plain_uri | tr '\n' ' ')" in *" $uri "*) mine=1 ;; *) beside=1 ;; esac
     done
     [ -n "$mine" ] || continue
-    [ -z "$beside" ] && [ "$file" != /etc/apt/sources.list ] ||
-      stop 3 guard "$file names our repository beside others: take that line out first"
-    others="$others $file"
+    case " $source_paths " in *" $file "*) [ -n "$beside" ] || continue; mine='' ;; esac
+    if [ -z "$beside" ] && [ "$file" != /etc/apt/sources.list ]; then
+      others="$others $file"
+    elif [ -n "$mine" ] && [ ! -L "$file" ] && entries_of "$file" without >/dev/null; then
+      edits="$edits $file"
+    else
+      stop 3 guard "$file names our repository beside others, where they cannot be told apart" "take that entry out first"
+    fi
   done
 }
 
-# refuse_to_stop STEP: containers that a removed or changed runtime would stop, unless agreed to.
-# With live-restore these three can be upgraded below running containers.
-refuse_to_stop() {
-  [ -z "$allow_restart" ] || return 0
-  affected='' live=1
-  for word in $wanted; do
-    package=${word##*/}
-    package=${package%%=*}
-    package=${package%%_*}
-    case ${package%-} in
-      docker-ce|docker-ce-cli|containerd.io) case $word in *=*) ;; *) live= ;; esac ;;
-    esac
-    case ${package%-} in
-      docker-ce|containerd.io) affected=1 ;;
-      docker.io|docker-engine|moby-engine|containerd|moby-containerd|runc|moby-runc|podman-docker) affected=1 live= ;;
-    esac
-  done
-  [ -n "$affected" ] || return 0
-  if [ -n "$live" ] && [ "$(timeout 20 docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null)" = true ]; then return 0; fi
-  names=$(timeout 20 docker ps --format '{{.Names}}' 2>/dev/null | tr '\n' ' ')
-  [ -z "$names" ] || stop 9 "$1" "containers would stop: $names(when they may: --allow-restart)"
+# edited_source FILE: our entries in it are commented out now; the file as it was is kept.
+edited_source() {
+  text=$(without_ours "$1") && put "$1" "$(stat -c %04a "$1")" "${text%x}"
 }
 
 # fit: a host that must not be changed is refused by what it is.
 fit() {
   [ -d /run/systemd/system ] || stop 3 guard "this host is not run by systemd"
+  dpkg-query -W >/dev/null 2>"$out" ||
+    stop 7 guard "dpkg's database cannot be read on this host" "cp /var/lib/dpkg/status-old /var/lib/dpkg/status, or from /var/backups"
 }
 
 # fit_to_change: where packages are to change, what stands in the way is named before apt is asked.
 fit_to_change() {
   [ ! -e /snap/docker/current ] ||
-    stop 3 guard "the snap 'docker' is installed: two daemons would fight for one socket" "take it out first, its data with it: snap remove docker"
+    stop 3 guard "the snap 'docker' is installed: two daemons would fight for one socket" "'dockwright install HOST --remove-snap' takes it out once the new one answers; by hand, with its data: snap remove docker"
   held=
   for package in $(dpkg-query -W -f='${db:Status-Want} ${Package}\n' 2>/dev/null | sed -n 's/^hold //p'); do
     for word in $wanted; do
       word=${word%%=*}
-      [ "${word%-}" != "$package" ] || held="$held $package"
+      [ "${word%-}" = "$package" ] || continue
+      # What this file holds itself it may change.
+      case " $held_by_us " in
+        *" $package "*) apt_flags=--allow-change-held-packages ;;
+        *) held="$held $package" ;;
+      esac
     done
   done
   [ -z "$held" ] || stop 3 guard "held by apt-mark:$held" "if that is no longer wanted: apt-mark unhold$held"

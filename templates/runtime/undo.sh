@@ -14,6 +14,9 @@ undo() {
   sed -n 's/^hold //p' "$receipt" | xargs -r apt-mark unhold >>"$out" 2>&1
   sed -n 's/^member //p' "$receipt" | while read -r group user; do gpasswd -d "$user" "$group" >>"$out" 2>&1; done
   case " $back_names " in *" docker.io "*|*" moby-engine "*) removals=$back_names old_runtime_answers >>"$out" 2>&1 || stop 6 undo "the old runtime is back, but does not answer" ;; esac
+  sed -n 's/^snap \([^ ]*\) removed$/\1/p' "$receipt" | while read -r name; do
+    record_text note undo "the snap '$name' does not come back by itself: snap install $name; snap saved"
+  done
   # Neither run can be undone again; the one before them can.
   mv -f "$receipt" "$receipt.undone"
   [ ! -f "$run/receipt" ] || mv -f "$run/receipt" "$run/receipt.undone"
@@ -90,6 +93,6 @@ status() {
   read -r last 2>/dev/null <"$state/last" || last=none
   if somebody_runs; then echo "running    $(who_runs)"; fi
   echo "last run   $last$(sed -n 's/^dw1 [^ ]* end - [^ ]* /, ended with /p' "$state/runs/$last/ev" 2>/dev/null)"
-  for pair in $vendor_wanted; do echo "package    ${pair%%=*} $(version_of "${pair%%=*}")"; done
+  for pair in ${vendor_wanted-}; do echo "package    ${pair%%=*} $(version_of "${pair%%=*}")"; done
   echo "daemon     $(timeout 20 docker version --format '{{.Server.Version}}' 2>/dev/null || echo 'does not answer')"
 }

@@ -340,17 +340,47 @@ def test_docker_list_is_adopted(lab: Lab, prepared: Make, text: str, dress: str)
     silent(host)
 
 
-def test_mixed_source_is_refused(lab: Lab, shared: Host) -> None:
-    mixed = one_line("ubuntu-24.04", "/usr/share/keyrings/other.gpg")
-    mixed += "deb [trusted=yes] https://nvidia.github.io/nothing /\n"
-    for path in ("/etc/apt/sources.list.d/mine.list", "/etc/apt/sources.list"):
-        shared.put(path, mixed)
+def test_an_entry_of_both_is_refused(lab: Lab, shared: Host) -> None:
+    url, suite = URLS["ubuntu-24.04"]
+    path = "/etc/apt/sources.list.d/mine.sources"
+    shared.put(path, f"Types: deb\nURIs: {url} http://x.invalid/\nSuites: {suite}\nComponents: x\n")
+    shared.mark()
+    try:
+        refused(lab, shared, 3, path, "beside others")
+    finally:
+        shared.exec(["rm", path])
         shared.mark()
-        try:
-            refused(lab, shared, 3, path, "beside others")
-        finally:
-            shared.exec(["rm", path])
-            shared.mark()
+
+
+@pytest.mark.parametrize("dress", DRESSES)
+def test_an_entry_among_others_is_commented_out(prepared: Make, text: str, dress: str) -> None:
+    """The vendor's line in /etc/apt/sources.list, its stanza in somebody's file: those alone."""
+    host = prepared("fresh", dress)
+    url, suite = URLS[dress]
+    line = one_line(dress, "/usr/share/keyrings/other.gpg")
+    stanza = f"Types: deb\nURIs: {url}\nSuites: {suite}\nComponents: stable\nSigned-By: /x.gpg\n"
+    other = "Types: deb\nEnabled: no\nURIs: http://x.invalid/\nSuites: y\nComponents: z\n"
+    commented = "".join(f"# {one}\n" for one in stanza.splitlines())
+    files = {
+        "/etc/apt/sources.list": (f"#{line}# theirs\n{line}", f"#{line}# theirs\n# {line}"),
+        "/etc/apt/sources.list.d/all.sources": (f"{other}\n{stanza}", f"{other}\n{commented}"),
+    }
+    for path, (before, _) in files.items():
+        host.put(path, before)
+    hand(host, text)
+    ends(run(host, "plan"), 0, *files, "commented out", f"> # {line.strip()}", "> # Types: deb")
+    unseen(host)
+    done = run(host, "apply")
+    ends(done, 0, "hello-world ran")
+    for path, (_, after) in files.items():
+        assert host.exec(["cat", path]).stdout == after
+    silent(host)
+    host.mark()
+    ends(run(host, "apply"), 0, "nothing to do")
+    unseen(host)
+    ends(run(host, "undo"), 0, "is undone")
+    for path, (before, _) in files.items():
+        assert host.exec(["cat", path]).stdout == before
 
 
 def test_disabled_source_stays(prepared: Make, text: str) -> None:

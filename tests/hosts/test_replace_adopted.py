@@ -25,6 +25,7 @@ from tests.hosts.support import (
     untouched,
     versions,
 )
+from tests.hosts.test_onefile import rendered
 from tests.lab import deb
 from tests.lab.host import Host
 from tests.lab.lab import Lab
@@ -123,16 +124,23 @@ def test_sources_are_taken_over(
 
 
 def test_a_line_in_sources_list(lab: Lab, prepared: Make) -> None:
-    """As add-apt-repository left it: the file is the distribution's, so it is named and stays."""
+    """As add-apt-repository left it: that line alone is commented out, and comes back."""
     host = prepared("docker")
     host.exec(f"rm -rf {STATE} {SOURCE} {KEY}")
-    host.put("/etc/apt/sources.list", line())
+    path = "/etc/apt/sources.list"
+    host.put(path, f"# ours\n{line()}")
     host.mark()
     run = install(lab, at(host, "ops"))
-    assert run.code == 3, run
-    assert "/etc/apt/sources.list" in run.told
-    assert URL in run.told
+    assert run.code == 20, run
+    assert run.plan.transaction.changes == ()
+    assert host.exec(["cat", path]).stdout == f"# ours\n# {line()}"
+    assert "Conflicting" not in host.exec("apt-get -q update 2>&1").stdout
+    host.mark()
+    assert install(lab, at(host, "ops")).code == 0
     unseen(host)
+    undone = lab.dockwright("undo", at(host, "ops"), "--yes")
+    assert undone.returncode == 0, undone
+    assert host.exec(["cat", path]).stdout == f"# ours\n{line()}"
 
 
 def test_moby_and_podman(lab: Lab, prepared: Make, tmp_path: Path) -> None:
@@ -154,16 +162,6 @@ def test_moby_and_podman(lab: Lab, prepared: Make, tmp_path: Path) -> None:
     assert {change.name for change in run.plan.transaction.removals} == set(names)
     assert "no longer has" in "\n".join(run.plan.notes)  # they cannot be kept, and that is said
     clean(host)
-
-
-def test_snap(lab: Lab, prepared: Make) -> None:
-    host = prepared("fresh")
-    host.exec("mkdir -p /snap/docker/2963 && ln -s 2963 /snap/docker/current")
-    host.mark()
-    run = install(lab, at(host, "ops"))
-    assert run.code == 3, run
-    assert "snap remove docker" in run.told
-    unseen(host)
 
 
 # --- a new runtime that cannot be installed -------------------------------------------------------
@@ -216,6 +214,31 @@ def test_postinst_fails(lab: Lab, prepared: Make) -> None:
     assert again.code == 20, again
     data_is_there(host)
     clean(host)
+
+
+def test_packages_that_are_not_there(lab: Lab, prepared: Make) -> None:
+    """E02: a good index whose packages are 404. Nothing is removed before they are all here."""
+    lab.vendor.serve("good")
+    text = rendered(lab)
+    lab.vendor.serve("no-pool")
+    fresh, used = prepared("fresh"), prepared("distribution")
+    before, running = versions(used, *OLD), containers(used)
+    for host in (fresh, used):
+        run = install(lab, at(host, "ops"), "--allow-restart")
+        assert run.code == 5, run
+        assert "could not be downloaded" in run.told
+        assert "404" in run.told
+        assert run.failed.next_step
+        assert not run.failed.changed_host
+        untouched(host)
+        host.put("/root/docker.sh", text)
+        host.mark()
+        done = host.exec("sh /root/docker.sh apply --allow-restart", check=False)
+        assert done.returncode == 5, done.stdout
+        assert "could not be downloaded" in done.stdout
+        untouched(host)
+    assert versions(used, *OLD) == before
+    assert containers(used) == running
 
 
 def _write(path: Path, text: str) -> None:

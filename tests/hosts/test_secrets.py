@@ -1,7 +1,8 @@
 """Bad input is caught before any contact; secrets are in the controller's memory and nowhere else.
 
-X01 and X02 are in test_access.py, X07 and X08 in the unit tests of facts, records and load, X09 in
-those of transport. B11, B12 and B19 need inventories; B14 is in test_trust.py.
+X01 and X02 are in test_access.py, X07, X08 and X09 in test_hostile.py. B12 is as far as a playbook
+can contradict itself today: two groups and one value. B14 is in test_trust.py, C11 in
+test_inventory.py.
 """
 
 from __future__ import annotations
@@ -28,10 +29,12 @@ pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("vendor_is_good")]
 NOBODY = "ops@192.0.2.7"  # were it asked, the answer would be 5
 
 
-def offline(lab: Lab, *args: str | Path, env: dict[str, str] | None = None) -> tuple[int, str]:
+def offline(
+    lab: Lab, *args: str | Path, env: dict[str, str] | None = None, stdin: str | None = None
+) -> tuple[int, str]:
     """A run where no network is, and no terminal: the exit code and all that was said."""
     argv = ["unshare", "--net", sys.executable, "-m", "dockwright", *map(str, args)]
-    done = lab.run(argv, env={"PYTHONPATH": str(ROOT / "installer"), **(env or {})})
+    done = lab.run(argv, env={"PYTHONPATH": str(ROOT / "installer"), **(env or {})}, input=stdin)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -91,6 +94,38 @@ def test_command_lines(lab: Lab, row: str, args: list[str], code: int, words: li
     assert not Path("canary").exists()
 
 
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n-----END OPENSSH PRIVATE KEY-----\n"
+THOUSAND = "".join(f"  h{n}: {{address: 192.0.2.{n % 250}, port: {n + 1}}}\n" for n in range(1000))
+INVENTORIES = [
+    ("B11", "hosts:\n  a:\n  a:\n", ["inv:3", "line 2", "twice"]),
+    ("B11", "[web]\na\nb\na\n", ["inv:2", "inv:4", "twice"]),
+    ("B11", "hosts:\n  a: {address: x}\n  b: {address: x}\n", ["inv:2", "inv:3", "same machine"]),
+    ("B11", "hosts: {}\n", ["no host"]),
+    ("B11", f"hosts:\n{THOUSAND}".replace("port: 618}", "prot: 618}"), ["inv:619", "'port'"]),
+    ("B12", ("hosts: {a: }\ngroups:\n  x: {hosts: [a], variables: {hold: true}}\n"
+            "  y: {hosts: [a], variables: {hold: false}}\n"), ["inv:3", "inv:4", "'hold'"]),
+    ("B19", KEY, ["--identity"]),
+    ("X01", "a ansible_become_password=c2VjcmV0\n", ["inv:1", "--sudo-password-file"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("row", "text", "words"), INVENTORIES, ids=[row for row, *_ in INVENTORIES]
+)
+def test_inventories(lab: Lab, tmp_path: Path, row: str, text: str, words: list[str]) -> None:
+    """2 with the places of all that is wrong, from a file and on standard input; nobody is asked."""
+    file = tmp_path / "inv"
+    file.write_text(text)
+    file.chmod(0o600)
+    for source, name in ((file, "inv"), ("-", "<stdin>")):
+        code, told = offline(lab, "install", "-i", source, "--yes", stdin=text)
+        assert code == 2, told
+        assert "Traceback" not in told
+        assert "c2VjcmV0" not in told
+        for word in words:
+            assert word.replace("inv:", f"{name}:") in told.replace("\n", " "), told
+
+
 def test_b18_what_others_may_write(lab: Lab, tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(BOOK)
@@ -100,11 +135,16 @@ def test_b18_what_others_may_write(lab: Lab, tmp_path: Path) -> None:
     assert "mine.yaml" in told
 
 
-def test_b21_nothing_trusted_comes_from_the_environment(lab: Lab) -> None:
+def test_b21_nothing_trusted_comes_from_the_environment(lab: Lab, tmp_path: Path) -> None:
     for name in ("DOCKWRIGHT_DOCKER_FINGERPRINT", "DOCKWRIGHT_DOCKER_KEY_URL"):
         code, told = offline(lab, "install", NOBODY, "--yes", env={name: "0" * 40})
         assert code == 2, told
         assert name in told
+    file = tmp_path / "inv.yaml"
+    file.write_text(f"hosts: {{a: {{variables: {{docker_fingerprint: {'A' * 40}}}}}}}\n")
+    code, told = offline(lab, "install", "a", "--yes", env={"DOCKWRIGHT_INVENTORY": str(file)})
+    assert code == 2, told
+    assert "docker_fingerprint" in told
 
 
 # --- credentials of a proxy -----------------------------------------------------------------------

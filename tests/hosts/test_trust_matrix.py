@@ -7,7 +7,7 @@ and the exit code. Rows as design.md, section 8, has them, and these:
 * T10: a key that was exchanged on the host after the plan is 3 ("changed since the plan"), as every
   file that a plan rests on; one that is exchanged after the commit point fails the run (6).
 * T15, a clock that is off: the hosts share this machine's clock, so ``date`` is one that is off.
-* T22: each kind of line in known_hosts is compared with ssh's verdict by the unit tests.
+* T22 is in test_known_hosts.py.
 * T23: a handshake without strict key exchange cannot be had from the hosts' OpenSSH.
 """
 
@@ -45,7 +45,11 @@ from tests.lab.host import Host
 from tests.lab.lab import Lab
 from tests.lab.machine import arch
 
-pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("vendor_is_good")]
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.usefixtures("vendor_is_good"),
+    pytest.mark.sampled("host", 2),  # a cold one and a warm one, of two dresses
+]
 
 DRESSES = ("debian-12", "debian-13", "ubuntu-24.04")
 SUITES = {"debian-12": "bookworm", "debian-13": "trixie", "ubuntu-24.04": "noble"}
@@ -260,7 +264,6 @@ def sites(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sites]
     made = Keys(tmp_path_factory.mktemp("keys"))
     yield Sites(lab, made)
     keys.stop_agent(made.dir / "gnupg")
-    keys.stop_agent(lab.parts["keys"] / "gnupg")
 
 
 # --- the hosts ------------------------------------------------------------------------------------
@@ -464,9 +467,10 @@ def test_t18_another_source(lab: Lab, host: Host, rogue: str) -> None:
 
 
 def test_t19_other_keys(lab: Lab, host: Host) -> None:
-    """The same repository under another key path: taken over; beside others: left alone."""
+    """The same repository under another key path: taken over; in one stanza with others: left alone."""
     url, suite = url_of(host), SUITES[host.dress]
     listed = "/etc/apt/sources.list.d/docker.list"
+    stanza = "/etc/apt/sources.list.d/both.sources"
     line = f"deb [arch={arch()} signed-by=/usr/share/keyrings/docker-archive-keyring.gpg] {url} {suite} stable\n"
     host.put("/usr/share/keyrings/docker-archive-keyring.gpg", "none of ours\n")
     host.put(listed, line)
@@ -476,14 +480,65 @@ def test_t19_other_keys(lab: Lab, host: Host) -> None:
         assert run.code == 0, run
         assert listed in [action.target for action in run.plan.actions]
         unseen(host)
-        host.put(listed, line + "deb http://example.invalid/ stable main\n")
+        both = f"Types: deb\nURIs: {url} http://example.invalid/\nSuites: {suite}\nComponents: stable\n"
+        host.exec(["rm", listed])
+        host.put(stanza, both)
         host.mark()
-        refused(install(lab, at(host, "ops")), host, 3, listed, "beside others")
+        refused(install(lab, at(host, "ops")), host, 3, stanza, "beside others", f"take {url} out")
     finally:
-        host.exec(["rm", listed, "/usr/share/keyrings/docker-archive-keyring.gpg"])
+        host.exec(["rm", "-f", listed, stanza, "/usr/share/keyrings/docker-archive-keyring.gpg"])
         host.mark()
 
 
+@pytest.mark.parametrize("dress", DRESSES)
+def test_t19_beside_others(lab: Lab, host_factory: Make, dress: str) -> None:
+    """The vendor's entry in files of others: that entry alone is commented out, and comes back."""
+    host = host_factory(dress=dress)
+    url, suite = url_of(host), SUITES[dress]
+    distro = dress.split("-", maxsplit=1)[0]
+    keyring = f"/usr/share/keyrings/{distro}-archive-keyring.gpg"
+    archive = f"deb [signed-by={keyring}] http://archive.lab.test/{dress} {suite} main\n"
+    line = f"deb [arch={arch()} signed-by=/usr/share/keyrings/old.gpg] {url} {suite} stable"
+    stanza = f"Types: deb\nURIs: {url}/\nSuites: {suite}\nComponents: stable\nSigned-By: /x.gpg\n"
+    other = "Types: deb\nEnabled: no\nURIs: http://x.invalid/\nSuites: y\nComponents: z\n"
+    commented = "".join(f"# {one}\n" for one in stanza.splitlines())
+    head = f"# the archive\n{archive}#{line}\n"
+    files = {
+        "/etc/apt/sources.list": (f"{head}{line}\n# end", f"{head}# {line}\n# end"),
+        "/etc/apt/sources.list.d/all.sources": (
+            f"# all of ours\n{other}\n{stanza}\n{other}",
+            f"# all of ours\n{other}\n{commented}\n{other}",
+        ),
+    }
+    host.exec(["rm", f"/etc/apt/sources.list.d/{distro}.sources"])
+    for path, (before, _) in files.items():
+        host.put(path, before, 0o640 if path.endswith("list") else 0o644)
+    host.mark()
+    assert host.exec("apt-get -q update", check=False).returncode == 100  # "Conflicting values"
+    run = dockwright(lab, "plan", "docker", at(host, "ops"))
+    assert run.code == 0, run
+    plan = {action.target: action for action in run.plan.actions}
+    for path, (before, after) in files.items():
+        assert (plan[path].before, plan[path].after) == (before, after)
+        assert "commented out" in plan[path].reason
+    unseen(host)
+    run = install(lab, at(host, "ops"))
+    assert run.code == 20, run
+    for path, (_, after) in files.items():
+        assert host.exec(["cat", path]).stdout == after
+    assert host.exec(["stat", "-c", "%a", "/etc/apt/sources.list"]).stdout == "640\n"
+    said = host.exec("apt-get -q update")
+    assert "Conflicting" not in said.stdout + said.stderr
+    host.mark()
+    assert install(lab, at(host, "ops")).code == 0
+    unseen(host)
+    undone = lab.dockwright("undo", at(host, "ops"), "--yes")
+    assert undone.returncode == 0, undone
+    for path, (before, _) in files.items():
+        assert host.exec(["cat", path]).stdout == before
+
+
+@pytest.mark.sampled("host", 6)  # one dress has that apt
 def test_t27_apt_that_can_be_deceived(lab: Lab, host: Host) -> None:
     run = dockwright(lab, "plan", "docker", at(host, "ops"))
     assert run.code == 0, run

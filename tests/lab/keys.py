@@ -8,6 +8,8 @@ signatures, so a verifier that reports the signing key instead of the primary on
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from pathlib import Path
 
 from tests.lab.machine import sh
@@ -61,16 +63,18 @@ def _openpgp(out: Path) -> None:
     home = out / "gnupg"
     home.mkdir(mode=0o700)
     gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--passphrase", ""]
-    for name, owner in OWNERS.items():
-        sh([*gpg, "--quick-generate-key", owner, "rsa3072", "cert,sign", "never"])
-        primary = _fingerprints(home, owner)[0]
-        sh([*gpg, "--quick-add-key", primary, "rsa3072", "sign", "never"])
-        primary, subkey = _fingerprints(home, owner)
-        (out / f"{name}.fingerprint").write_text(primary + "\n")
-        (out / f"{name}.subkey").write_text(subkey + "\n")
-        (out / f"{name}.asc").write_text(sh([*gpg, "--armor", "--export", primary]))
-        sh([*gpg, "--output", out / f"{name}.gpg", "--export", primary])
-    stop_agent(home)
+    try:
+        for name, owner in OWNERS.items():
+            sh([*gpg, "--quick-generate-key", owner, "rsa3072", "cert,sign", "never"])
+            primary = _fingerprints(home, owner)[0]
+            sh([*gpg, "--quick-add-key", primary, "rsa3072", "sign", "never"])
+            primary, subkey = _fingerprints(home, owner)
+            (out / f"{name}.fingerprint").write_text(primary + "\n")
+            (out / f"{name}.subkey").write_text(subkey + "\n")
+            (out / f"{name}.asc").write_text(sh([*gpg, "--armor", "--export", primary]))
+            sh([*gpg, "--output", out / f"{name}.gpg", "--export", primary])
+    finally:
+        stop_agent(home)
 
 
 def stop_agent(home: Path) -> None:
@@ -79,12 +83,21 @@ def stop_agent(home: Path) -> None:
 
 
 def sign(keys: Path, name: str, release: Path) -> None:
-    """Write InRelease and Release.gpg beside a Release file, made by the key's signing subkey."""
+    """Write InRelease and Release.gpg beside a Release file, made by the key's signing subkey.
+
+    In a copy of the keys' home: its agent is this call's alone, and ends with it.
+    """
     subkey = (keys / f"{name}.subkey").read_text().strip()
-    gpg = ["gpg", "--homedir", str(keys / "gnupg"), "--batch", "--yes", "--quiet"]
-    gpg += ["--digest-algo", "SHA512", "-u", f"{subkey}!", "--output"]
-    sh([*gpg, release.with_name("InRelease"), "--clearsign", release])
-    sh([*gpg, release.with_name("Release.gpg"), "--armor", "--detach-sign", release])
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "gnupg"
+        shutil.copytree(keys / "gnupg", home, ignore=shutil.ignore_patterns("S.*"))
+        gpg = ["gpg", "--homedir", str(home), "--batch", "--yes", "--quiet"]
+        gpg += ["--digest-algo", "SHA512", "-u", f"{subkey}!", "--output"]
+        try:
+            sh([*gpg, release.with_name("InRelease"), "--clearsign", release])
+            sh([*gpg, release.with_name("Release.gpg"), "--armor", "--detach-sign", release])
+        finally:
+            stop_agent(home)
 
 
 def _build(out: Path, _: Paths) -> None:

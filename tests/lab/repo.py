@@ -66,4 +66,3 @@ def publish(top: Path, codename: str, debs: Path, fields: Mapping[str, str], sig
     write_index(dist / f"main/binary-{arch()}", stanzas, by_hash=False)
     base = {"Codename": codename, "Architectures": arch(), "Components": "main"}
     keys.sign(signer, "archive", write_release(dist, {**fields, **base}))
-    keys.stop_agent(signer / "gnupg")

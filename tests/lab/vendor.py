@@ -169,7 +169,9 @@ def _good(top: Path, pool: Path, stanzas: dict[str, list[str]], signer: Path, ke
 
 
 def _each(top: Path, name: str) -> list[Path]:
-    return sorted(top.glob(f"linux/*/dists/*/{name}"))
+    """Also a link to what is not there yet, which glob would pass over."""
+    found = (dist / name for dist in sorted(top.glob("linux/*/dists/*")))
+    return [path for path in found if os.path.lexists(path)]
 
 
 def _unsigned(top: Path, _: Path) -> None:
@@ -254,7 +256,6 @@ def _build_vendor(below: Part, older: Part) -> Callable[[Path, Paths], None]:
             shutil.copytree(out / "good", out / name, symlinks=True, copy_function=os.link)
             _unlink_shared(out / name)
             change(out / name, signer)
-        keys.stop_agent(signer / "gnupg")
 
     return build
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,13 +20,13 @@ TAILS = {"noble": "-1~ubuntu.24.04~noble", "trixie": "-1~debian.13~trixie"}
 
 
 def facts_of(name: str, **lines: str | None) -> Callable[[str], FakeChannel]:
-    """Answers the facts script as the recorded host did, with today's clock."""
+    """Answers the facts script as the recorded host did, today, and as a machine of its own."""
     lines.setdefault("clock", str(int(time.time())))
 
     def answer(script: str) -> FakeChannel:
         (nonce,) = re.findall(r"\Aset -- ([0-9a-f]+)\n", script)
         text = answer_of(name).replace(NONCE, nonce)
-        for key, value in lines.items():
+        for key, value in {"machine_id": secrets.token_hex(16), **lines}.items():
             new = "" if value is None else f"{key} {value}\n"
             text = re.sub(rf"(?m)^{key} .*\n", lambda _, new=new: new, text, count=1)  # type: ignore[misc]
         return FakeChannel([text.encode()])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dockwright import facts
 from dockwright.errors import UnreachableError
-from dockwright.models import Container, Daemon, Disk, Facts, Package, Unit
+from dockwright.models import Container, Daemon, Disk, Facts, Package, Snap, Unit
 from tests.unit.making import NAMES, NONCE, answer_of, b64, pin, recorded, retold
 
 BEGIN, END = f"dw1 {NONCE} begin", f"dw1 {NONCE} end"
@@ -113,6 +113,18 @@ def test_a_half_installed_package_is_told_by_the_audit() -> None:
     assert engine is not None
     assert (engine.status, engine.installed) == ("half-configured", False)
     assert known.dpkg_audit == "iF  docker-ce"
+
+
+def test_snaps_are_read_with_their_state_and_size() -> None:
+    lines = "snap docker 2915 disabled 5120\nsnap microk8s x1 enabled -\n"
+    end = f"dw1 {NONCE} end"
+    answer = answer_of("ubuntu-24.04-bare").replace(end, lines + end)
+    known = facts.read(answer, NONCE, host="web1")
+    assert known.snaps == (
+        Snap(name="docker", version="2915", enabled=False, data_kib=5120),
+        Snap(name="microk8s", version="x1"),
+    )
+    assert [snap.data for snap in known.snaps] == ["5 MiB", "of unknown size"]
 
 
 def test_a_daemon_that_is_down_is_no_daemon() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from dockwright import facts as facts_module
 from dockwright.errors import InputError, RefusedError
-from dockwright.models import CdiSpec, Facts, FileFact, Nvidia
+from dockwright.models import Facts, FileFact
+from dockwright.nvidia import CdiSpec, Nvidia
 from dockwright.plan import HostPlan, Verb
 from dockwright.profiles import profiles
 from dockwright.steps import DaemonJson, NvidiaRuntime, When

@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from dockwright import renderer
 from dockwright.judge import judge, read_simulation
 from dockwright.load import HostValues
+from dockwright.models import Facts
 from dockwright.plan import (
     Action,
     Assumptions,
@@ -35,6 +36,7 @@ from dockwright.plan import (
     Transaction,
     Verb,
 )
+from dockwright.receipts import plan_undo
 from dockwright.renderer import (
     Program,
     onefile,
@@ -82,6 +84,19 @@ def daemon_json() -> HostPlan:
     return whole_plan(facts, variables={"docker_fingerprint": pin(), "docker_daemon": keys})
 
 
+def source_among_others() -> HostPlan:
+    line = "deb https://download.docker.com/linux/debian trixie stable\n"
+    text = f"deb http://archive.example.org/debian trixie main\n{line}"
+    facts = changed(recorded("debian-13-bare"), {"sources": {"/etc/apt/sources.list": text}})
+    return whole_plan(facts, variables={"docker_fingerprint": pin()})
+
+
+def snap_replaced() -> HostPlan:
+    facts = changed(recorded("debian-13-bare"), {"snaps": [{"name": "docker", "version": "2915"}]})
+    wanted = {"docker_fingerprint": pin(), "docker_remove_snap": True}
+    return whole_plan(facts, variables=wanted)
+
+
 def hold_users() -> HostPlan:
     wanted = {"docker_fingerprint": pin(), "hold": True, "docker_users": ["ops", "pat"]}
     return whole_plan(recorded("ubuntu-24.04-installed"), variables=wanted)
@@ -106,7 +121,20 @@ def verify() -> HostPlan:
     return whole_plan(recorded("ubuntu-24.04-installed"), "verify", verify=True)
 
 
-def one_file() -> str:
+def undo(facts: Facts) -> HostPlan:
+    lines = [
+        "file /etc/docker/daemon.json absent -",
+        "package docker-ce absent 5:29.7.2-1~debian.13~trixie",
+        "package docker.io 26.1.5+dfsg1-9 absent",
+        "hold docker-ce",
+        "member docker ops",
+        "snap docker removed",
+    ]
+    last = {"last_run": "2026-11-24-1f3a2b", "last_receipt": "\n".join(lines) + "\n"}
+    return plan_undo("web1", changed(facts, last))
+
+
+def one_file(*, exact: bool = False) -> str:
     book = playbook("docker", {"docker_fingerprint": pin()})
     profiles = []
     for name in ("ubuntu-24.04-bare", "debian-13-bare"):
@@ -114,7 +142,7 @@ def one_file() -> str:
         steps = (step for part in book.steps_for(HostValues.of(facts)) for step in part.steps)
         plan = whole_plan(facts, variables={"docker_fingerprint": pin()})
         profiles.append(Profile(plan=plan, steps=tuple(steps)))
-    return render_file(profiles, name="dockwright-docker.sh").text
+    return render_file(profiles, name="dockwright-docker.sh", exact=exact).text
 
 
 def program(plan: HostPlan, **options: Any) -> str:
@@ -127,6 +155,8 @@ SCRIPTS: dict[str, Callable[[], str]] = {
         whole_plan(recorded("debian-13-bare"), variables={"docker_fingerprint": pin()})
     ),
     "docker/docker.io-replaced": lambda: program(judged("debian-13-docker.io")),
+    "docker/snap-replaced": lambda: program(snap_replaced()),
+    "docker/source-among-others": lambda: program(source_among_others()),
     "docker/upgrade": lambda: program(judged("ubuntu-24.04-behind", upgrade=True)),
     "docker/daemon.json-restart": lambda: program(daemon_json()),
     "docker/hold-and-users": lambda: program(hold_users()),
@@ -138,6 +168,7 @@ SCRIPTS: dict[str, Callable[[], str]] = {
     "ssh-server/fresh-trixie": lambda: program(ssh_server(), lock_timeout=30),
     "verify/attached": lambda: program(verify(), attached=RUN_ID),
     "onefile/docker": one_file,
+    "undo/docker": lambda: program(undo(recorded("debian-13-bare"))),
     "scripts/probe": lambda: render_probe(judged("debian-13-docker.io"), run_id=RUN_ID).text,
     "scripts/attach": lambda: render_attach(run_id=RUN_ID),
     "scripts/launch": lambda: launch(booted=True),
@@ -292,13 +323,16 @@ def filled(value: Fill) -> HostPlan:
             act(4, "daemon_json", keys=[value("key one"), value("key two")], **file),
             act(5, "packages", packages=[value("package")]),
             act(6, "hold", packages=[value("held one"), value("held two")]),
-            act(7, "service", unit=value("unit"), enabled=True, running=True),
+            act(7, "service", unit=value("unit"), enabled=True, running=True, also=[value("also")]),
             act(8, "group_member", group=value("group"), users=[value("user one"), value("user")]),
             act(9, "reload", Verb.RESTART, unit=value("unit"), how=value("how")),
             act(10, "container_check", Verb.CHECK, image=value("image"), expect=value("expect")),
-            act(11, "cdi_spec", path=path, new=True, drop_in=value("drop in"), text=value("text")),
-            act(12, "nvidia_hook", Verb.RESTART),
-            act(13, "gpu_check", Verb.CHECK, image=value("gpu image"), gpus_flag=value("flag")),
+            act(11, "file", absent=False, trial=True, **file),
+            act(12, "snap_disable", snap=value("snap")),
+            act(13, "snap_remove", Verb.REMOVE, snap=value("snap")),
+            act(14, "cdi_spec", path=path, new=True, drop_in=value("drop in"), text=value("text")),
+            act(15, "nvidia_hook", Verb.RESTART),
+            act(16, "gpu_check", Verb.CHECK, image=value("gpu image"), gpus_flag=value("flag")),
         ),
         transaction=Transaction(
             changes=(
@@ -408,9 +442,13 @@ def test_the_steps_of_a_hostile_plan_run_nothing_of_it(empty: Path, text: str) -
         "restore_files",
         "transact",
         "cause_of",
+        "also_enabled",
+        "snap_disable",
+        "snap_is_there",
+        "snap_remove",
     ]
     stubs = "".join(f"{name}() {{ printf '%s\\0' \"$@\"; }}\n" for name in ours)
-    calls = "".join(f"(check_s{n:02d}); (apply_s{n:02d})\n" for n in range(2, 14))
+    calls = "".join(f"(check_s{n:02d}); (apply_s{n:02d})\n" for n in range(2, 17))
     script = f"cause= brief= step_id= run=/nonexistent out=/nonexistent\n{stubs}{functions}{calls}"
     for shell in SHELLS:
         printed = run_in(empty, shell, script).split(b"\0")
@@ -418,6 +456,13 @@ def test_the_steps_of_a_hostile_plan_run_nothing_of_it(empty: Path, text: str) -
 
 
 # --- the environment ------------------------------------------------------------------------------
+
+
+def test_a_file_that_is_locked_differs_in_one_line_only() -> None:
+    """``render --lock``: the same program, and the versions of today are the versions."""
+    floor, exact = (one_file(exact=which).splitlines() for which in (False, True))
+    differing = [(a, b) for a, b in zip(floor, exact, strict=True) if a != b]
+    assert differing == [("exact=''", "exact=1")]
 
 
 def test_an_undefined_name_is_an_error() -> None:

@@ -226,6 +226,19 @@ def test_unknown_types_are_ignored() -> None:
     assert [event.event for event in run.events] == ["program_started"]
 
 
+def test_noise_without_end_is_refused() -> None:
+    """And what a long run prints in between its records is not."""
+    noise = b"\x1b[31mowned\n" * 100_000
+    with pytest.raises(UnreachableError, match="before the program was started"):
+        Run(channel(*[noise] * 12)).go()
+    told = Run(channel(STARTED, *(x for one in WELL for x in (*[noise] * 5, one)))).go().told()
+    assert told == Run(channel(STARTED, *WELL)).go().told()
+    with pytest.raises(UnreachableError, match="what is not ours without end"):
+        list(read_records(FakeChannel([noise] * 12), RUN, timeout=60))
+    with pytest.raises(UnreachableError, match="no answer for 0 s"):
+        list(read_records(FakeChannel([b"x\n", SILENCE, b"x\n"] * 9), RUN, timeout=0))
+
+
 def test_a_line_without_end_is_refused() -> None:
     endless = [b"x" * 1024 * 1024] * 6
     with pytest.raises(UnreachableError, match="a line without end"):

@@ -2,130 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from dockwright.plan import Action, Assumptions, HostPlan, PackageChange, Transaction, Verb
 from dockwright.renderer import render_program
-from dockwright.resources import directory
-
-RUNTIME = directory("templates") / "runtime"
-TOOLS = [
-    "awk",
-    "base64",
-    "cat",
-    "chmod",
-    "cmp",
-    "cp",
-    "cut",
-    "date",
-    "diff",
-    "dirname",
-    "grep",
-    "head",
-    "kill",
-    "mkdir",
-    "mktemp",
-    "mv",
-    "readlink",
-    "rm",
-    "sed",
-    "sh",
-    "sha256sum",
-    "sleep",
-    "sort",
-    "stat",
-    "sync",
-    "tail",
-    "timeout",
-    "tr",
-    "xargs",
-    "find",
-]
-SHELLS = [name for name in ("dash", "bash") if shutil.which(name)]
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a script did: its status, its records as (type, step, text), and its output."""
-
-    status: int
-    records: list[tuple[str, str, str]]
-    output: str
-
-    def of(self, kind: str) -> list[str]:
-        return [text for found, _, text in self.records if found == kind]
-
-
-@dataclass
-class Bench:
-    """A folder in which parts of the runtime run with a PATH of their own."""
-
-    top: Path
-
-    def fake(self, name: str, body: str) -> None:
-        path = self.top / "bin" / name
-        path.unlink(missing_ok=True)
-        path.write_text(f"#!/bin/sh\necho {name} \"$@\" >>'{self.top}/calls'\n{body}\n")
-        path.chmod(0o755)
-
-    def calls(self) -> list[str]:
-        path = self.top / "calls"
-        return path.read_text().splitlines() if path.exists() else []
-
-    def script(self, body: str, *parts: str) -> str:
-        texts = [(RUNTIME / f"{part}.sh").read_text(encoding="utf-8") for part in parts]
-        head = (
-            f"set -u\nPATH='{self.top}/bin' LC_ALL=C.UTF-8 run_id=r1 committed=0 step_id=s01\n"
-            f"state='{self.top}/state' run='{self.top}/run' out='{self.top}/run/out'\n"
-            f"exec 3>>'{self.top}/run/records' 4>>'{self.top}/run/log'\n: >\"$out\"\n"
-        )
-        return head + "\n".join(texts) + f"\n{body}\n"
-
-    def run(self, body: str, *parts: str, shell: str = "dash", stdin: str = "") -> Done:
-        (self.top / "run/records").unlink(missing_ok=True)
-        done = subprocess.run(
-            [shutil.which(shell) or "sh", "-c", self.script(body, *parts)],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=False,
-        )
-        return Done(done.returncode, self.records(), done.stdout + done.stderr)
-
-    def records(self) -> list[tuple[str, str, str]]:
-        found = []
-        for line in (self.top / "run/records").read_text().splitlines():
-            mark, run_id, kind, step, uptime, *rest = line.split(" ", 5)
-            assert (mark, run_id) == ("dw1", "r1")
-            assert re.fullmatch(r"[0-9]+\.[0-9]+", uptime)
-            text = "".join(rest)
-            if kind in ("stop", "cause", "output", "note", "wait"):
-                text = base64.b64decode(text).decode()
-            found.append((kind, step, text))
-        return found
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    for name in ("bin", "run", "state", "etc"):
-        (tmp_path / name).mkdir()
-    for tool in TOOLS:
-        (tmp_path / "bin" / tool).symlink_to(shutil.which(tool) or "/missing")
-    made = Bench(tmp_path)
-    made.fake("chown", "")  # tests need no root
-    return made
-
+from tests.unit.shell import RUNTIME, SHELLS, Bench, Done, receipt
 
 # --- journal: check, apply, check again -----------------------------------------------------------
 
@@ -228,11 +116,6 @@ def test_a_signal_ends_a_run_with_a_last_record(bench: Bench) -> None:
 
 
 # --- files ----------------------------------------------------------------------------------------
-
-
-def receipt(bench: Bench) -> list[str]:
-    path = bench.top / "run/receipt"
-    return path.read_text().splitlines() if path.exists() else []
 
 
 def sha256(text: str) -> str:
@@ -503,6 +386,75 @@ def test_the_hook_lets_apt_do_the_plan_and_nothing_else(bench: Bench, want: str,
     assert ("this is not the plan" in done.output) is bool(code)
 
 
+# --- snap: out of the way, and back ---------------------------------------------------------------
+
+SNAPD = """
+here="$(dirname "$0")/.."
+case $1 in
+  disable) rm -f "$here/enabled" ;;
+  enable) [ ! -e "$here/snapd-fails" ] && : >"$here/enabled" ;;
+  remove) [ ! -e "$here/snapd-fails" ] && rm -f "$here/snap" ;;
+esac
+"""
+
+
+def snapped(bench: Bench, body: str, *, new: bool) -> Done:
+    """Run with a snap that is enabled, and a new daemon that answers or not."""
+    for name in ("enabled", "snap"):
+        (bench.top / name).touch()
+    bench.fake("snap", SNAPD)
+    bench.fake("systemctl", "")
+    bench.fake("docker", "" if new else "exit 1")
+    client = """snap_client() { [ -e "$state/../enabled" ] && { [ "$1" != ps ] || echo 0123; }; }
+    snap_is_there() { [ -e "$state/../snap" ]; }
+    xargs() { echo "start $(cat)" >>"$state/../calls"; }
+    """
+    return bench.run(
+        (RUNTIME / "snap.sh").read_text(encoding="utf-8") + client + body, "journal", "files"
+    )
+
+
+def test_a_snap_comes_back_with_its_containers_where_the_new_daemon_does_not_answer(
+    bench: Bench,
+) -> None:
+    done = snapped(bench, "snap_disable docker; stop 6 s01 'it broke'", new=False)
+    assert done.status == 6
+    assert (bench.top / "enabled").exists()
+    assert [c for c in bench.calls() if c.startswith(("snap", "systemctl stop", "start"))] == [
+        "snap disable docker", "systemctl stop docker.service docker.socket",
+        "snap enable docker", "start 0123",
+    ]  # fmt: skip
+    assert done.of("note") == ["the snap 'docker' is enabled again, and answers"]
+    assert receipt(bench) == ["snap docker disabled"]
+
+
+def test_a_snap_stays_disabled_where_the_new_daemon_answers(bench: Bench) -> None:
+    done = snapped(bench, "snap_disable docker; stop 8 s01 'no pull'", new=True)
+    assert done.status == 8
+    assert not (bench.top / "enabled").exists()
+    assert "is disabled and still there" in done.of("note")[0]
+
+
+def test_a_snap_that_does_not_come_back_is_named_with_the_command(bench: Bench) -> None:
+    (bench.top / "snapd-fails").touch()
+    done = snapped(bench, "snap_disable docker; stop 6 s01 'it broke'", new=False)
+    assert (done.status, "snap enable docker" in done.of("note")[0]) == (6, True)
+
+
+def test_a_snap_is_removed_when_the_new_daemon_answers_and_not_before(bench: Bench) -> None:
+    done = snapped(bench, "snap_disable docker; snap_remove docker; finish 0", new=True)
+    assert (done.status, done.of("note")) == (0, [])
+    assert not (bench.top / "snap").exists()
+    assert "snap remove docker" in bench.calls()
+    assert receipt(bench) == ["snap docker disabled", "snap docker removed"]
+    (bench.top / "calls").unlink()
+    body = 'snap_disable docker; snap_remove docker || stop 6 s01 no "$cause"'
+    done = snapped(bench, body, new=False)
+    assert done.of("cause") == ["the new daemon does not answer: the snap is not removed"]
+    assert "snap remove docker" not in bench.calls()
+    assert (bench.top / "enabled").exists()
+
+
 # --- verify: causes -------------------------------------------------------------------------------
 
 
@@ -622,6 +574,26 @@ def test_a_service_is_enabled_and_started_once(bench: Bench) -> None:
         "systemctl enable -q docker.service", "systemctl start docker.service",
     ]  # fmt: skip
     assert run_step(bench, functions).of("same") == [""]
+
+
+def test_a_unit_beside_it_that_somebody_disabled_stays_so(bench: Bench) -> None:
+    bench.fake(
+        "systemctl",
+        'here="$(dirname "$0")/.."\ncase "$1 $2" in\n "is-enabled docker.service") echo enabled ;;\n'
+        ' "is-enabled "*) [ -e "$here/$2" ] && echo enabled || echo disabled ;;\n'
+        ' "enable -q") : >"$here/$3" ;;\nesac',
+    )
+    functions = step_of("service", unit="docker.service", enabled=True, running=True,
+                        also=["docker.socket", "containerd.service"])  # fmt: skip
+    decide = (RUNTIME / "decide.sh").read_text(encoding="utf-8")
+    chosen = f"{decide}\nfind_chosen_off docker.socket; {functions}"
+    assert run_step(bench, chosen).of("changed") == [""]
+    assert [c for c in bench.calls() if c.startswith("systemctl enable")] == [
+        "systemctl enable -q docker.service", "systemctl enable -q containerd.service",
+    ]  # fmt: skip
+    (bench.top / "state/live").touch()  # a run that was cut may have left it so
+    assert run_step(bench, chosen).of("changed") == [""]
+    assert "systemctl enable -q docker.socket" in bench.calls()
 
 
 def test_a_service_that_does_not_start_tells_its_journal(bench: Bench) -> None:

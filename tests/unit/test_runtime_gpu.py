@@ -6,9 +6,7 @@ import re
 
 import pytest
 
-from tests.unit.test_runtime import SHELLS, Bench, bench
-
-__all__ = ["bench"]
+from tests.unit.shell import SHELLS, Bench
 
 PARTS = ("journal", "files", "verify", "gpu")
 TWO = "GPU 0: H100 (UUID: GPU-a)\nGPU 1: H100 (UUID: GPU-b)"

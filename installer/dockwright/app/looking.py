@@ -47,6 +47,7 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
     """Facts, plan, and where packages change: the vendor's key and index, and apt's simulation."""
     yield from gather(prepared, request, connect)
     known, playbook = prepared.facts, request.playbook
+    _refuse_twin(prepared, request)
     if request.command == "undo" and known is not None:
         prepared.plan = receipts.plan_undo(prepared.host.name, known)
         yield events.Planned(host=prepared.host.name, at=time.time(), plan=prepared.plan)
@@ -84,6 +85,20 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
         )  # fmt: skip
     prepared.plan = plan
     yield events.Planned(host=name, at=time.time(), plan=plan)
+
+
+def _refuse_twin(prepared: Prepared, request: Request) -> None:
+    """Leave a machine alone that another name of this run has led to already."""
+    if prepared.facts is None:
+        return
+    first = request.machines.first(prepared.facts, prepared.host.name)
+    if first != prepared.host.name:
+        raise BusyError(
+            f"this is the same machine as {first}, which this run works on already",
+            details=(("machine-id", prepared.facts.machine_id),),
+            next_step="name it once; clones of one image get an id of their own by"
+            " systemd-machine-id-setup",
+        )
 
 
 _CHANGING = ("install", "apply")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from dockwright import __version__
 from dockwright.channel import Transport
@@ -16,10 +17,29 @@ from dockwright.plan import HostPlan
 Connect = Callable[[Host], Transport]
 
 
+class Machines:
+    """Which machine was reached under which name: one machine is worked on under one name only."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._names: dict[tuple[str, str], str] = {}
+
+    def first(self, facts: Facts, name: str) -> str:
+        """The name under which that machine was reached first; ``name`` itself where it is new.
+
+        The id of a boot is looked at beside machine-id(5): clones of one image often share that.
+        """
+        if not facts.machine_id:
+            return name
+        with self._lock:
+            return self._names.setdefault((facts.machine_id, facts.boot_id), name)
+
+
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for, the same for all hosts of a run.
+    """What the user asked for, the same for all hosts of a run but for ``playbook``.
 
+    ``playbooks`` has it by host, where an inventory says different things of hosts.
     ``lock_timeout`` is in seconds; ``operator`` is named in the host's journal; ``again`` is
     the command line that would apply what is planned. ``proof`` asks for
     the checks although the plan itself changes nothing.
@@ -34,6 +54,12 @@ class Request:
     operator: str = ""
     proxy: str | None = None
     proof: bool = False
+    playbooks: Mapping[str, Playbook] = field(default_factory=dict, repr=False)
+    machines: Machines = field(default_factory=Machines, compare=False, repr=False)
+
+    def on(self, host: str) -> Request:
+        """What is asked for on one host."""
+        return replace(self, playbook=self.playbooks.get(host, self.playbook))
 
     @property
     def wish(self) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dockwright import __version__
+from dockwright.cli.fleet import Fleet
 from dockwright.cli.options import (
     WHAT,
     Choice,
@@ -21,7 +22,7 @@ from dockwright.cli.options import (
 )
 from dockwright.cli.register import EVERYDAY, command
 from dockwright.cli.session import Session
-from dockwright.cli.shared import change, playbook_of, request_for, save
+from dockwright.cli.shared import change, playbooks_of, request_for, save
 from dockwright.errors import Exit
 from dockwright.load.saved import dump_plans
 
@@ -44,9 +45,9 @@ def install(
     show: Show,
 ) -> Exit:
     """Make each HOST a verified Docker host; short for: apply docker."""
-    name = "gpu" if gpu else "docker"
-    request = request_for("install", playbook_of(name, values, choice), renewal, consent)
-    return change(request, hosts or [], consent, reach, show)
+    fleet = Fleet(hosts, reach, show)
+    books = playbooks_of("gpu" if gpu else "docker", values, choice, fleet)
+    return change(request_for("install", books, renewal, consent), fleet, consent, reach, show)
 
 
 @command(EVERYDAY)
@@ -64,8 +65,9 @@ def plan(
     show: Show,
 ) -> Exit:
     """Show what would change on each HOST, why, and with which diffs."""
-    request = request_for("plan", playbook_of(playbook, values, choice), renewal)
-    with Session(hosts or [], reach, show) as session:
+    fleet = Fleet(hosts, reach, show)
+    request = request_for("plan", playbooks_of(playbook, values, choice, fleet), renewal)
+    with Session(fleet, reach, show) as session:
         prepared = session.prepare(request)
         session.finish()
     if out is not None:
@@ -77,8 +79,9 @@ def plan(
 @command(EVERYDAY)
 def verify(*, hosts: Hosts = None, values: Values, reach: Reach, show: Show) -> Exit:
     """Prove that each HOST runs containers: client, daemon, pull, run, and its GPUs in them."""
-    request = request_for("verify", playbook_of("verify", values))
-    with Session(hosts or [], reach, show) as session:
+    fleet = Fleet(hosts, reach, show)
+    request = request_for("verify", playbooks_of("verify", values, None, fleet))
+    with Session(fleet, reach, show) as session:
         session.prepare(request)
         session.carry_out(request)
     return session.exit()

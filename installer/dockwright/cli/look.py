@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
+from dockwright.cli.fleet import Fleet
 from dockwright.cli.options import (
     Hosts,
     Reach,
     Show,
 )
 from dockwright.cli.register import LOOK, command
-from dockwright.cli.session import Session
+from dockwright.cli.session import Session, open_files
 from dockwright.cli.shared import request_for
 from dockwright.errors import Exit
 from dockwright.report.jsonl import read_log
@@ -23,7 +24,7 @@ from dockwright.report.jsonl import read_log
 @command(LOOK)
 def facts(*, hosts: Hosts = None, reach: Reach, show: Show) -> Exit:
     """Tell what each HOST is; read-only, one round trip."""
-    with Session(hosts or [], reach, show) as session:
+    with Session(Fleet(hosts, reach, show), reach, show) as session:
         prepared = session.gather(request_for("facts"))
         session.finish()
         if not show.as_json:
@@ -43,7 +44,7 @@ def facts(*, hosts: Hosts = None, reach: Reach, show: Show) -> Exit:
 @command(LOOK)
 def attach(*, hosts: Hosts = None, reach: Reach, show: Show) -> Exit:
     """Follow the run that is under way on each HOST, or show how the last one ended."""
-    with Session(hosts or [], reach, show) as session:
+    with Session(Fleet(hosts, reach, show), reach, show) as session:
         session.attach(request_for("attach"))
     return session.exit()
 
@@ -56,11 +57,12 @@ def report(
     ],
     show: Show,
 ) -> Exit:
-    """Tell a run again from its events, with the same exit code."""
+    """Tell a run again from its events, with the same exit code, or make its reports."""
     from dockwright.report import REPORTERS, Output
     from dockwright.report.tally import exit_code, tally
 
     told = read_log(run)
+    files = open_files(show, source=run)
     output = Output(
         stream=sys.stdout,
         hosts=tuple(dict.fromkeys(event.host for event in told)),
@@ -68,8 +70,9 @@ def report(
         quiet=show.quiet,
         verbose=show.verbose,
     )
-    reporter = REPORTERS["jsonl" if show.as_json else "console"](output)
-    for event in told:
-        reporter(event)
-    reporter.close()
+    # The console ends first: what cannot be written is told below it.
+    for reporter in (REPORTERS["jsonl" if show.as_json else "console"](output), *files):
+        for event in told:
+            reporter(event)
+        reporter.close()
     return exit_code(tally(told).values(), detailed=show.detailed)

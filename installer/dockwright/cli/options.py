@@ -52,7 +52,8 @@ Hosts: TypeAlias = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[HOST]...",
-        help="user@host[:port], an alias of ssh_config, or 'local'; this machine if none is given.",
+        help="user@host[:port], an alias of ssh_config, a host or group of the inventory, or 'local'; "
+        "without: all of the inventory, or this machine where there is none.",
         show_default=False,
     ),
 ]
@@ -63,8 +64,24 @@ PlaybookName: TypeAlias = Annotated[
 
 @dataclass(frozen=True)
 class Reach:
-    """How hosts are reached."""
+    """Which hosts, and how they are reached."""
 
+    inventory: Annotated[
+        list[str] | None,
+        _connection(
+            "Hosts and groups: YAML, or Ansible's INI, YAML or --list JSON; - is stdin. May be "
+            "repeated; without it, DOCKWRIGHT_INVENTORY.",
+            "-i",
+            "--inventory",
+        ),
+    ] = None
+    limit: Annotated[
+        list[str] | None,
+        _connection(
+            "Only these: name, group, glob, '!name', @RUN.jsonl (failed there), @failed (in --log).",
+            "--limit",
+        ),
+    ] = None
     user: Annotated[str | None, _connection("Log in as this user.", "-u", "--user")] = None
     jump: Annotated[
         str | None, _connection("Connect through this host, as ssh -J does.", "-J", "--jump")
@@ -117,6 +134,9 @@ class Choice:
         list[str] | None,
         _choice("Let this user talk to the daemon; the same as root there.", "--add-user"),
     ] = None
+    remove_snap: Annotated[
+        bool, _choice("Remove the snap 'docker', once the new daemon answers.", "--remove-snap")
+    ] = False
 
 
 @dataclass(frozen=True)
@@ -151,6 +171,11 @@ class Show:
 
     as_json: Annotated[bool, _output("Events on stdout, one JSON a line.", "--json")] = False
     log: Annotated[Path | None, _output("Write the events to this file, too.", "--log")] = None
+    html: Annotated[Path | None, _output("Write a page about the run here.", "--html")] = None
+    junit: Annotated[Path | None, _output("Write JUnit's XML here, for CI.", "--junit")] = None
+    summary: Annotated[
+        Path | None, _output("Write a summary in Markdown here, for CI.", "--summary")
+    ] = None
     detailed: Annotated[
         bool, _output("Exit 20 where something changed or would change.", "--detailed-exitcode")
     ] = False

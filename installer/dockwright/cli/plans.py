@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from dockwright import profiles
+from dockwright.cli.fleet import Fleet
 from dockwright.cli.options import (
     Choice,
     Consent,
@@ -21,7 +22,7 @@ from dockwright.cli.options import (
 )
 from dockwright.cli.register import PLANS, command
 from dockwright.cli.session import Session
-from dockwright.cli.shared import change, playbook_of, request_for, save
+from dockwright.cli.shared import change, playbook_of, playbooks_of, request_for, save
 from dockwright.errors import Exit, InputError
 from dockwright.load.saved import read_plans
 
@@ -41,8 +42,9 @@ def apply(
     """Apply a playbook to each HOST, or plans that were saved by plan -o."""
     if playbook.endswith(".json"):
         return _apply_saved(Path(playbook), hosts or [], consent, reach, show)
-    request = request_for("apply", playbook_of(playbook, values, choice), renewal, consent)
-    return change(request, hosts or [], consent, reach, show)
+    fleet = Fleet(hosts, reach, show)
+    books = playbooks_of(playbook, values, choice, fleet)
+    return change(request_for("apply", books, renewal, consent), fleet, consent, reach, show)
 
 
 @command(PLANS)
@@ -54,7 +56,8 @@ def undo(
     show: Show,
 ) -> Exit:
     """Take each HOST back to the state before the last run; data stays."""
-    return change(request_for("undo", consent=consent), hosts, consent, reach, show)
+    fleet = Fleet(hosts, reach, show)
+    return change(request_for("undo", consent=consent), fleet, consent, reach, show)
 
 
 @command(PLANS)
@@ -82,11 +85,11 @@ def render(
     reach: Reach,
 ) -> Exit:
     """Print the program that would run on a host, or one that runs there by itself."""
-    book = playbook_of(playbook, values, choice)
     names = list(profiles.ALL) if target == ["all"] else target
     if all(profiles.named(name) for name in names):
         from dockwright.renderer.onefile import render_file
 
+        book = playbook_of(playbook, values, choice)
         made = profiles.profiles(book, names, proxy=renewal.proxy)
         name = out.name if out else f"dockwright-{book.name}.sh"
         _print(render_file(made, name=name, exact=lock).text, out)
@@ -95,8 +98,11 @@ def render(
         raise InputError("--for takes one host, or profiles such as ubuntu:24.04:amd64")
     from dockwright.renderer import render_program
 
-    request = request_for("render", book, renewal)
-    with Session(names, reach, Show(quiet=True), stream=sys.stderr) as session:
+    fleet = Fleet(names, reach)
+    if len(fleet.hosts) > 1:
+        raise InputError(f"--for takes one host, and {names[0]} is {len(fleet.hosts)}")
+    request = request_for("render", playbooks_of(playbook, values, choice, fleet), renewal)
+    with Session(fleet, reach, Show(quiet=True), stream=sys.stderr) as session:
         (prepared,) = session.prepare(request)
         session.finish()
         if prepared.plan is not None:
@@ -109,14 +115,16 @@ def _apply_saved(
 ) -> Exit:
     """Apply saved plans as they are: what was asked then is not asked again."""
     plans = {plan.host: plan for plan in read_plans(path)}
-    unknown = [target for target in targets if target not in plans]
-    if unknown or not plans:
+    if not plans:
+        raise InputError(f"{path} has no plan for any host")
+    fleet = Fleet(targets or list(plans), reach, show)
+    unknown = [host.name for host in fleet.hosts if host.name not in plans]
+    if unknown:
         raise InputError(
-            f"{path} has no plan for {', '.join(unknown) or 'any host'}",
-            details=(("has", ", ".join(plans) or "none"),),
+            f"{path} has no plan for {', '.join(unknown)}", details=(("has", ", ".join(plans)),)
         )
     request = request_for("apply", consent=consent)
-    with Session(targets or list(plans), reach, show) as session:
+    with Session(fleet, reach, show) as session:
         session.take_up(plans, request)
         if consent.dry_run:
             session.finish()

@@ -9,44 +9,49 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
-from typing import TextIO
+from pathlib import Path
+from typing import NoReturn, TextIO
 
 from typing_extensions import Self
 
 from dockwright import app
 from dockwright.app import Prepared, Request
 from dockwright.channel import Transport
+from dockwright.cli.fleet import Fleet
 from dockwright.cli.options import HostKeys, Reach, Show
+from dockwright.cli.register import complain
 from dockwright.cli.terminal import Terminal, interactive, password_source
-from dockwright.errors import Exit, InputError
+from dockwright.errors import Exit, FailedError, InputError, worst
 from dockwright.events import Event
 from dockwright.models import Host
 from dockwright.plan import HostPlan
-from dockwright.report import REPORTERS, Output, Reporter
+from dockwright.report import FILES, REPORTERS, Output, Reporter, to_file
 from dockwright.report.jsonl import JsonlReporter
 from dockwright.report.tally import HostTally, exit_code, fold
 from dockwright.runner import Stop
 from dockwright.transport import Asker, ConnectOptions, Silent, open_transport
-from dockwright.transport.target import parse_target
 
 
 class Session:
     """Hosts, how they are reached, and where events go. Use as a context manager."""
 
     def __init__(
-        self, targets: Sequence[str], reach: Reach, show: Show, *, stream: TextIO | None = None
+        self, fleet: Fleet, reach: Reach, show: Show, *, stream: TextIO | None = None
     ) -> None:
         self._stream = stream or sys.stdout
-        self.implied = not targets
-        self.hosts = _unique([parse_target(target) for target in targets or ["local"]])
+        self.implied = fleet.implied
+        self.hosts = fleet.hosts
+        for note in () if show.quiet else fleet.inventory.notes():
+            sys.stderr.write(f"note: {note}\n")
         self._show = show
         self._reach = reach
         self._console: Reporter | None = None
-        self._log: Reporter | None = None
+        self._files: list[Reporter] = []
+        self._unwritten: list[Exit] = []
         self._console_lock = threading.RLock()
         self._tallies: dict[str, HostTally] = {}
         self._prepared: list[Prepared] = []
@@ -66,20 +71,29 @@ class Session:
         )
 
     def __enter__(self) -> Self:
-        if self._show.log is not None:
-            self._log = JsonlReporter.to_file(self._show.log)
+        self._files = open_files(self._show)
+        # Also while nothing runs on a host yet, the log and the reports are brought to their end.
+        self._on_term = signal.signal(signal.SIGTERM, _terminated)
         if self.terminal is not None:
             self.terminal.remember()
         return self
 
     def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGTERM, self._on_term)
         for prepared in self._prepared:
             prepared.close()
         if self.terminal is not None:
             self.terminal.restore()
-        for reporter in (self._console, self._log):
+        for reporter in (self._console, *self._files):
             if reporter is not None:
-                reporter.close()
+                self._close(reporter)
+
+    def _close(self, reporter: Reporter) -> None:
+        try:
+            reporter.close()
+        except FailedError as error:  # of one report; the others are written all the same
+            complain(error, self._show.color)
+            self._unwritten.append(error.exit)
 
     # --- stages ---------------------------------------------------------------------------
 
@@ -107,7 +121,11 @@ class Session:
     ) -> list[Prepared]:
         self._prepared = [Prepared(host=host) for host in hosts or self.hosts]
         stages = (
-            partial(app.guarded, prepared, stage(prepared, request, self._connect))
+            partial(
+                app.guarded,
+                prepared,
+                stage(prepared, request.on(prepared.host.name), self._connect),
+            )
             for prepared in self._prepared
         )
         if not all(host.local for host in self.hosts):
@@ -130,8 +148,9 @@ class Session:
         """Change the hosts; Ctrl-C once stops after the running step, twice leaves at once."""
         going = [prepared for prepared in self._prepared if not prepared.finished]
         stages = (
-            partial(app.guarded, prepared, app.carry_out(prepared, request, self.stop))
+            partial(app.guarded, prepared, app.carry_out(prepared, own, self.stop))
             for prepared in going
+            for own in (request.on(prepared.host.name),)
         )
         with self._interruptible():
             self._tell(app.interleave(stages, self._reach.forks))
@@ -162,8 +181,9 @@ class Session:
         return False
 
     def exit(self) -> Exit:
-        """The exit code of the run, from its events."""
-        return exit_code(self._tallies.values(), detailed=self._show.detailed)
+        """The exit code of the run, from its events; 6 where a report could not be written."""
+        code = exit_code(self._tallies.values(), detailed=self._show.detailed)
+        return worst([code, *self._unwritten])
 
     # --- inner ----------------------------------------------------------------------------
 
@@ -189,8 +209,8 @@ class Session:
         for event in stream:
             self._tallies[event.host] = fold(self._tallies.get(event.host), event)
             self._reporter()(event)
-            if self._log is not None:
-                self._log(event)
+            for reporter in self._files:
+                reporter(event)
 
     def _paused(self) -> AbstractContextManager[None]:
         pause: Callable[[], AbstractContextManager[None]]
@@ -221,6 +241,37 @@ _NEEDED_NEXT = ("dockwright.planner", "dockwright.trust.key", "dockwright.report
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+def _terminated(_number: int, _frame: object) -> NoReturn:
+    raise SystemExit(int(Exit.TERMINATED))
+
+
+def open_files(show: Show, source: Path | None = None) -> list[Reporter]:
+    """The log and the reports that are asked for, each tried at once.
+
+    Raises InputError where one cannot be written, or where two are one file, ``source`` included.
+    """
+    named = {"log": show.log, **{name: getattr(show, name) for name in FILES}}
+    paths = {name: path for name, path in named.items() if path is not None}
+    kept = [path for path in (source, *paths.values()) if path is not None and _is_kept(path)]
+    if len({os.path.realpath(path) for path in kept}) < len(kept):
+        raise InputError(
+            f"named twice as a file: {', '.join(map(str, kept))}",
+            next_step="name each its own file",
+        )
+    return [
+        JsonlReporter.to_file(path) if name == "log" else to_file(name, path)
+        for name, path in paths.items()
+    ]
+
+
+def _is_kept(path: Path) -> bool:
+    """Whether what is written there stays: /dev/null and pipes may be named again."""
+    try:
+        return path.is_file() or not path.exists()
+    except OSError:  # told by whoever opens it
+        return True
+
+
 def operator() -> str:
     """Who runs this, for the host's journal: ``user@controller``."""
     try:
@@ -228,10 +279,3 @@ def operator() -> str:
     except (KeyError, OSError):  # no such entry: a container with a bare uid
         name = f"uid {os.getuid()}"
     return f"{name}@{socket.gethostname()}"
-
-
-def _unique(hosts: list[Host]) -> tuple[Host, ...]:
-    twins = {host.name for host in hosts if [h.name for h in hosts].count(host.name) > 1}
-    if twins:
-        raise InputError(f"named twice: {', '.join(sorted(twins))}", next_step="name it once")
-    return tuple(hosts)

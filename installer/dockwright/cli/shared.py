@@ -6,9 +6,11 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from dockwright.app import Request
+from dockwright.cli.fleet import Fleet
 from dockwright.cli.options import (
     Choice,
     Consent,
@@ -19,28 +21,45 @@ from dockwright.cli.options import (
 )
 from dockwright.cli.session import Session, operator
 from dockwright.errors import Exit, InputError
-from dockwright.load import Flag, Overrides, Playbook, load_playbook
+from dockwright.load import Flag, Overrides, Playbook, load_playbook, load_playbooks
 from dockwright.plan import HostPlan
 
 
 def playbook_of(name: str, values: Values, choice: Choice | None = None) -> Playbook:
     """The playbook of that name with what the options say of its variables."""
+    return load_playbook(name, overrides=_overrides(values, choice or Choice()))
+
+
+def playbooks_of(
+    name: str, values: Values, choice: Choice | None, fleet: Fleet
+) -> dict[str, Playbook]:
+    """The same for each host of a fleet, with what its inventory says of the host."""
+    inventory, overrides = fleet.inventory, _overrides(values, choice or Choice())
+    if not inventory.names:
+        book = load_playbook(name, overrides=overrides)
+        return {host.name: book for host in fleet.hosts}
+    # Where something is wrong already, nobody can tell which hosts are meant: all are looked at.
+    every = inventory.hosts()
+    chosen = every if inventory.problems.found else [host.name for host in fleet.hosts]
+    inside = [name for name in chosen if name in inventory.tree.hosts]
+    books = load_playbooks(name, inventory, inside, overrides=overrides)
+    if len(inside) < len(chosen):
+        return dict.fromkeys(chosen, load_playbook(name, overrides=overrides)) | books
+    return books
+
+
+def _overrides(values: Values, choice: Choice) -> Overrides:
     _refuse_trust_of_the_environment()
-    choice = choice or Choice()
     given = (
         ("--docker-version", "docker_version", choice.docker_version),
         ("--channel", "docker_channel", choice.channel),
         ("--add-user", "docker_users", choice.add_user),
+        ("--remove-snap", "docker_remove_snap", choice.remove_snap),
     )
-    return load_playbook(
-        name,
-        overrides=Overrides(
-            files=tuple(values.variables or ()),
-            sets=tuple(values.sets or ()),
-            flags=tuple(
-                Flag(option, variable, value) for option, variable, value in given if value
-            ),
-        ),
+    return Overrides(
+        files=tuple(values.variables or ()),
+        sets=tuple(values.sets or ()),
+        flags=tuple(Flag(option, variable, value) for option, variable, value in given if value),
     )
 
 
@@ -74,7 +93,7 @@ def _again() -> str:
 
 def request_for(
     command: str,
-    playbook: Playbook | None = None,
+    playbooks: Mapping[str, Playbook] | None = None,
     renewal: Renewal | None = None,
     consent: Consent | None = None,
 ) -> Request:
@@ -83,7 +102,7 @@ def request_for(
     return Request(
         command=command,
         again=_again(),
-        playbook=playbook,
+        playbooks=playbooks or {},
         upgrade=renewal.upgrade,
         proxy=renewal.proxy,
         allow_restart=consent.allow_restart,
@@ -92,11 +111,9 @@ def request_for(
     )
 
 
-def change(
-    request: Request, targets: list[str], consent: Consent, reach: Reach, show: Show
-) -> Exit:
+def change(request: Request, fleet: Fleet, consent: Consent, reach: Reach, show: Show) -> Exit:
     """Plan all hosts, ask once where it is due, then change them."""
-    with Session(targets, reach, show) as session:
+    with Session(fleet, reach, show) as session:
         if not (consent.dry_run or consent.yes or session.terminal):
             raise InputError(
                 "there is no terminal to ask on",

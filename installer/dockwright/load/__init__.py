@@ -8,10 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from dockwright.distros import SUPPORTED
-from dockwright.load.overrides import Flag, Known, Overrides, collect
+from dockwright.load.inventory import Inventory, read_inventories
+from dockwright.load.inventory.choose import choose
+from dockwright.load.inventory.names import check_names
+from dockwright.load.overrides import (
+    Flag,
+    Known,
+    Overrides,
+    of_command_line,
+    of_inventory,
+    of_playbook,
+)
 from dockwright.load.playbook import ComponentSteps, Playbook
 from dockwright.load.problems import Problems, did_you_mean
 from dockwright.load.sources import Component, Source, read_source, shipped_names
@@ -24,16 +34,20 @@ from dockwright.load.values import (
     check_references,
 )
 from dockwright.models import Origin
-from dockwright.steps import AptRepository, Packages
+from dockwright.steps import AptRepository, Packages, Step
 
 __all__ = [
     "SAMPLES",
     "ComponentSteps",
     "Flag",
     "HostValues",
+    "Inventory",
     "Overrides",
     "Playbook",
+    "choose",
     "load_playbook",
+    "load_playbooks",
+    "read_inventories",
     "shipped_names",
 ]
 
@@ -56,31 +70,89 @@ def load_playbook(name_or_path: str, *, overrides: Overrides | None = None) -> P
     Raises InputError with all errors at once, and RefusedError for a file that, as root, is not to
     be trusted.
     """
-    overrides = overrides or Overrides()
     problems = Problems()
-    source = read_source(name_or_path, problems)
-    defaults, declared = _declared(source.components, problems)
-    broken = frozenset(name for component in source.components for name in component.broken)
-    known = Known(source.name, declared, broken, whole=source.whole)
-    given = {**defaults, **collect(source, overrides, known, problems)}
-    usable = _checked(source, given, known, problems)
-    playbook = Playbook(
-        name=source.name,
-        summary=source.summary,
-        where=source.shown_as,
-        digest=_digest(source, overrides),
-        overrides=_overridden(given, defaults, declared),
-        parts=tuple(source.components),
-        declared=declared,
-        given=usable,
-        defaults=defaults,
-    )
-    for host in SAMPLES:
-        playbook.values(host, problems)
-        playbook.resolve(host, problems)
-    _check_repositories(playbook, problems)
-    problems.stop_here(source.shown_as)
+    maker = _Maker(name_or_path, overrides or Overrides(), problems)
+    playbook = maker.make({})
+    problems.stop_here(maker.source.shown_as)
     return playbook
+
+
+def load_playbooks(
+    name_or_path: str,
+    inventory: Inventory,
+    hosts: Iterable[str],
+    *,
+    overrides: Overrides | None = None,
+) -> dict[str, Playbook]:
+    """The same for each of some hosts, with what the inventory says of it; by the host's name.
+
+    The command line is over the inventory, the inventory over the playbook. Raises with what is
+    wrong with the inventory, too.
+    """
+    problems = inventory.problems
+    maker = _Maker(name_or_path, overrides or Overrides(), problems)
+    check_names(inventory, maker.known)
+    playbooks = {host: maker.make(maker.layer(inventory, host)) for host in hosts}
+    problems.stop_here(f"{maker.source.shown_as} with {inventory.what}")
+    return playbooks
+
+
+class _Maker:
+    """One playbook, read once, for hosts whose variables differ."""
+
+    def __init__(self, name_or_path: str, overrides: Overrides, problems: Problems) -> None:
+        self.source = read_source(name_or_path, problems)
+        self._overrides, self._problems = overrides, problems
+        components = self.source.components
+        self._defaults, declared = _declared(components, problems)
+        broken = frozenset(name for component in components for name in component.broken)
+        self.known = Known(self.source.name, declared, broken, whole=self.source.whole)
+        self._below = {**self._defaults, **of_playbook(self.source, self.known, problems)}
+        self._above = of_command_line(self.source, overrides, self.known, problems)
+        self._made: dict[str, Playbook] = {}
+        self._validated: dict[tuple[str, int, str], Step] = {}
+
+    def layer(self, inventory: Inventory, host: str) -> dict[str, Given]:
+        """What the inventory says of a host's variables, where the command line does not."""
+        said = inventory.variables(host, self.known.declared.keys() - self._above.keys())
+        if inventory.environment:
+            for name, given in said.items():
+                if self.known.declared[name].trusted:
+                    self._problems.add(
+                        given.spot,
+                        f"{name!r} decides what is trusted, and the environment named this"
+                        " inventory: name it by -i",
+                    )
+        return of_inventory(said, self.known, self._problems)
+
+    def make(self, layer: Mapping[str, Given]) -> Playbook:
+        """The playbook with a host's variables; hosts of the same share it."""
+        key = json.dumps([[name, str(one.spot), one.value] for name, one in sorted(layer.items())])
+        if key not in self._made:
+            self._made[key] = self._make(layer)
+        return self._made[key]
+
+    def _make(self, layer: Mapping[str, Given]) -> Playbook:
+        source, problems, declared = self.source, self._problems, self.known.declared
+        given = {**self._below, **layer, **self._above}
+        usable = _checked(source, given, self.known, problems)
+        playbook = Playbook(
+            name=source.name,
+            summary=source.summary,
+            where=source.shown_as,
+            digest=_digest(source, self._overrides, layer),
+            overrides=_overridden(given, self._defaults, declared),
+            parts=tuple(source.components),
+            declared=declared,
+            given=usable,
+            defaults=self._defaults,
+            _validated=self._validated,
+        )
+        for host in SAMPLES:
+            playbook.values(host, problems)
+            playbook.resolve(host, problems)
+        _check_repositories(playbook, problems)
+        return playbook
 
 
 def _declared(
@@ -147,8 +219,10 @@ def _check_repositories(playbook: Playbook, problems: Problems) -> None:
             )
 
 
-def _digest(source: Source, overrides: Overrides) -> str:
-    """One hash over all that went in."""
+def _digest(source: Source, overrides: Overrides, layer: Mapping[str, Given]) -> str:
+    """One hash over all that went in; not over what an inventory says of other hosts."""
     options = [list(overrides.sets), [[flag.name, flag.value] for flag in overrides.flags]]
     everything = [list(source.texts.values()), options]
+    if layer:
+        everything.append([[name, layer[name].value] for name in sorted(layer)])
     return hashlib.sha256(json.dumps(everything).encode()).hexdigest()

@@ -40,6 +40,10 @@ _GRAMMARS = {
     "FileMode": 'a file mode, such as "0644"',
     "ImageName": "the name of an image, such as hello-world",
     "Line": "one line of text",
+    "LoginName": "the name of a user (A-Z a-z 0-9 . _ + -)",
+    "JumpHosts": "jump hosts, such as ops@bastion or ops@bastion:22,inner",
+    "KeyFile": "the path of a key file that begins with / or ~/",
+    "GroupName": "the name of a group (A-Z a-z 0-9 . _ -)",
 }
 
 
@@ -101,6 +105,9 @@ def _message(complaint: Mapping[str, Any], raw: str | None) -> str:
         return f"must be one of {', '.join(expected)}, not {shown(given)}{did_you_mean(str(given), expected)}"
     if kind == "value_error":
         return f"{context['error']}" + (f": {shown(given)}" if isinstance(given, str) else "")
+    if kind in ("less_than_equal", "greater_than_equal"):
+        limit = f"at most {context['le']}" if "le" in context else f"at least {context['ge']}"
+        return f"must be {limit}, not {shown(given)}"
     if kind == "too_short":
         return "must not be empty"
     return f"is wrong: {complaint['msg']}"

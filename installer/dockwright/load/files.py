@@ -12,8 +12,8 @@ from dockwright.errors import InputError, RefusedError
 SIZE_CAP = 256 * 1024
 
 
-def read_text(path: Path, shown_as: str, *, guarded: bool = True) -> str:
-    """The text of a file.
+def read_text(path: Path, shown_as: str, *, guarded: bool = True, cap: int = SIZE_CAP) -> str:
+    """The text of a file of at most ``cap`` bytes.
 
     ``guarded`` refuses, as root, a file that another user owns or can write: that user would
     decide what root does. What is judged is the open file, so it cannot be swapped in between.
@@ -29,13 +29,13 @@ def read_text(path: Path, shown_as: str, *, guarded: bool = True) -> str:
                 raise InputError(f"{shown_as} is not a regular file; no host was contacted")
             if guarded:
                 refuse_foreign(status, shown_as, uid=os.geteuid(), environment=os.environ)
-            content = file.read(SIZE_CAP + 1)
+            content = file.read(cap + 1)
     except FileNotFoundError:
         raise InputError(f"{shown_as} does not exist; no host was contacted") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(f"{shown_as} cannot be read: {reason}; no host was contacted") from None
-    return _decoded(content, shown_as)
+    return decoded(content, shown_as, cap=cap)
 
 
 def refuse_foreign(
@@ -62,12 +62,14 @@ def refuse_foreign(
         )
 
 
-def _decoded(content: bytes, shown_as: str) -> str:
-    if len(content) > SIZE_CAP:
-        raise InputError(f"{shown_as} is larger than {SIZE_CAP // 1024} KiB; no host was contacted")
-    if b"PRIVATE KEY-----" in content:
+def decoded(content: bytes, shown_as: str, *, cap: int = SIZE_CAP) -> str:
+    """Bytes as the UTF-8 text that they have to be; at most ``cap`` of them, and no private key."""
+    if len(content) > cap:
+        raise InputError(f"{shown_as} is larger than {cap // 1024} KiB; no host was contacted")
+    if b"PRIVATE KEY-----" in content or content.startswith(b"PuTTY-User-Key-File"):
         raise InputError(
-            f"{shown_as} holds a private key; nothing of it is shown, and no host was contacted"
+            f"{shown_as} holds a private key; nothing of it is shown, and no host was contacted",
+            next_step="keys are given by --identity FILE (ssh's -i is --identity here)",
         )
     try:
         return content.decode("utf-8-sig")

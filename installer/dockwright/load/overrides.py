@@ -11,7 +11,7 @@ from dockwright import resources
 from dockwright.load.files import read_text
 from dockwright.load.problems import Problems, Spot, did_you_mean, shown, type_name
 from dockwright.load.sources import Source, read_component, shipped_names
-from dockwright.load.values import HOST_NAMES, Declaration, Given
+from dockwright.load.values import HOST_NAMES, Declaration, Given, Typed
 from dockwright.load.yaml_marks import Document, parse
 
 
@@ -65,10 +65,8 @@ class Known:
         problems.add(spot, f"unknown variable {name!r} in playbook {self.playbook}{hint}")
 
 
-def collect(
-    source: Source, overrides: Overrides, known: Known, problems: Problems
-) -> dict[str, Given]:
-    """The last word on each variable that is overridden."""
+def of_playbook(source: Source, known: Known, problems: Problems) -> dict[str, Given]:
+    """The playbook's own values."""
     given: dict[str, Given] = {}
     for name, value in source.variables.items():
         path = ("variables", name)
@@ -76,6 +74,14 @@ def collect(
             given[name] = Given(value, source.document, path)
         else:
             known.complain(name, source.document.key(path), problems)
+    return given
+
+
+def of_command_line(
+    source: Source, overrides: Overrides, known: Known, problems: Problems
+) -> dict[str, Given]:
+    """The last word on each variable that files and options of the command line set."""
+    given: dict[str, Given] = {}
     for file in overrides.files:
         given.update(_file(file, known, source, problems))
     options: dict[str, Given] = {}
@@ -86,6 +92,16 @@ def collect(
             problems.add(option.spot, f"{name!r} is given twice, here{again}, with two values")
         options[name] = option
     return given | options
+
+
+def of_inventory(given: Mapping[str, Given], known: Known, problems: Problems) -> dict[str, Given]:
+    """A host's values from an inventory; text of a form without types gets the declared one."""
+    return {
+        name: _set(value.value, value.spot, known.declared[name], problems)
+        if isinstance(value, Typed)
+        else value
+        for name, value in given.items()
+    }
 
 
 def _file(
@@ -107,12 +123,13 @@ def _file(
             yield name, Given(value, document, (name,))
             continue
         # One file may serve several playbooks: what another shipped component knows is no error.
-        elsewhere = _shipped_variables() if elsewhere is None else elsewhere
+        elsewhere = shipped_variables() if elsewhere is None else elsewhere
         if name not in elsewhere:
             known.complain(name, document.key((name,)), problems)
 
 
-def _shipped_variables() -> set[str]:
+def shipped_variables() -> set[str]:
+    """The variables of all components that come with Dockwright."""
     names: set[str] = set()
     for component in shipped_names("components"):
         path = resources.directory("playbooks") / "components" / f"{component}.yaml"
@@ -128,42 +145,39 @@ def _options(overrides: Overrides, known: Known, problems: Problems) -> Iterator
         if not equals or not name.isprintable():
             problems.add(Spot("--set"), f"write NAME=VALUE, not {shown(argument)}")
             continue
-        where = f"--set {name}"
+        spot = Spot(f"--set {name}")
         if not known.accepts(name):
-            known.complain(name, Spot(where), problems)
+            known.complain(name, spot, problems)
             continue
-        yield name, _set(text, where, known.declared[name], problems)
+        yield name, _set(text, spot, known.declared[name], problems)
     for flag in overrides.flags:
         if known.accepts(flag.name):
-            yield flag.name, _at_option(flag.value, Document(flag.option))
+            yield flag.name, _at(Spot(flag.option), flag.value)
         elif known.whole and flag.name not in known.broken:
             problems.add(Spot(flag.option), f"playbook {known.playbook} has no {flag.name!r}")
 
 
-def _at_option(value: Any, document: Document) -> Given:
-    document.value = value
-    document.values.setdefault((), Spot(document.name))
+def _at(spot: Spot, value: Any) -> Given:
+    document = Document(spot.where, value)
+    document.values[()] = spot
     return Given(value, document)
 
 
-def _set(text: str, where: str, declared: Declaration, problems: Problems) -> Given:
+def _set(text: str, spot: Spot, declared: Declaration, problems: Problems) -> Given:
     """The value of ``--set``: text stays as typed, all else is read as YAML."""
     if declared.kind == "str" or text.lstrip().startswith("{{"):
-        return _at_option(_printable(text, where, problems), Document(where))
+        return _at(spot, _printable(text, spot, problems))
     if declared.kind == "list" and not text.lstrip().startswith("["):
         items = [item.strip() for item in text.split(",")] if text.strip() else []
-        return _at_option(_printable_all(items, where, problems), Document(where))
-    document = parse(text, where, problems, option=True)
-    return _at_option(document.value, document)
+        return _at(spot, [_printable(item, spot, problems) for item in items])
+    document = parse(text, spot.where, problems, at=spot)
+    document.values.setdefault((), spot)
+    return Given(document.value, document)
 
 
-def _printable(text: str, where: str, problems: Problems) -> str:
+def _printable(text: str, spot: Spot, problems: Problems) -> str:
     """The text; bytes of the command line that are no characters are noted."""
     if text.isascii() or text.encode("utf-8", "replace").decode() == text:
         return text
-    problems.add(Spot(where), "holds a character that is not text", last=True)
+    problems.add(spot, "holds a character that is not text", last=True)
     return ""
-
-
-def _printable_all(items: list[str], where: str, problems: Problems) -> list[str]:
-    return [_printable(item, where, problems) for item in items]

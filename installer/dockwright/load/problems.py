@@ -17,6 +17,7 @@ _MESSAGE_CAP = 400
 _LISTED = 200
 # A password in a URL must reach no log.
 _USERINFO = re.compile(r"(?<=://)[^/\s]*@")
+_PASSWORD = re.compile(r"(?i)(pass\w*\s*=).*")
 
 
 @dataclass(frozen=True, order=True)
@@ -102,7 +103,7 @@ class Problems:
 def _harmless(message: str) -> str:
     """A message as a terminal and a log may have it, however odd the file was that it quotes."""
     text = "".join(char if char.isprintable() else "?" for char in message)
-    text = _USERINFO.sub("***@", text)
+    text = _PASSWORD.sub(r"\1***", _USERINFO.sub("***@", text))
     return text if len(text) <= _MESSAGE_CAP else f"{text[: _MESSAGE_CAP - 3]}..."
 
 

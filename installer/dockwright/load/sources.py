@@ -12,13 +12,14 @@ from pydantic import BaseModel, Field, ValidationError
 
 from dockwright import resources
 from dockwright.errors import InputError
+from dockwright.frozen import Frozen
 from dockwright.load.explain import explain
 from dockwright.load.files import read_text
 from dockwright.load.leaves import is_template
 from dockwright.load.problems import Place, Problems, Spot, did_you_mean, shown, type_name, words
 from dockwright.load.values import HOST_NAMES, TYPES, Declaration
 from dockwright.load.yaml_marks import Document, KeyPath, parse
-from dockwright.models import Frozen, Line, Variables, Word
+from dockwright.models import Line, Variables, Word
 from dockwright.steps import STEPS
 
 _VARIABLE = re.compile(r"[a-z][a-z0-9_]{0,63}")

@@ -8,10 +8,11 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import Field
 
+from dockwright.frozen import Frozen
 from dockwright.load import leaves
 from dockwright.load.problems import Problems, Spot, did_you_mean, shown, type_name
 from dockwright.load.yaml_marks import Document, KeyPath
-from dockwright.models import Facts, Frozen, Line
+from dockwright.models import Facts, Line
 
 TypeName: TypeAlias = Literal["str", "int", "bool", "list", "map"]
 TYPES: dict[TypeName, type] = {"str": str, "int": int, "bool": bool, "list": list, "map": dict}
@@ -100,6 +101,10 @@ class Given:
     def spot(self) -> Spot:
         """Where it stands."""
         return self.document.at(self.path)
+
+
+class Typed(Given):
+    """Text of a form that knows nothing else: its type is the declared one, as with ``--set``."""
 
 
 @dataclass

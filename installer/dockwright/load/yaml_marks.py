@@ -26,6 +26,7 @@ _BOOL = "tag:yaml.org,2002:bool"
 _INT = "tag:yaml.org,2002:int"
 _FLOAT = "tag:yaml.org,2002:float"
 _NULL = "tag:yaml.org,2002:null"
+SECRET = re.compile(r"pass|secret|token|vault", re.IGNORECASE)  # messages quote nothing beside it
 _UNPRINTABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -56,13 +57,13 @@ class Document:
         return spots.get(path) or Spot(self.name, 1, 1)
 
 
-def parse(text: str, name: str, problems: Problems, *, option: bool = False) -> Document:
+def parse(text: str, name: str, problems: Problems, *, at: Spot | None = None) -> Document:
     """Parse one document; what is wrong is noted in ``problems`` and left out.
 
-    ``option`` is for text from the command line: its places are the option itself.
+    ``at`` is for text that stands in something else, such as an option: all places are that one.
     """
     document = Document(name)
-    builder = _Builder(document, problems, option=option)
+    builder = _Builder(document, problems, at)
     try:
         events = _events(text, _FAST)
     except yaml.YAMLError as error:
@@ -94,10 +95,10 @@ def _events(text: str, loader: Any) -> list[Any]:
 class _Builder:
     """Values from events, depth first."""
 
-    def __init__(self, document: Document, problems: Problems, *, option: bool) -> None:
+    def __init__(self, document: Document, problems: Problems, at: Spot | None) -> None:
         self._document = document
         self._problems = problems
-        self._option = option
+        self._at = at
         self._events: list[Any] = []
         self._next = 0
 
@@ -138,8 +139,7 @@ class _Builder:
         self._add(mark.line, mark.column, message)
 
     def _spot(self, line: int, column: int) -> Spot:
-        name = self._document.name
-        return Spot(name) if self._option else Spot(name, line + 1, column + 1)
+        return self._at or Spot(self._document.name, line + 1, column + 1)
 
     def _node(self, path: KeyPath) -> Any:
         event = self._events[self._next]
@@ -152,7 +152,8 @@ class _Builder:
         if event.anchor is not None:
             self._note(mark, f"anchors (&{event.anchor}) are not allowed: write the value out")
         if event.tag is not None:
-            self._note(mark, f"tags ({_short(event.tag)}) are not allowed: write text in quotes")
+            tags = f"tags ({_short(event.tag)}) are not allowed: write text in quotes"
+            self._note(mark, _VAULT if event.tag == "!vault" else tags)
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, path)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -280,6 +281,9 @@ def _read_as(tag: str, text: str) -> str:
     return "a date" if tag.endswith("timestamp") else "something else"
 
 
+_VAULT = "a value of Ansible Vault: it cannot be read here, and secrets do not belong here"
+
+
 def _short(tag: str) -> str:
     return tag.replace("tag:yaml.org,2002:", "!!")
 
@@ -293,4 +297,4 @@ def _excerpt(text: str, line: int) -> str:
     """The offending line, so that nobody has to open the file to see a missing quote."""
     lines = text.splitlines()
     found = lines[line].strip() if line < len(lines) else ""
-    return f": {found[:60]}" if found else ""
+    return f": {found[:60]}" if found and not SECRET.search(found) else ""

@@ -134,6 +134,8 @@ def _title(action: Action) -> str:
         "hold": "hold packages",
         "lists": "refresh lists",
         "reload": f"reload {name}",
+        "snap_disable": f"disable the snap {name}",
+        "snap_remove": f"remove the snap {name}",
     }
     return words.get(action.kind, action.step)
 
@@ -156,6 +158,7 @@ def _program(name: str, plan: HostPlan, **values: Any) -> Program:
             removals=" ".join(change.name for change in removals),
             apt_flags=" ".join(flags),
             replaced=" ".join(_replaced(plan)),
+            edited=_edited(plan),
             sites=" ".join(list_prefix(r.url, r.suite) for r in transaction.repositories),
             source_paths=" ".join(r.source_path for r in transaction.repositories),
             transaction="".join(f"{line}\n" for line in lines),
@@ -183,6 +186,16 @@ def _replaced(plan: HostPlan) -> Iterable[str]:
     for action in plan.actions:
         if action.kind == "file" and action.params.get("absent"):
             yield action.target
+    yield from _edited(plan)
+
+
+def _edited(plan: HostPlan) -> dict[str, str]:
+    """Source files of the host that stay, with other text: the trial sees that text."""
+    return {
+        action.target: action.params["content"]
+        for action in plan.actions
+        if action.kind == "file" and action.params.get("trial")
+    }
 
 
 def _steps(plan: HostPlan) -> list[Step]:

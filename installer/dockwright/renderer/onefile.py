@@ -16,7 +16,7 @@ from dockwright.errors import InputError
 from dockwright.plan import ANY_VERSION, Action, HostPlan, Repository, Verb, list_prefix
 from dockwright.renderer import Program, Step, render_step, titles
 from dockwright.renderer.shell import Raw, environment, variable
-from dockwright.steps import DaemonJson, Packages
+from dockwright.steps import DaemonJson, Packages, Service
 from dockwright.steps import Step as PlaybookStep
 from dockwright.steps.daemon_json import RELOADABLE
 
@@ -76,10 +76,12 @@ def render_file(profiles: Sequence[Profile], *, name: str, exact: bool = False) 
                 for change in first.plan.transaction.installs
                 if change.new == ANY_VERSION
             ),
+            held=_names(step.present for step in _packages(first) if step.hold),
             versioned=_names(step.versioned for step in _packages(first)),
             source_paths=" ".join(repository.source_path for repository in repositories),
             exact="1" if exact else "",
             merges=list(_merges(first)),
+            services=[step for step in first.steps if isinstance(step, Service)],
             reloadable=" ".join(sorted(RELOADABLE)),
         )
     )

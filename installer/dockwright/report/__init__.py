@@ -1,6 +1,6 @@
 """Reporters: each is given the events of a run, of one host or of many, and says them its way.
 
-The console and the log are reporters; exit codes come from :mod:`dockwright.report.tally`. A
+The console, the log and the reports are reporters; exit codes come from :mod:`dockwright.report.tally`. A
 reporter is imported only when it is asked for, so a run with ``--json`` never loads rich.
 """
 
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TextIO
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dockwright.events import Event
 
 Color = Literal["auto", "always", "never"]
@@ -65,5 +67,44 @@ def _jsonl(output: Output) -> Reporter:
     return JsonlReporter(output.stream)
 
 
+def _html(output: Output) -> Reporter:
+    from dockwright.report.html import render_html
+    from dockwright.report.whole import WholeReporter
+
+    return WholeReporter(render_html, output.stream)
+
+
+def _junit(output: Output) -> Reporter:
+    from dockwright.report.junit import render_junit
+    from dockwright.report.whole import WholeReporter
+
+    return WholeReporter(render_junit, output.stream)
+
+
+def _summary(output: Output) -> Reporter:
+    from dockwright.report.markdown import render_markdown
+    from dockwright.report.whole import WholeReporter
+
+    return WholeReporter(render_markdown, output.stream)
+
+
 # To add a reporter: its module, and its line here.
-REPORTERS: dict[str, Callable[[Output], Reporter]] = {"console": _console, "jsonl": _jsonl}
+REPORTERS: dict[str, Callable[[Output], Reporter]] = {
+    "console": _console,
+    "jsonl": _jsonl,
+    "html": _html,
+    "junit": _junit,
+    "summary": _summary,
+}
+# Those that are written whole at the end, to a file: each is an option of the same name.
+FILES = {"html": "HTML report", "junit": "JUnit report", "summary": "summary"}
+
+
+def to_file(name: str, path: Path) -> Reporter:
+    """A reporter of ``FILES`` whose file is there, whole, when it is closed.
+
+    Raises InputError at once where that file cannot be written.
+    """
+    from dockwright.report.whole import WholeFile
+
+    return REPORTERS[name](Output(WholeFile(path, FILES[name])))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from dockwright.models import Facts, FileFact, Package
+    from dockwright.models import Facts, FileFact, Package, Snap
 
 _VERSIONS = 4  # of a package that apt offers
 
@@ -41,7 +41,7 @@ def render_facts(
         ("files", _files(facts.files, verbose=verbose)),
         ("containers", ((one.name, f"{one.image}  {one.id[:12]}") for one in facts.containers)),
         ("units", ((one.name, f"{one.enabled}, {one.active}") for one in facts.units)),
-        ("snaps", ((one.name, one.version) for one in facts.snaps)),
+        ("snaps", (_snap(one) for one in facts.snaps)),
         ("disks", _disks(facts)),
         ("people", _people(facts, verbose=verbose)),
         ("gpus", _gpus(facts)),
@@ -115,6 +115,12 @@ def _package(package: Package) -> tuple[str, str]:
     words = ["" if package.installed else package.status, package.version or ""]
     words += ["held"] if package.held else []
     return package.name, "  ".join(word for word in words if word)
+
+
+def _snap(snap: Snap) -> tuple[str, str]:
+    words = [snap.version, *([] if snap.enabled else ["disabled"])]
+    words += [] if snap.data_kib is None else [f"{snap.data} of data"]
+    return snap.name, "  ".join(words)
 
 
 def _offer(versions: tuple[str, ...]) -> str:

@@ -64,10 +64,11 @@ class JsonlReporter:
 def read_log(path: Path) -> list[Event]:
     """The events of a log file, in order.
 
-    Raises InputError where it cannot be read, and names the line that is no event.
+    A last line that was cut, as by a full disk, is left out: the run is then one that was cut short.
+    Raises InputError where the file cannot be read, and names the line that is no event.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise InputError(f"{path} cannot be read: {reason}") from None
@@ -76,6 +77,8 @@ def read_log(path: Path) -> list[Event]:
         try:
             found.append(parse(text))
         except ValidationError:  # noqa: PERF203 (the line is what is told)
+            if found and not text.endswith("\n"):
+                break
             raise InputError(f"{path}:{number}: that line is no event of a run") from None
     return found
 

@@ -21,6 +21,8 @@ _WORDS = {
     "cdi_spec": "cdi",
     "nvidia_hook": "service",
     "nvidia_runtime": "merge",
+    "snap_disable": "snap",
+    "snap_remove": "snap",
 }
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 from dockwright.errors import Exit
 from dockwright.events import Outcome
 from dockwright.report.errors import exit_line
+from dockwright.report.fleet import BECOMES
 from dockwright.report.page import styled
 from dockwright.report.tally import HostTally, exit_code
 from dockwright.report.text import apply_command, duration, plural
@@ -19,13 +20,6 @@ if TYPE_CHECKING:
 
     from dockwright.report.page import Page
 
-# What a host is once a playbook that we ship was applied; no other playbook promises anything.
-_IS = {
-    "docker": "is a Docker host",
-    "gpu": "is a Docker host",  # with GPUs, if there are any: the last check tells
-    "nvidia-docker2": "is a Docker host with GPUs",
-    "uninstall": "has no Docker packages",
-}
 _LOOKS = ("facts", "render")  # what they print is what was asked for
 _SHOWN = 20
 
@@ -60,7 +54,7 @@ def _host(page: Page, tally: HostTally, *, quiet: bool) -> list[Text]:
     if tally.command == "verify":
         checks = plural(tally.count(Outcome.VERIFIED), "check")
         return page.hang(Text(), name + styled(f" is well: {checks} passed, {spent}."))
-    becomes = _IS.get(tally.playbook, "")
+    becomes, _ = BECOMES.get(tally.playbook, ("", ""))
     if not tally.changed:
         state = f" {becomes}, already so" if becomes else " already so"
         return page.hang(Text(), name + styled(f"{state}: nothing to do ({spent})"))

@@ -28,6 +28,12 @@ _SCHEME = re.compile(r":(?:\\?/){2}")
 _PORT = re.compile(r":[0-9]{1,5}\Z")
 
 
+class Cleaned(str):
+    """A line that is clean already, and whose indentation stays."""
+
+    __slots__ = ()
+
+
 def masked(text: str) -> str:
     """The text with the credentials of its URLs as ``***``.
 
@@ -69,13 +75,15 @@ def clean(text: str, limit: int = LIMIT) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def clean_lines(text: str, most: int = _LINES, *, tail: bool = False) -> list[str]:
+def clean_lines(
+    text: str, most: int = _LINES, *, tail: bool = False, limit: int = LIMIT
+) -> list[Cleaned]:
     """The lines of a text, each one clean, at most ``most`` of them: the first, or the last."""
-    size = most * LIMIT
+    size = most * limit
     text = text[-size:] if tail else text[:size]
     lines = re.split(r"\r\n|\n|\r", text.strip("\r\n"))
     lines = lines[-most:] if tail else lines[:most]
-    return [_indent(line) + clean(line) for line in lines]
+    return [Cleaned(_indent(line) + clean(line, limit)) for line in lines]
 
 
 def _indent(line: str) -> str:

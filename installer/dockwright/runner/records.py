@@ -14,6 +14,7 @@ from dockwright.errors import UnreachableError
 
 POLL = 0.25  # seconds between looks at the clock and the stop flags while nothing comes
 _LINE_LIMIT = 4 * 1024 * 1024  # bytes; a host may be hostile
+_NOISE_LIMIT = 8 * 1024 * 1024  # bytes in a row without one record of ours
 # Answers of the launcher and the follower: not part of the record file, so not of the offset.
 _NOT_IN_FILE = frozenset(
     {"started", "joined", "last", "none", "busy", "refused", "gone", "unknown"}
@@ -41,7 +42,7 @@ class Record:
 def read_records(channel: Channel, run_id: str, *, timeout: float) -> Iterator[Record]:
     """The records that a script prints, to its end; other output is dropped.
 
-    Raises UnreachableError when nothing came for ``timeout`` seconds.
+    Raises UnreachableError when no record came for ``timeout`` seconds, or noise without end.
     """
     lines = Lines(channel, {run_id})
     quiet = time.monotonic()
@@ -49,13 +50,17 @@ def read_records(channel: Channel, run_id: str, *, timeout: float) -> Iterator[R
         try:
             found = lines.next(POLL)
         except TimeoutError:
-            if time.monotonic() - quiet > timeout:
-                raise UnreachableError(f"no answer for {timeout:.0f} s") from None
-            continue
+            found = []
         if found is None:
             return
-        quiet = time.monotonic()
-        yield from found
+        if found:
+            quiet = time.monotonic()
+            yield from found
+        elif time.monotonic() - quiet > timeout:
+            raise UnreachableError(
+                f"no answer for {timeout:.0f} s",
+                next_step="look at the host's load, then try again",
+            )
 
 
 class Lines:
@@ -65,6 +70,7 @@ class Lines:
         self._channel = channel
         self._ids = run_ids
         self._rest = b""
+        self._noise = 0
         self.offset = offset
 
     def next(self, timeout: float) -> list[Record] | None:
@@ -73,9 +79,15 @@ class Lines:
         if not data:
             return None
         *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > _LINE_LIMIT:
-            raise UnreachableError("the host printed a line without end")
-        return [record for line in lines if (record := self._record(line)) is not None]
+        found = [record for line in lines if (record := self._record(line)) is not None]
+        self._noise = 0 if found else self._noise + len(data)
+        if len(self._rest) > _LINE_LIMIT or self._noise > _NOISE_LIMIT:
+            what = "a line" if len(self._rest) > _LINE_LIMIT else "what is not ours"
+            raise UnreachableError(
+                f"the host printed {what} without end",
+                next_step="look at what the login shell, sudo and the tools in its PATH print there",
+            )
+        return found
 
     def _record(self, line: bytes) -> Record | None:
         words = line.decode("utf-8", "replace").split(" ", 5)

@@ -20,6 +20,7 @@ from dockwright.steps.nvidia_hook import NvidiaHook
 from dockwright.steps.nvidia_runtime import NvidiaRuntime
 from dockwright.steps.packages import Packages
 from dockwright.steps.service import Service
+from dockwright.steps.snap import Snap
 
 Step: TypeAlias = (
     AptRepository
@@ -33,6 +34,7 @@ Step: TypeAlias = (
     | NvidiaRuntime
     | Packages
     | Service
+    | Snap
 )
 
 
@@ -56,6 +58,7 @@ STEPS: dict[str, type[Step]] = {
     "nvidia_runtime": NvidiaRuntime,
     "packages": Packages,
     "service": Service,
+    "snap": Snap,
 }
 
 __all__ = [
@@ -74,6 +77,7 @@ __all__ = [
     "Packages",
     "RepositoryWish",
     "Service",
+    "Snap",
     "Step",
     "StepBase",
     "StepKind",

@@ -48,7 +48,7 @@ class AptRepository(StepBase):
         facts = view.facts
         source = self.source(facts.architecture)
         url = expanded(self.url, facts.architecture)
-        others = self._others(view)
+        others = self._others(view)  # path to what is to be its text; None: it goes as a whole
         key_right = view.key_owners.get(self.key_path) == (self.fingerprint,)
         present = facts.file(self.source_path)
         source_right = present is not None and present.content == source
@@ -68,8 +68,13 @@ class AptRepository(StepBase):
         return Decision(
             actions=(
                 self._key(view, right=key_right, text=offer.key if offer else ""),
-                *(self._replaced(view, path) for path in others),
-                self._source(view, right=source_right, text=source, replaces=others),
+                *(self._replaced(view, path, text) for path, text in others.items()),
+                self._source(
+                    view,
+                    right=source_right,
+                    text=source,
+                    replaces=tuple(path for path, left in others.items() if left is None),
+                ),
                 *self._lists(view, settled=settled),
             ),
             repository=repository,
@@ -116,27 +121,36 @@ class AptRepository(StepBase):
             ),
         )
 
-    def _others(self, view: View) -> tuple[str, ...]:
-        """Other files that name the same repository; two Signed-By values would stop all of apt."""
-        found = []
+    def _others(self, view: View) -> dict[str, str | None]:
+        """Other files that name the same repository; two Signed-By values would stop all of apt.
+
+        A file of ours alone goes (``None``). In one that names others beside it, and in
+        /etc/apt/sources.list, only our entries are commented out. Others' entries in the very
+        file that is to be ours are not for us to move.
+        """
+        found: dict[str, str | None] = {}
         url = expanded(self.url, view.facts.architecture)
         for file in view.facts.sources:
-            if file.path == self.source_path:
-                continue
             parsed = apt_sources.parse(file, view.facts.architecture)
-            if not parsed.names(url):
+            ours = file.path == self.source_path
+            if not parsed.names(url) or (ours and parsed.only(url)):
                 continue
-            if not parsed.only(url) or file.path == "/etc/apt/sources.list":
+            if parsed.only(url) and file.path != "/etc/apt/sources.list":
+                found[file.path] = None
+                continue
+            text = None if ours or file.target is not None else parsed.without(url)
+            if text is None:
                 raise RefusedError(
-                    f"{file.path} names this repository beside others",
+                    f"{file.path} names this repository beside others, where they cannot be told apart",
                     details=(
                         ("why", "apt refuses two entries of one repository with different keys"),
+                        *([("link", f"to {file.target}")] if file.target is not None else []),
                     ),
                     step=self.name,
-                    next_step=f"take the line with {url} out of {file.path}",
+                    next_step=f"take {url} out of {file.path}",
                 )
-            found.append(file.path)
-        return tuple(found)
+            found[file.path] = text
+        return found
 
     def _key(self, view: View, *, right: bool, text: str) -> Action:
         before = view.facts.file(self.key_path)
@@ -174,16 +188,25 @@ class AptRepository(StepBase):
             params={"path": self.source_path, "mode": "0644", "content": text, "absent": False},
         )
 
-    def _replaced(self, view: View, path: str) -> Action:
+    def _replaced(self, view: View, path: str, text: str | None) -> Action:
+        """The file goes, or stays as ``text``: ``trial`` has apt's trial run see it like that."""
         before = view.facts.file(path)
+        ours = f"same origin as {self.source_path.rpartition('/')[2]}"
+        if text is None:
+            verb, reason = Verb.REMOVE, f"{ours}; a backup is kept"
+            params = {"path": path, "mode": "", "content": "", "absent": True}
+        else:
+            verb, reason = Verb.CHANGE, f"{ours}: that entry alone is commented out"
+            mode = before.mode if before else "0644"
+            params = {"path": path, "mode": mode, "content": text, "absent": False, "trial": True}
         return action(
             self,
             view,
             kind="file",
-            verb=Verb.REMOVE,
+            verb=verb,
             target=path,
-            reason=f"same origin as {self.source_path.rpartition('/')[2]}; a backup is kept",
+            reason=reason,
             before=before.content if before else None,
-            after="",
-            params={"path": path, "mode": "", "content": "", "absent": True},
+            after=text or "",
+            params=params,
         )

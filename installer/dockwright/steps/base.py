@@ -6,17 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from dockwright.models import (
-    AptUri,
-    Architecture,
-    Facts,
-    Fingerprint,
-    Frozen,
-    Line,
-    Suite,
-    Url,
-    Word,
-)
+from dockwright.frozen import Frozen
+from dockwright.models import AptUri, Architecture, Facts, Fingerprint, Line, Suite, Url, Word
 from dockwright.plan import Action, PackageChange, Repository
 
 # required: a host without a usable GPU is refused; auto: where there is one; none: never;
@@ -90,13 +81,15 @@ class View:
     """All that a step may look at when it decides. ``offers`` is empty until vendors were asked.
 
     ``key_owners`` maps each key file on the host to the primary fingerprints in it; ``upgrade``
-    and ``allow_restart`` are what the user said.
+    is what the user said. ``resuming`` says that a run before this one died or only repaired: what is
+    half done may be its doing, and not somebody's choice.
     """
 
     facts: Facts
     offers: Mapping[str, Offer] = field(default_factory=dict)
     key_owners: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     upgrade: bool = False
+    resuming: bool = False
     component: str = ""
 
 

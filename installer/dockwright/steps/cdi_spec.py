@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from dockwright.models import CdiSpec, Facts
+from dockwright.models import Facts
+from dockwright.nvidia import CdiSpec
 from dockwright.plan import Verb
 from dockwright.steps.base import Decision, StepBase, View, action
 

@@ -23,7 +23,7 @@ def needed(decisions: list[Decision]) -> list[Action]:
 
 
 # What the transaction rests on, or is; all else comes after it.
-_BEFORE = ("packages", "file", "lists", "daemon_json", "reload")
+_BEFORE = ("packages", "file", "lists", "daemon_json", "reload", "snap_disable")
 
 
 def _ordered(actions: list[Action]) -> list[Action]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from dockwright.errors import RefusedError
-from dockwright.models import UnitName
+from dockwright.models import Unit, UnitName
 from dockwright.plan import Verb
 from dockwright.steps.base import Decision, StepBase, View, action
 
@@ -13,7 +13,8 @@ from dockwright.steps.base import Decision, StepBase, View, action
 class Service(StepBase):
     """``unit`` is enabled and running, as systemctl(1) has the words; never stopped by this.
 
-    ``also`` are units that it needs, enabled too where they are there.
+    ``also`` are units that it needs: enabled with it where this run or one that was cut brings them.
+    One that is disabled or masked on a host at rest is somebody's choice, respected and noted.
     """
 
     kind: Literal["service"]
@@ -32,12 +33,13 @@ class Service(StepBase):
                 next_step="use a host that is booted with systemd",
             )
         unit = view.facts.unit(self.unit)
-        lacks = []
+        lacks, chosen = [], self._chosen(view)
+        also = [name for name in self.also if name not in {one.name for one in chosen}]
         # "static" and "alias" units cannot be enabled and need not be; systemctl(1), is-enabled.
         if self.enabled and (unit is None or unit.enabled in ("disabled", "-", "masked")):
             lacks.append("enabled")
         elif self.enabled:
-            others = [view.facts.unit(name) for name in self.also]
+            others = [view.facts.unit(name) for name in also]
             lacks += [
                 f"enabled with {other.name}"
                 for other in others
@@ -50,6 +52,13 @@ class Service(StepBase):
                 f"{self.unit} is masked: somebody forbade it to start",
                 step=self.name,
                 next_step=f"if that is no longer wanted: systemctl unmask {self.unit}",
+            )
+        masked = next((one for one in chosen if one.enabled == "masked"), None)
+        if masked is not None and "running" in lacks:
+            raise RefusedError(
+                f"{masked.name} is masked, and {self.unit} cannot start without it",
+                step=self.name,
+                next_step=f"if that is no longer wanted: systemctl unmask {masked.name}",
             )
         reason = "enabled and running"
         if lacks:
@@ -68,8 +77,23 @@ class Service(StepBase):
                         "unit": self.unit,
                         "enabled": self.enabled,
                         "running": self.running,
-                        **({"also": list(self.also)} if self.also else {}),
+                        **({"also": also} if also else {}),
                     },
                 ),
-            )
+            ),
+            notes=tuple(
+                f"{one.name} is {one.enabled} and stays so; if that is not meant: "
+                f"systemctl {'unmask' if one.enabled == 'masked' else 'enable'} {one.name}"
+                for one in chosen
+            ),
         )
+
+    def _chosen(self, view: View) -> list[Unit]:
+        """The units of ``also`` that somebody disabled or masked."""
+        known = [view.facts.unit(name) for name in self.also]
+        return [
+            unit
+            for unit in known
+            if unit is not None
+            and (unit.enabled == "masked" or (unit.enabled == "disabled" and not view.resuming))
+        ]

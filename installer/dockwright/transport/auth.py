@@ -1,8 +1,8 @@
 """Which keys are tried, in which order, and when a person is asked.
 
 Free of SSH libraries: what a key is and how it is tried comes from a ``Door``. The order is close
-to ssh's: files named by --identity, files of ssh_config, further keys of the agent (not with
-``IdentitiesOnly yes``), the default files; a file whose key the agent holds is used through the
+to ssh's: files named by --identity, the one that an inventory names for the host, files of
+ssh_config, further keys of the agent (not with ``IdentitiesOnly yes``), the default files; a file whose key the agent holds is used through the
 agent; encrypted files come last, since a person has to be asked; then the password, once. Paramiko
 signs at once instead of asking whether a key would do, so a server that allows six attempts
 (``MaxAuthTries``) sees six keys.
@@ -79,7 +79,9 @@ class Login:
         self._who = who
         self._target = target
         self._ask = ask
-        self._named = [path.expanduser() for path in options.identity]
+        # A host's own key is no key for its jump hosts.
+        named = (*options.identity, *map(Path, target.identity))
+        self._named = [path.expanduser() for path in named]
         configured = [Path(path).expanduser() for path in config.get("identityfile", ())]
         # As ssh: the default files stand in where nobody names any.
         files = [*self._named, *configured] or [home / name for name in DEFAULTS]

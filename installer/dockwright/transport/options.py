@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import hmac
 import os
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal, NoReturn, Protocol
 
 from dockwright.models import Host
 
 _SALT = os.urandom(32)
+_PR_SET_DUMPABLE = 4
+
+
+@cache
+def _leave_no_core() -> None:
+    """Keep the kernel from writing our memory anywhere, core_pattern's programs included; prctl(2)."""
+    if sys.platform != "linux":  # pragma: no cover
+        return
+    import ctypes  # only where there is a secret
+
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 class Secret:
     """A password or passphrase that shows itself only to ``reveal()``.
 
     Text of it is ``***``, it cannot be pickled or copied, and it has no ``__dict__`` for a
-    traceback with locals to print. Raises ValueError for a text with a line break or a NUL:
-    neither can be typed at a prompt, and a line break would end the answer early.
+    traceback with locals to print. From the first one on, this process leaves no core dump. Raises
+    ValueError for a text with a line break or a NUL: neither can be typed at a prompt, and a line
+    break would end the answer early.
     """
 
     __slots__ = ("__text",)
@@ -28,6 +42,7 @@ class Secret:
     def __init__(self, text: str) -> None:
         if any(character in text for character in "\n\r\0"):
             raise ValueError("a password is one line")
+        _leave_no_core()
         self.__text = text
 
     def reveal(self) -> str:

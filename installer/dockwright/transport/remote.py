@@ -24,7 +24,7 @@ class SshTransport:
             options,
             ask,
             rules=sshconfig.read(options.ssh_config),
-            jump=options.jump,
+            jump=options.jump or host.jump,
         )
 
     @property

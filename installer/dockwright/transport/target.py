@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from pathlib import Path
 
 from dockwright.errors import InputError
-from dockwright.models import Host
+from dockwright.models import HOST_NAME, LOGIN, Host, is_ipv6
 
 LOCAL = frozenset({"local", "localhost"})
 
-# A user name goes into ssh_config's tokens, and from there into the commands of ProxyCommand and
-# Match exec: a name that a shell reads as more than a word got commands run (CVE-2026-35386).
-# A leading - would be read as an option by the same commands.
-USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}\$?")
-NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
+USER = re.compile(LOGIN)
+NAME = re.compile(HOST_NAME)
 _TARGET = re.compile(
     r"(?:(?P<user>[^@]*)@)?(?:\[(?P<v6>[^\]]*)\]|(?P<name>[^@:\[\]]+)|(?P<bare>[0-9A-Fa-f.:]+(?:%\w+)?))"
     r"(?::(?P<port>[0-9]{1,5}))?"
@@ -38,7 +34,7 @@ def parse_target(text: str) -> Host:
     if port is not None and not 1 <= int(port) <= 65535:
         raise _refused(text, "a port is a number from 1 to 65535")
     six = match["v6"] or match["bare"]
-    if six is not None and not _is_ipv6(six):
+    if six is not None and not is_ipv6(six):
         raise _refused(text, "that is not an IPv6 address")
     if six is None and not NAME.fullmatch(match["name"] or ""):
         raise _refused(text, "the host name has characters that no host name has")
@@ -51,7 +47,7 @@ def require_safe(host: Host) -> None:
     """Raise InputError unless address and user, wherever they come from, are safe in commands."""
     if host.user is not None and not USER.fullmatch(host.user):
         raise _refused(host.user, "the user name has characters that no user name has")
-    if host.address is not None and not (NAME.fullmatch(host.address) or _is_ipv6(host.address)):
+    if host.address is not None and not (NAME.fullmatch(host.address) or is_ipv6(host.address)):
         raise _refused(host.address, "the host name has characters that no host name has")
 
 
@@ -70,13 +66,6 @@ def _head(path: str) -> str:
             return file.read(256).decode(errors="replace")
     except (OSError, ValueError, RuntimeError):
         return ""
-
-
-def _is_ipv6(text: str) -> bool:
-    try:
-        return isinstance(ipaddress.ip_address(text), ipaddress.IPv6Address)
-    except ValueError:
-        return False
 
 
 def _refused(text: str, why: str) -> InputError:

@@ -44,6 +44,7 @@ apt_flags='' removals='' replaced='' wanted='' transaction=''
 absent_wanted='docker-engine docker.io docker-cli docker-buildx docker-compose docker-compose-v2 docker-doc podman-docker containerd runc rootlesskit moby-engine moby-cli moby-buildx moby-compose moby-containerd moby-runc'
 host_wanted=''
 versioned='docker-ce docker-ce-cli docker-ce-rootless-extras'
+held_by_us=''
 source_paths=/etc/apt/sources.list.d/docker.sources
 exact=''
 reloadable='authorization-plugins debug default-runtime features insecure-registries labels live-restore max-concurrent-downloads max-concurrent-uploads max-download-attempts registry-mirrors runtimes shutdown-timeout'
@@ -88,6 +89,7 @@ settle() { [ -z "${events-}" ] || sync -d "$events" 2>/dev/null || sync; } # the
 finish() { # CODE: the last record; what is private goes
   trap '' HUP INT TERM PIPE
   trap - EXIT
+  [ -z "${way_back-}" ] || "$way_back"
   rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"}
   record end - "$1"
   settle
@@ -323,7 +325,7 @@ private_apt() {
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 "$@"
 }
 
-# prepare_private: copies of the host's sources, without the files that ours replace ($replaced).
+# prepare_private: copies of the host's sources, without those that ours replace or edit ($replaced).
 prepare_private() {
   umask 022
   private=$(mktemp -d "$private_root/apt.XXXXXX") || return
@@ -337,6 +339,9 @@ prepare_private() {
     cp -- "$file" "$private/sources.d/host-${file##*/}" || return
   done
 }
+
+# stand_in PATH TEXT: a source of the host's as it will read once our entries are taken out of it.
+stand_in() { printf '%s' "$2" >"$private/sources.d/host-${1##*/}"; }
 
 # add_repository ID KEY-PATH KEY SOURCE: ours, signed by the private copy of its key.
 add_repository() {
@@ -524,6 +529,11 @@ transaction_done() { # every package is as the transaction says
   plan_versions | awk '$2 != $3 { bad = 1 } END { exit bad }'
 }
 
+also_enabled() { # UNIT: unless somebody chose otherwise, which the one file finds out ($chosen_off)
+  case " ${chosen_off-} " in *" $1 "*) return 0 ;; esac
+  [ "$(systemctl is-enabled "$1" 2>/dev/null)" != disabled ]
+}
+
 write_guard() {
   cat >"$private/guard" <<'GUARD'
 #!/bin/sh
@@ -542,8 +552,8 @@ GUARD
 transact() {
   write_guard || return
   wait_for_locks "$step_id"
-  : >"$run/running"
-  [ -z "$removals" ] || timeout 20 docker ps -q --no-trunc >"$run/running" 2>/dev/null
+  [ -n "${disabled_snap-}" ] || : >"$run/running"
+  [ -z "$removals" ] || timeout 20 docker ps -q --no-trunc >>"$run/running" 2>/dev/null
   plan_versions | while read -r package before after; do receipt "package $package $before $after"; done
   # shellcheck disable=SC2086
   if with_progress "$step_id" private_apt $apt_flags --no-download -o Dir::Log=/var/log/apt \
@@ -559,7 +569,7 @@ transact() {
   elif locked_out && ! grep -q '^Setting up\|^Unpacking\|^Removing' "$out"; then
     transact
     return
-  elif [ -n "$removals" ]; then
+  elif [ -n "$removals${disabled_snap-}" ]; then
     put_back
   elif [ -n "$(dpkg --audit 2>/dev/null)" ]; then
     dpkg --audit
@@ -585,14 +595,15 @@ put_back() {
   done)
   restore_files
   # shellcheck disable=SC2086  # words on purpose
-  if [ -n "$back" ] && private_apt --allow-downgrades install $back $new >&4 2>&1 && old_runtime_answers >&4 2>&1; then
+  if { [ -z "$removals" ] || [ -n "$back" ]; } && private_apt --allow-downgrades install $back $new >&4 2>&1 && old_runtime_answers >&4 2>&1; then
     exit_code=6 cause="the new packages could not be installed; the old runtime is back and answers. ${failure}"
   else
-    exit_code=7 cause="the new packages could not be installed and the old ones not put back: apt-get -f install; apt-get install ${back:-$removals}"
+    exit_code=7 cause="the new packages could not be installed and the old ones not put back: apt-get -f install; apt-get install ${back:-$removals}${disabled_snap:+; snap enable $disabled_snap}"
   fi
 }
 
 old_runtime_answers() {
+  [ -z "${disabled_snap-}" ] || snap_back || return
   case " $removals " in *" docker.io "*|*" moby-engine "*|*" docker-engine "*) ;; *) return 0 ;; esac
   systemctl reset-failed docker.service docker.socket
   systemctl start docker.service
@@ -623,7 +634,7 @@ refresh() {
 }
 
 # --- decide: what this host needs, where no controller saw it first ------------------------------
-# Uses $absent_wanted (names), $host_wanted (names), $vendor_wanted (NAME=FLOOR), $versioned (names
+# Uses $absent_wanted (names), $held_by_us (names), $host_wanted (names), $vendor_wanted (NAME=FLOOR), $versioned (names
 # that go together, the first leads), $exact (the floor is the version), $upgrade.
 
 installed_of() { # NAME...: those of them that are installed
@@ -700,6 +711,25 @@ decide() {
 
 major_of() { printf '%s' "$1" | sed 's/^[0-9]*://; s/[^0-9].*//'; }
 
+# find_chosen_off UNIT...: those that are there and disabled are somebody's choice, and stay so. After a
+# run that was cut it may be the run's doing. Sets chosen_off.
+find_chosen_off() {
+  chosen_off=
+  [ ! -e "$state/live" ] || return 0
+  for unit; do
+    case $(systemctl is-enabled "$unit" 2>/dev/null) in disabled|masked) chosen_off="$chosen_off $unit" ;; esac
+  done
+}
+
+# refuse_masked SERVICE UNIT...: a service that may not start, or cannot without what it needs.
+refuse_masked() {
+  for unit; do
+    [ "$(systemctl is-enabled "$unit" 2>/dev/null)" = masked ] || continue
+    [ "$unit" = "$1" ] || ! systemctl is-active -q "$1" || continue
+    stop 3 guard "$unit is masked: somebody forbade it to start" "if that is no longer wanted: systemctl unmask $unit"
+  done
+}
+
 # judge_simulation STEP: removals are ours exactly, others are only added, ours come from our origin.
 judge_simulation() {
   transaction=$(plan_of <"$private/simulated")
@@ -730,44 +760,122 @@ judge_simulation() {
   transaction=${transaction%x}
 }
 
-# uris_of FILE: the URIs of its enabled entries, one a line; sources.list(5), both formats.
-uris_of() {
-  case $1 in
-    *.sources) awk '
-      function flush(i) { if (enabled) for (i = 1; i <= count; i++) print uris[i]; count = 0; enabled = 1; field = "" }
-      BEGIN { enabled = 1 }
-      /^#/ { next }
-      /^[ \t]*$/ { flush(); next }
-      {
-        line = $0
-        if (line !~ /^[ \t]/) { field = tolower(line); sub(/:.*/, "", field); sub(/^[^:]*:/, "", line) }
-        if (field == "uris") { words = split(line, word); for (i = 1; i <= words; i++) uris[++count] = word[i] }
-        if (field == "enabled") { line = tolower(line); gsub(/[ \t]/, "", line); if (line ~ /^(no|false|0|off|without)$/) enabled = 0 }
-      }
-      END { flush() }' "$1" ;;
-    *) awk '$1 == "deb" || $1 == "deb-src" { sub(/^[ \t]*deb(-src)?[ \t]+(\[[^]]*\][ \t]*)?/, ""); print $1 }' "$1" ;;
-  esac
+# entries_of FILE MODE: its entries; sources.list(5), both formats. With MODE "uris" the URIs of those
+# that are enabled, an entry a line, and "disabled" for a stanza of others that is not. With "without" the file itself, with the entries of our repositories alone
+# ($repository_urls) commented out; it fails where an entry has URIs of ours and of others.
+entries_of() {
+  format=list
+  case $1 in *.sources) format=stanzas ;; esac
+  # shellcheck disable=SC2086  # a list of URLs
+  LC_ALL=C awk -v format="$format" -v mode="$2" -v ours="$(printf '%s\n' $repository_urls | plain_uri | tr '\n' ' ')" '
+    function plain(uri) { sub(/^[a-z]*:\/\//, "", uri); sub(/\/*$/, "", uri); return tolower(uri) }
+    function mine(uris, words, word, i, yes) {
+      words = split(uris, word)
+      for (i = 1; i <= words; i++) if (index(" " ours, " " plain(word[i]) " ")) yes++
+      if (yes && yes < words) mixed = 1
+      return yes
+    }
+    function flush(i, off) { # the stanza that ends here
+      off = 0
+      if (uris != "" && enabled) {
+        if (mode == "uris") print uris
+        off = mine(uris)
+      } else if (uris != "" && mode == "uris" && !mine(uris)) print "disabled" # not ours to take away
+      for (i = 1; mode == "without" && i <= count; i++) print (off && stanza[i] !~ /^#/ ? "# " : "") stanza[i]
+      count = 0; uris = ""; field = ""; enabled = 1
+    }
+    BEGIN { enabled = 1 }
+    format == "list" {
+      line = $0
+      uri = ""
+      if ($1 == "deb" || $1 == "deb-src") { sub(/^[ \t]*deb(-src)?[ \t]+(\[[^]]*\][ \t]*)?/, "", line); split(line, word); uri = word[1] }
+      if (uri != "" && mode == "uris") print uri
+      if (mode == "without") print (uri != "" && mine(uri) ? "# " : "") $0
+      next
+    }
+    /^[ \t\r]*$/ { flush(); if (mode == "without") print; next }
+    {
+      stanza[++count] = $0
+      if ($0 ~ /^#/) next
+      line = $0
+      if (line !~ /^[ \t]/) { field = tolower(line); sub(/:.*/, "", field); sub(/^[^:]*:/, "", line) }
+      if (field == "uris") uris = uris " " line
+      if (field == "enabled") { line = tolower(line); gsub(/[ \t\r]/, "", line); if (line ~ /^(no|false|0|off|without)$/) enabled = 0 }
+    }
+    END { if (format != "list") flush(); exit mixed }' "$1"
 }
 
 plain_uri() { sed 's|^[a-z]*://||; s|/*$||' | tr '[:upper:]' '[:lower:]'; }
 
+without_ours() { # FILE: its text with our entries commented out; ends with an x, for "$(...)" strips newlines
+  entries_of "$1" without >"$run/without" || return
+  # awk ends each line with a newline; where the last one of the file has none, it gets none.
+  if [ -n "$(tail -c 1 "$1")" ]; then head -c -1 "$run/without"; else cat "$run/without"; fi
+  printf x
+}
+
 # same_origin: source files, other than ours, that name one of our repositories; two entries with
-# different keys would stop all of apt. One that names others beside it is refused. Sets others.
+# different keys would stop all of apt. Sets others, files that name nothing else and go as a whole,
+# and edits, files in which our entries alone are commented out.
 same_origin() {
-  others=
+  others='' edits=''
   for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
     [ -f "$file" ] || continue
-    case " $source_paths " in *" $file "*) continue ;; esac
     mine='' beside=''
-    for uri in $(uris_of "$file" | plain_uri); do
+    for uri in $(entries_of "$file" uris | tr -s ' \t' '\n' | plain_uri); do
+      # shellcheck disable=SC2086
       case " $(printf '%s\n' $repository_urls | plain_uri | tr '\n' ' ')" in *" $uri "*) mine=1 ;; *) beside=1 ;; esac
     done
     [ -n "$mine" ] || continue
-    [ -z "$beside" ] && [ "$file" != /etc/apt/sources.list ] ||
-      stop 3 guard "$file names our repository beside others: take that line out first"
-    others="$others $file"
+    case " $source_paths " in *" $file "*) [ -n "$beside" ] || continue; mine='' ;; esac
+    if [ -z "$beside" ] && [ "$file" != /etc/apt/sources.list ]; then
+      others="$others $file"
+    elif [ -n "$mine" ] && [ ! -L "$file" ] && entries_of "$file" without >/dev/null; then
+      edits="$edits $file"
+    else
+      stop 3 guard "$file names our repository beside others, where they cannot be told apart" "take that entry out first"
+    fi
   done
 }
+
+# edited_source FILE: our entries in it are commented out now; the file as it was is kept.
+edited_source() {
+  text=$(without_ours "$1") && put "$1" "$(stat -c %04a "$1")" "${text%x}"
+}
+
+# fit: a host that must not be changed is refused by what it is.
+fit() {
+  [ -d /run/systemd/system ] || stop 3 guard "this host is not run by systemd"
+  dpkg-query -W >/dev/null 2>"$out" ||
+    stop 7 guard "dpkg's database cannot be read on this host" "cp /var/lib/dpkg/status-old /var/lib/dpkg/status, or from /var/backups"
+}
+
+# fit_to_change: where packages are to change, what stands in the way is named before apt is asked.
+fit_to_change() {
+  [ ! -e /snap/docker/current ] ||
+    stop 3 guard "the snap 'docker' is installed: two daemons would fight for one socket" "'dockwright install HOST --remove-snap' takes it out once the new one answers; by hand, with its data: snap remove docker"
+  held=
+  for package in $(dpkg-query -W -f='${db:Status-Want} ${Package}\n' 2>/dev/null | sed -n 's/^hold //p'); do
+    for word in $wanted; do
+      word=${word%%=*}
+      [ "${word%-}" = "$package" ] || continue
+      # What this file holds itself it may change.
+      case " $held_by_us " in
+        *" $package "*) apt_flags=--allow-change-held-packages ;;
+        *) held="$held $package" ;;
+      esac
+    done
+  done
+  [ -z "$held" ] || stop 3 guard "held by apt-mark:$held" "if that is no longer wanted: apt-mark unhold$held"
+  case " $wanted" in
+    *" containerd- "*|*" containerd.io"[=-]*|*" runc- "*)
+      for path in /etc/kubernetes/kubelet.conf /var/lib/kubelet/config.yaml /var/lib/rancher/k3s /var/lib/rancher/rke2 /var/lib/k0s; do
+        [ ! -e "$path" ] || stop 9 guard "this is a Kubernetes node ($path); its containerd stays"
+      done ;;
+  esac
+}
+
+# --- stops: containers that run are stopped only where that was agreed to -----------------------------
 
 # refuse_to_stop STEP: containers that a removed or changed runtime would stop, unless agreed to.
 # With live-restore these three can be upgraded below running containers.
@@ -790,31 +898,6 @@ refuse_to_stop() {
   if [ -n "$live" ] && [ "$(timeout 20 docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null)" = true ]; then return 0; fi
   names=$(timeout 20 docker ps --format '{{.Names}}' 2>/dev/null | tr '\n' ' ')
   [ -z "$names" ] || stop 9 "$1" "containers would stop: $names(when they may: --allow-restart)"
-}
-
-# fit: a host that must not be changed is refused by what it is.
-fit() {
-  [ -d /run/systemd/system ] || stop 3 guard "this host is not run by systemd"
-}
-
-# fit_to_change: where packages are to change, what stands in the way is named before apt is asked.
-fit_to_change() {
-  [ ! -e /snap/docker/current ] ||
-    stop 3 guard "the snap 'docker' is installed: two daemons would fight for one socket" "take it out first, its data with it: snap remove docker"
-  held=
-  for package in $(dpkg-query -W -f='${db:Status-Want} ${Package}\n' 2>/dev/null | sed -n 's/^hold //p'); do
-    for word in $wanted; do
-      word=${word%%=*}
-      [ "${word%-}" != "$package" ] || held="$held $package"
-    done
-  done
-  [ -z "$held" ] || stop 3 guard "held by apt-mark:$held" "if that is no longer wanted: apt-mark unhold$held"
-  case " $wanted" in
-    *" containerd- "*|*" containerd.io"[=-]*|*" runc- "*)
-      for path in /etc/kubernetes/kubelet.conf /var/lib/kubelet/config.yaml /var/lib/rancher/k3s /var/lib/rancher/rke2 /var/lib/k0s; do
-        [ ! -e "$path" ] || stop 9 guard "this is a Kubernetes node ($path); its containerd stays"
-      done ;;
-  esac
 }
 
 # --- merge: daemon.json by key, with the host's own python3 ---------------------------------------
@@ -987,6 +1070,9 @@ undo() {
   sed -n 's/^hold //p' "$receipt" | xargs -r apt-mark unhold >>"$out" 2>&1
   sed -n 's/^member //p' "$receipt" | while read -r group user; do gpasswd -d "$user" "$group" >>"$out" 2>&1; done
   case " $back_names " in *" docker.io "*|*" moby-engine "*) removals=$back_names old_runtime_answers >>"$out" 2>&1 || stop 6 undo "the old runtime is back, but does not answer" ;; esac
+  sed -n 's/^snap \([^ ]*\) removed$/\1/p' "$receipt" | while read -r name; do
+    record_text note undo "the snap '$name' does not come back by itself: snap install $name; snap saved"
+  done
   # Neither run can be undone again; the one before them can.
   mv -f "$receipt" "$receipt.undone"
   [ ! -f "$run/receipt" ] || mv -f "$run/receipt" "$run/receipt.undone"
@@ -1063,7 +1149,7 @@ status() {
   read -r last 2>/dev/null <"$state/last" || last=none
   if somebody_runs; then echo "running    $(who_runs)"; fi
   echo "last run   $last$(sed -n 's/^dw1 [^ ]* end - [^ ]* /, ended with /p' "$state/runs/$last/ev" 2>/dev/null)"
-  for pair in $vendor_wanted; do echo "package    ${pair%%=*} $(version_of "${pair%%=*}")"; done
+  for pair in ${vendor_wanted-}; do echo "package    ${pair%%=*} $(version_of "${pair%%=*}")"; done
   echo "daemon     $(timeout 20 docker version --format '{{.Server.Version}}' 2>/dev/null || echo 'does not answer')"
 }
 
@@ -1128,15 +1214,15 @@ transact
 }
 check_s07() { # enable and start docker
 case $(systemctl is-enabled docker.service 2>/dev/null) in enabled|static|alias|indirect|generated) ;; *) return 1 ;; esac
-[ "$(systemctl is-enabled docker.socket 2>/dev/null)" != disabled ] || return
-[ "$(systemctl is-enabled containerd.service 2>/dev/null)" != disabled ] || return
+also_enabled docker.socket || return
+also_enabled containerd.service || return
 systemctl is-active -q docker.service
 }
 apply_s07() {
 receipt service docker.service "$(systemctl is-enabled docker.service 2>/dev/null)" "$(systemctl is-active docker.service 2>/dev/null)"
 systemctl enable -q docker.service || return
-[ "$(systemctl is-enabled docker.socket 2>/dev/null)" != disabled ] || systemctl enable -q docker.socket || return
-[ "$(systemctl is-enabled containerd.service 2>/dev/null)" != disabled ] || systemctl enable -q containerd.service || return
+also_enabled docker.socket || systemctl enable -q docker.socket || return
+also_enabled containerd.service || systemctl enable -q containerd.service || return
 systemctl reset-failed docker.service 2>/dev/null # systemd counts starts, and refuses after a few
 systemctl start docker.service || {
   rc=$?
@@ -1162,8 +1248,11 @@ if ! version=$(timeout 20 docker version --format '{{.Server.Version}}' 2>&1); t
   return 1
 fi
 record progress "$step_id" "25 verify daemon $version answers"
+# An image that is there only for the check goes again, also where a run was cut before it could.
 had=1
 docker image inspect "$image" >/dev/null 2>&1 || had=
+! grep -qsxF -- "$image" "$state/pulled" || had=
+[ -n "$had" ] || [ -z "${events-}" ] || printf '%s\n' "$image" >"$state/pulled"
 if ! answer=$(timeout 180 docker pull -q "$image" 2>&1); then
   printf '%s\n' "$answer"
   brief="$image cannot be pulled; the daemon is healthy" cause=$(cause_of "$answer")
@@ -1175,7 +1264,7 @@ digest=${digest##*@}
 record progress "$step_id" "60 verify pulled $digest"
 answer=$(timeout 120 docker run --rm "$image" 2>&1)
 rc=$?
-[ -n "$had" ] || docker image rm "$image" >/dev/null 2>&1
+[ -n "$had" ] || { docker image rm "$image" && rm -f -- "$state/pulled"; } >/dev/null 2>&1
 case $rc:$answer in
   0:*'Hello from Docker!'*) ;;
   *)
@@ -1185,14 +1274,20 @@ case $rc:$answer in
 esac
 say "daemon $version · pull $(printf '%s' "$digest" | cut -c1-19) · $image ran"
 }
-check_adopt() { for file in $others; do [ ! -e "$file" ] || return 1; done; }
-apply_adopt() { for file in $others; do keep "$file" && rm -f -- "$file" || return; done; }
+check_adopt() {
+  for file in $others; do [ ! -e "$file" ] || return 1; done
+  for file in $edits; do without_ours "$file" | head -c -1 | cmp -s - "$file" || return; done
+}
+apply_adopt() {
+  for file in $others; do keep "$file" && rm -f -- "$file" || return; done
+  for file in $edits; do edited_source "$file" || return; done
+}
 check_refresh() { [ -n "${refreshed-}" ] || { packages_settled && [ -z "$sources_differ" ]; }; }
 apply_refresh() { refresh; }
 
 # sources_differ: whether key, source or another source of the same origin is to be written.
 look_at_sources() {
-  sources_differ=$others
+  sources_differ=$others$edits
   check_s03 || sources_differ="$sources_differ s03"
   check_s04 || sources_differ="$sources_differ s04"
 }
@@ -1213,13 +1308,17 @@ all_so() {
 look() {
   profile || stop 3 guard "this file is not for $os_id $codename on $(dpkg --print-architecture)"
   fit
+  refuse_masked docker.service docker.socket containerd.service
   same_origin
-  replaced="$source_paths $others"
+  replaced="$source_paths $others $edits"
   look_at_sources
   if packages_settled && [ -z "$sources_differ" ]; then return; fi
   record begin trust "key, signed index and simulation"
   prepare_private >"$out" 2>&1 || stop 3 trust "no room for private apt directories in $private_root"
   add_repositories >"$out" 2>&1 || stop 3 trust "no room for private apt directories in $private_root"
+  for file in $edits; do
+    text=$(without_ours "$file") && stand_in "$file" "${text%x}" || stop 3 trust "$file cannot be read"
+  done
   private_update trust
   decide trust
   if [ -n "$wanted" ]; then
@@ -1238,10 +1337,15 @@ apply_repair() { repair_dpkg; }
 show_plan() {
   echo "On $(uname -n) ($os_id $codename):"
   for file in $others; do echo "  - file     $file (same origin)"; done
+  for file in $edits; do
+    echo "  ~ file     $file (same origin: our entry alone is commented out)"
+    entries_of "$file" without | diff "$file" - | sed -n 's/^\([<>]\)/             \1/p'
+  done
   if check_s03 >/dev/null 2>&1; then echo "  = already  "'file docker.asc'; else echo "  ~ change   "'file docker.asc'; fi
   if check_s04 >/dev/null 2>&1; then echo "  = already  "'file docker.sources'; else echo "  ~ change   "'file docker.sources'; fi
   printf '%s' "$transaction" | sed 's/^R /  - package  /; s/^I /  + package  /'
   if check_s07 >/dev/null 2>&1; then echo "  = already  "'enable and start docker'; else echo "  ~ change   "'enable and start docker'; fi
+  for unit in ${chosen_off-}; do echo "  note: $unit is disabled and stays so"; done
   echo "Nothing was changed. Apply it with: sh $self apply"
 }
 
@@ -1254,7 +1358,7 @@ go() {
   record commit - ""
   committed=1
   step_id=adopt
-  [ -z "$others" ] || step adopt 'replace sources of the same origin'
+  [ -z "$others$edits" ] || step adopt 'replace sources of the same origin'
   step_id=s03
   step s03 'file docker.asc'
   step_id=s04
@@ -1282,6 +1386,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
+case $word in plan|apply) find_chosen_off docker.socket containerd.service ;; esac
 case $word in
   '') printf '%s' "$usage" >&2; exit 2 ;;
   status) as_root; profile || :; status; exit 0 ;;

@@ -63,6 +63,7 @@ settle() { [ -z "${events-}" ] || sync -d "$events" 2>/dev/null || sync; } # the
 finish() { # CODE: the last record; what is private goes
   trap '' HUP INT TERM PIPE
   trap - EXIT
+  [ -z "${way_back-}" ] || "$way_back"
   rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"}
   record end - "$1"
   settle
@@ -298,7 +299,7 @@ private_apt() {
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 "$@"
 }
 
-# prepare_private: copies of the host's sources, without the files that ours replace ($replaced).
+# prepare_private: copies of the host's sources, without those that ours replace or edit ($replaced).
 prepare_private() {
   umask 022
   private=$(mktemp -d "$private_root/apt.XXXXXX") || return
@@ -312,6 +313,9 @@ prepare_private() {
     cp -- "$file" "$private/sources.d/host-${file##*/}" || return
   done
 }
+
+# stand_in PATH TEXT: a source of the host's as it will read once our entries are taken out of it.
+stand_in() { printf '%s' "$2" >"$private/sources.d/host-${1##*/}"; }
 
 # add_repository ID KEY-PATH KEY SOURCE: ours, signed by the private copy of its key.
 add_repository() {
@@ -499,6 +503,11 @@ transaction_done() { # every package is as the transaction says
   plan_versions | awk '$2 != $3 { bad = 1 } END { exit bad }'
 }
 
+also_enabled() { # UNIT: unless somebody chose otherwise, which the one file finds out ($chosen_off)
+  case " ${chosen_off-} " in *" $1 "*) return 0 ;; esac
+  [ "$(systemctl is-enabled "$1" 2>/dev/null)" != disabled ]
+}
+
 write_guard() {
   cat >"$private/guard" <<'GUARD'
 #!/bin/sh
@@ -517,8 +526,8 @@ GUARD
 transact() {
   write_guard || return
   wait_for_locks "$step_id"
-  : >"$run/running"
-  [ -z "$removals" ] || timeout 20 docker ps -q --no-trunc >"$run/running" 2>/dev/null
+  [ -n "${disabled_snap-}" ] || : >"$run/running"
+  [ -z "$removals" ] || timeout 20 docker ps -q --no-trunc >>"$run/running" 2>/dev/null
   plan_versions | while read -r package before after; do receipt "package $package $before $after"; done
   # shellcheck disable=SC2086
   if with_progress "$step_id" private_apt $apt_flags --no-download -o Dir::Log=/var/log/apt \
@@ -534,7 +543,7 @@ transact() {
   elif locked_out && ! grep -q '^Setting up\|^Unpacking\|^Removing' "$out"; then
     transact
     return
-  elif [ -n "$removals" ]; then
+  elif [ -n "$removals${disabled_snap-}" ]; then
     put_back
   elif [ -n "$(dpkg --audit 2>/dev/null)" ]; then
     dpkg --audit
@@ -560,14 +569,15 @@ put_back() {
   done)
   restore_files
   # shellcheck disable=SC2086  # words on purpose
-  if [ -n "$back" ] && private_apt --allow-downgrades install $back $new >&4 2>&1 && old_runtime_answers >&4 2>&1; then
+  if { [ -z "$removals" ] || [ -n "$back" ]; } && private_apt --allow-downgrades install $back $new >&4 2>&1 && old_runtime_answers >&4 2>&1; then
     exit_code=6 cause="the new packages could not be installed; the old runtime is back and answers. ${failure}"
   else
-    exit_code=7 cause="the new packages could not be installed and the old ones not put back: apt-get -f install; apt-get install ${back:-$removals}"
+    exit_code=7 cause="the new packages could not be installed and the old ones not put back: apt-get -f install; apt-get install ${back:-$removals}${disabled_snap:+; snap enable $disabled_snap}"
   fi
 }
 
 old_runtime_answers() {
+  [ -z "${disabled_snap-}" ] || snap_back || return
   case " $removals " in *" docker.io "*|*" moby-engine "*|*" docker-engine "*) ;; *) return 0 ;; esac
   systemctl reset-failed docker.service docker.socket
   systemctl start docker.service

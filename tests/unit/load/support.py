@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from dockwright.load import Inventory
+
 Write: TypeAlias = Callable[..., None]
 Errors: TypeAlias = Callable[..., list[str]]
+Read: TypeAlias = Callable[..., Inventory]
 
 SITE = """\
 playbook: site

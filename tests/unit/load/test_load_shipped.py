@@ -91,6 +91,7 @@ def test_the_old_recipe_has_a_step_for_each_line() -> None:
         "install what apt needs",
         "add the key with fingerprint check and the apt repository",
         "merge daemon.json",
+        "replace the snap",
         "install docker-ce and containerd.io",
         "enable and start docker",
         "let users talk to the daemon",

@@ -7,18 +7,8 @@ from typing import Any, get_args
 from dockwright import events as ev
 from dockwright.errors import Exit
 from dockwright.events import Event, Outcome
-from dockwright.models import (
-    CdiSpec,
-    Container,
-    Daemon,
-    Disk,
-    Facts,
-    FileFact,
-    Nvidia,
-    Package,
-    Snap,
-    Unit,
-)
+from dockwright.models import Container, Daemon, Disk, Facts, FileFact, Package, Snap, Unit
+from dockwright.nvidia import CdiSpec, Nvidia
 from dockwright.plan import (
     ANY_VERSION,
     Action,

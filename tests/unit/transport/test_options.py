@@ -5,6 +5,9 @@ from __future__ import annotations
 import copy
 import logging
 import pickle
+import signal
+import subprocess
+import sys
 import traceback
 from pathlib import Path
 
@@ -73,3 +76,31 @@ def test_an_empty_source_leaves_the_question_to_the_asker() -> None:
     options = ConnectOptions(sudo_password_source=lambda: None)
     with pytest.raises(UnreachableError, match="sudo on h wants a password"):
         SudoPassword(Host(name="h", address="h"), options, Silent())()
+
+
+CORE = """
+import ctypes, os, resource, sys
+from dockwright.transport.options import Secret
+held = Secret(sys.stdin.readline().strip()) if sys.argv[1] == "held" else None
+print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), flush=True)  # PR_GET_DUMPABLE
+resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
+os.abort()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl(2) is Linux's")
+@pytest.mark.parametrize(("which", "dumpable"), [("none", 1), ("held", 0)])
+def test_x09_a_process_that_holds_a_secret_leaves_no_core(
+    tmp_path: Path, which: str, dumpable: int
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CORE, which],
+        input="c4n4ry\n",
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (-signal.SIGABRT, f"{dumpable}\n"), done.stderr
+    if not dumpable:
+        assert list(tmp_path.glob("core*")) == []

@@ -276,6 +276,34 @@ def test_jump_hosts_of_ssh_config(
         assert jump.logins == ["a key"]
 
 
+def test_what_an_inventory_says_of_a_host(
+    key: paramiko.PKey, known: Path, keys: list[paramiko.PKey], tmp_path: Path, path_of: str
+) -> None:
+    """Its key and its jump host; the command line's jump host goes before that."""
+    file = tmp_path / "own"
+    keys[3].write_private_key_file(str(file))
+    users = {"u": [keys[3]], "a": [key]}
+    with (
+        serving(users=users, env={"PATH": path_of}, host_keys=[keys[1]]) as server,
+        serving(users=users, host_keys=[keys[2]]) as jump,
+    ):
+        trust(trust(known, server.port, keys[1]), jump.port, keys[2])
+        host = Host(
+            name="h",
+            address="127.0.0.1",
+            user="u",
+            port=server.port,
+            identity=(str(file),),
+            jump=f"a@127.0.0.1:{jump.port}",
+        )
+        for line, hops in ((None, ["a key"]), ("none", ["a key"])):
+            transport = open_transport(host, ConnectOptions(known_hosts=known, jump=line), Silent())
+            transport.root_shell("echo hi").close()
+            transport.close()
+            assert jump.logins == hops
+        assert server.logins == ["u key", "u key"]
+
+
 def test_hosts_behind_one_jump_host_share_its_connection(
     server: Server, key: paramiko.PKey, known: Path, keys: list[paramiko.PKey]
 ) -> None:

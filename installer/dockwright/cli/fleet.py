@@ -1,0 +1,158 @@
+"""Which hosts a command is for: the words of its line, its inventories, its limits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from dockwright.cli.options import Reach, Show
+from dockwright.errors import Exit, InputError
+from dockwright.load import Inventory, choose, read_inventories
+from dockwright.load.problems import did_you_mean, shown
+from dockwright.models import Host
+from dockwright.report.jsonl import read_log
+from dockwright.report.tally import tally
+from dockwright.transport.target import LOCAL, parse_target, refuse_private_key
+
+VARIABLE = "DOCKWRIGHT_INVENTORY"
+
+
+class Fleet:
+    """The hosts of a command.
+
+    Raises InputError for an inventory that cannot be read at all. What is wrong in one is raised by
+    ``hosts``, or before that by the playbook's loading, with what is wrong there.
+    """
+
+    def __init__(self, words: Sequence[str] | None, reach: Reach, show: Show | None = None) -> None:
+        self._words = list(words or ())
+        self._reach = reach
+        self._log = show.log if show else None
+        # Nobody named a host: then a change is asked about.
+        self.implied = not self._words
+        self.inventory = _inventory(reach)
+
+    @cached_property
+    def hosts(self) -> tuple[Host, ...]:
+        """The hosts in their order; raises InputError where they cannot be told."""
+        known = self.inventory.hosts(user=self._reach.user)
+        self.inventory.stop_here()
+        twice = sorted({word for word in self._words if self._words.count(word) > 1})
+        if twice:
+            raise InputError(f"named twice: {', '.join(twice)}", next_step="name it once")
+        if self.inventory.names:
+            named = self._of_inventory(known)
+        elif self._reach.limit and not self._words:
+            raise InputError(
+                "--limit takes from hosts, and none are named",
+                next_step="name hosts, or an inventory by -i",
+            )
+        else:
+            named = [parse_target(word) for word in self._words or ["local"]]
+        if not named:
+            raise InputError(
+                f"{', '.join(self._words)}: there is no host in it",
+                details=(("inventory", self.inventory.what),),
+            )
+        _refuse_twins(named)
+        return self._limited(named, known)
+
+    # --- inner ----------------------------------------------------------------------------
+
+    def _of_inventory(self, known: dict[str, Host]) -> list[Host]:
+        if not self._words:
+            if self.inventory.environment and not self._reach.limit:
+                raise InputError(
+                    f"{VARIABLE} names an inventory, and nobody named hosts",
+                    details=(("hosts", "none was contacted"),),
+                    next_step="name hosts or groups, all, or local",
+                )
+            return list(known.values())
+        found: dict[str, Host] = {}
+        for word in self._words:
+            found |= {host.name: host for host in self._meant(word, known)}
+        return list(found.values())
+
+    def _meant(self, word: str, known: dict[str, Host]) -> list[Host]:
+        """The hosts of one word: names, groups and globs of the inventory, or a target as typed."""
+        tree = self.inventory.tree
+        if word in LOCAL and word not in known:
+            return [parse_target(word)]
+        # web[1:3] is a range of the inventory's.
+        typed = "@" in word or word.startswith("[") or (":" in word and "[" not in word)
+        if typed and word not in known:
+            return [self._typed(word, known)]
+        refuse_private_key(word)
+        try:
+            names = choose(list(known), list(tree.groups), tree.members, [word], lambda _: ())
+        except InputError:
+            hint = did_you_mean(word, (*known, *tree.groups))
+            raise InputError(
+                f"{shown(word)} is neither a host nor a group of {self.inventory.what}{hint}",
+                details=(("hosts", "none was contacted"),),
+                next_step="a host that is in no inventory is named with its user: user@host",
+            ) from None
+        return [known[name] for name in names]
+
+    @staticmethod
+    def _typed(word: str, known: dict[str, Host]) -> Host:
+        """A target as typed: its user and port go before what the inventory says of that host."""
+        target = parse_target(word)
+        host = known.get(target.address or "")
+        if host is None:
+            return target
+        changes = {"user": target.user, "port": target.port}
+        return host.model_copy(update={key: new for key, new in changes.items() if new})
+
+    def _limited(self, named: list[Host], known: dict[str, Host]) -> tuple[Host, ...]:
+        limit, tree = self._reach.limit, self.inventory.tree
+        if not limit:
+            return tuple(named)
+        names = list(dict.fromkeys([*known, *(host.name for host in named)]))
+        wanted = set(choose(names, list(tree.groups), tree.members, limit, self._failed))
+        left = tuple(host for host in named if host.name in wanted)
+        if not left:
+            raise InputError(
+                f"--limit {', '.join(limit)} leaves no host",
+                details=(("hosts", ", ".join(host.name for host in named[:20])),),
+            )
+        return left
+
+    def _failed(self, log: str) -> list[str]:
+        """The hosts that failed by a log of a run; ``failed`` stands for that of ``--log``."""
+        if log == "failed" and self._log is None:
+            raise InputError(
+                "--limit @failed: failed in which run?",
+                next_step="--limit @RUN.jsonl names its log; @failed is the one of --log",
+            )
+        path = self._log if log == "failed" and self._log else Path(log)
+        found = [name for name, one in tally(read_log(path)).items() if one.code is not Exit.OK]
+        if not found:
+            raise InputError(f"no host failed in {path}", next_step="there is nothing to repeat")
+        return found
+
+
+def _inventory(reach: Reach) -> Inventory:
+    named = os.environ.get(VARIABLE, "")
+    sources = reach.inventory or ([named] if named else [])
+    for source in sources:
+        refuse_private_key(source)
+    if "-" in sources and "-" == reach.sudo_password_file:  # noqa: SIM300 (S105 takes it for a password)
+        raise InputError("standard input cannot be both the inventory and the sudo password")
+    if "-" in sources and not reach.inventory:
+        raise InputError(f"{VARIABLE} names a file; standard input is -i -")
+    return read_inventories(sources, environment=bool(named) and not reach.inventory)
+
+
+def _refuse_twins(hosts: Iterable[Host]) -> None:
+    """Two names of one machine, as far as they tell; what hides behind names is seen later."""
+    seen: dict[tuple[object, ...], str] = {}
+    for host in hosts:
+        key = (host.address and host.address.lower(), host.port or 22, host.jump)
+        first = seen.setdefault(key, host.name)
+        if first != host.name:
+            raise InputError(
+                f"{first} and {host.name} are the same machine", next_step="name it once"
+            )
