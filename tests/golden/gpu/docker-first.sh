@@ -718,7 +718,12 @@ gpu_cause() {
     *"nresolvable CDI devices"*|*"CDI device injection failed"*|*"unknown device"*)
       echo "CDI: no specification names the device; systemctl start nvidia-cdi-refresh, or: nvidia-ctk cdi generate --output=/var/run/cdi/nvidia.yaml" ;;
     *"unknown or invalid runtime"*|*"Unknown runtime"*) echo "dockerd does not know the runtime: systemctl reload docker" ;;
-    *"Unknown Error"*) echo "device policy: the container may not open the GPU's nodes (any more)" ;;
+    *"Unknown Error"*)
+      if [ -e /dev/char/195:255 ]; then
+        echo "device policy: the container may not open the GPU's nodes (any more)"
+      else # systemd names the devices of a container by these links, and nvidia-modprobe makes none
+        echo "device policy: systemd does not find the GPU's nodes in /dev/char; nvidia-ctk system create-dev-char-symlinks --create-all"
+      fi ;;
     *nvidia-uvm*) echo "nodes: /dev/nvidia-uvm is missing; nvidia-modprobe -u -c=0" ;;
     *nvidia-smi*"not found"*|*nvidia-smi*"no such file"*) echo "CDI: the specification names no nvidia-smi, or another driver's; make it anew" ;;
     *"No devices were found"*) echo "the container got no GPU" ;;
