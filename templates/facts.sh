@@ -206,6 +206,7 @@ facts() {
     say "last_run $last"
     [ ! -s "/var/lib/dockwright/runs/$last/receipt" ] || say "last_receipt $(head -c 65536 "/var/lib/dockwright/runs/$last/receipt" | b64)"
   fi
+  if first /var/lib/dockwright/unverified; then say "unverified $line"; fi
   # A run that is under way: runtime/live.sh has the words of its line.
   if read -r run pid started boot wish since who 2>/dev/null </var/lib/dockwright/live; then
     if [ "$boot" = "$boot_id" ] &&

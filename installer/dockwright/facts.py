@@ -141,6 +141,7 @@ def _facts(told: dict[str, list[str]]) -> Facts:
         ssh_listening="ssh_listening" in told,
         last_run=_printable(_one(told, "last_run")),
         cut=_printable(_one(told, "cut")),
+        unverified=_printable(_one(told, "unverified")),
         last_receipt=_printable(_text(_one(told, "last_receipt")), keep="\n"),
         live=next(
             (

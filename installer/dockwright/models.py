@@ -215,7 +215,8 @@ class Facts(Frozen):
     the epoch. ``lists`` names the release files among apt's lists. ``offered`` maps vendors' packages to the versions in the host's own apt lists.
     ``apt_lax`` has FILE:LINE:TEXT of each place where apt was told not to verify.
     ``dpkg_audit`` has a line for each package that is half installed, empty where all is well.
-    ``live`` is a run that is under way, ``cut`` the id of one that died before its end.
+    ``live`` is a run that is under way, ``cut`` the id of one that died before its end,
+    ``unverified`` of one that changed the host and did not get through its checks.
     ``docker_group`` is ``None`` where there is no such group. ``machine_id`` and ``boot_id`` as machine-id(5) and random(4) have them.
     """
 
@@ -262,6 +263,7 @@ class Facts(Frozen):
     last_receipt: str = ""
     live: LiveRun | None = None
     cut: str = ""
+    unverified: str = ""
 
     def package(self, name: str) -> Package | None:
         """The package of that name, if dpkg or apt knows it."""

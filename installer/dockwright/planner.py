@@ -41,7 +41,8 @@ def make_plan(
 ) -> tuple[HostPlan, tuple[RepositoryWish, ...]]:
     """The plan for one host, and the repositories that were not consulted yet but must be.
 
-    ``verify`` asks that checks are made although nothing changes. ``now`` is the controller's clock in seconds since the epoch, for comparison with the host's.
+    ``verify`` asks that checks are made although nothing changes. ``now`` is the controller's clock
+    in seconds since the epoch, for comparison with the host's.
     Raises RefusedError, DestructiveError or RepairError where the host must not be changed.
     """
     if facts.dpkg_audit and not verify:
@@ -62,8 +63,8 @@ def make_plan(
     asked = {name for decision in decisions for name in decision.consult}
     wishes = tuple(d.wish for d in decisions if d.wish is not None and d.wish.id in asked)
     intended = needed(decisions)
-    if facts.cut and not verify and all(a.verb in (Verb.KEEP, Verb.CHECK) for a in intended):
-        intended.insert(0, _after_a_cut(facts))
+    if not verify and all(a.verb in (Verb.KEEP, Verb.CHECK) for a in intended):
+        intended[:0] = _unfinished(facts, intended)
     actions = _settled(intended, facts, verify=verify)
     plan = HostPlan(
         host=host,
@@ -125,17 +126,22 @@ def _repair(host: str, playbook: str, facts: Facts) -> HostPlan:
     )
 
 
-def _after_a_cut(facts: Facts) -> Action:
-    """All is there, but a run died before its end: nobody cleared up, and nobody verified."""
-    return Action(
-        id="",
-        component="dockwright",
-        step="clear up after a run that was cut",
-        kind="leftovers",
-        verb=Verb.CHANGE,
-        target="/var/lib/dockwright",
-        reason=f"run {facts.cut} died before its end",
-    )
+def _unfinished(facts: Facts, intended: Sequence[Action]) -> list[Action]:
+    """All is there, but nobody cleared up after the last run, or it got through no checks.
+
+    An action that changes something starts a program: that runs the checks, and notes that it did.
+    """
+    if facts.cut:
+        step, reason = "clear up after a run that was cut", f"run {facts.cut} died before its end"
+    elif facts.unverified and any(each.verb is Verb.CHECK for each in intended):
+        step, reason = "finish the last run", f"run {facts.unverified} was not verified"
+    else:
+        return []
+    leftovers = Action(
+        id="", component="dockwright", step=step, kind="leftovers", verb=Verb.CHANGE,
+        target="/var/lib/dockwright", reason=reason,
+    )  # fmt: skip
+    return [leftovers]
 
 
 def _decide(step: StepBase, view: View) -> Decision:
@@ -150,8 +156,12 @@ def _decide(step: StepBase, view: View) -> Decision:
 
 
 def _settled(actions: list[Action], facts: Facts, *, verify: bool) -> tuple[Action, ...]:
-    """Ids in order; checks are dropped to *keep* where nothing changes and the ping is answered."""
+    """Ids in order; checks are dropped to *keep* where nothing changes and the ping is answered.
+
+    Who asks for nothing but checks gets them.
+    """
     changing = any(a.verb not in (Verb.KEEP, Verb.CHECK) for a in actions)
+    verify = verify or all(a.kind in ("container_check", "gpu_check") for a in actions)
     settled = []
     # What could serve as a way back goes when all else is done and proven.
     for number, each in enumerate(sorted(actions, key=lambda a: a.kind == "snap_remove"), start=1):
@@ -276,9 +286,7 @@ def _is_setting(line: str) -> bool:
 
 
 def _unsupported(facts: Facts) -> RefusedError:
-    known = ", ".join(
-        f"{release.codename} ({release.distro} {release.version})" for release in distros.SUPPORTED
-    )
+    known = ", ".join(f"{one.codename} ({one.distro} {one.version})" for one in distros.SUPPORTED)
     name = f"{facts.pretty_name} ({facts.codename or 'no codename'})"
     return RefusedError(
         f"{name} is not a release that Docker builds for",

@@ -18,7 +18,7 @@ _RUNTIMES = frozenset({"docker-ce", "containerd.io", "docker.io", "containerd", 
 class Receipt(Frozen):
     """One run's changes: packages as (before, after), files as what stood there before.
 
-    A version or a file of ``None`` was absent.
+    A version or a file of ``None`` was absent. ``keys`` are those merged into daemon.json.
     """
 
     packages: dict[str, tuple[str | None, str | None]] = Field(default_factory=dict)
@@ -26,6 +26,7 @@ class Receipt(Frozen):
     holds: tuple[str, ...] = ()
     members: tuple[tuple[str, str], ...] = ()
     snaps: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
 
 
 def read_receipt(text: str) -> Receipt:
@@ -35,6 +36,7 @@ def read_receipt(text: str) -> Receipt:
     holds: list[str] = []
     members: list[tuple[str, str]] = []
     snaps: list[str] = []
+    keys: list[str] = []
     for line in text.splitlines():
         match line.split(" "):
             case ["package", name, before, after]:
@@ -47,6 +49,8 @@ def read_receipt(text: str) -> Receipt:
                 members.append((group, user))
             case ["snap", name, "removed"]:
                 snaps.append(name)
+            case ["keys", _, *names]:
+                keys += names
             case _:
                 pass
     return Receipt(
@@ -55,6 +59,7 @@ def read_receipt(text: str) -> Receipt:
         holds=tuple(holds),
         members=tuple(members),
         snaps=tuple(snaps),
+        keys=tuple(keys),
     )
 
 
@@ -93,6 +98,7 @@ def plan_undo(host: str, facts: Facts) -> HostPlan:
         ),
         *([_action("release holds", "hold", Verb.CHANGE, ", ".join(receipt.holds),
                    "held by the last run")] if receipt.holds else []),
+        *_restart(receipt, facts),
         *(
             _action("take out of the group", "group_member", Verb.CHANGE, group, f"{user} joined by it")
             for group, user in receipt.members
@@ -126,6 +132,22 @@ def plan_undo(host: str, facts: Facts) -> HostPlan:
             for name in receipt.snaps
         ),
     )
+
+
+def _restart(receipt: Receipt, facts: Facts) -> list[Action]:
+    """What a daemon that stays needs: a reload does not take back a key, it keeps the last value.
+
+    A daemon that comes back with its packages is no step of its own: their containers stop anyway.
+    """
+    if not receipt.keys or facts.daemon is None or _RUNTIMES & receipt.packages.keys():
+        return []
+    # Without live-restore from now on, the new daemon ends what the old one left running.
+    keeps = facts.daemon.live_restore and "live-restore" not in receipt.keys
+    stops = () if keeps else tuple(container.name for container in facts.containers)
+    reason = f"{', '.join(receipt.keys)} in effect until then"
+    reason += "; live-restore keeps containers" if keeps else ""
+    unit = "docker.service"
+    return [_action("restart the daemon", "reload", Verb.RESTART, unit, reason, stops)]
 
 
 def _packages(

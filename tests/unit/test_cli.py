@@ -16,8 +16,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from dockwright import events
-from dockwright.cli import session, typer_app
-from dockwright.errors import BY_EXIT, DockwrightError, Exit, UnreachableError
+from dockwright.cli import session, shared, typer_app
+from dockwright.errors import BY_EXIT, DockwrightError, Exit, InputError, UnreachableError
 from dockwright.events import Event
 from dockwright.plan import HostPlan
 from dockwright.runner import Stop
@@ -320,6 +320,23 @@ def test_a_file_that_holds_no_plan_is_2(world: World, tmp_path: Path, text: str,
     assert world.contacted == []
 
 
+def test_a_saved_file_is_old_or_new_and_never_half(tmp_path: Path) -> None:
+    file = tmp_path / "dockwright.sh"
+    file.write_text("old\n")
+    file.chmod(0o755)
+    (tmp_path / "link").symlink_to(file)
+    shared.save(tmp_path / "link", "new\n")
+    assert (file.read_text(), file.stat().st_mode & 0o777) == ("new\n", 0o755)
+    with pytest.raises(InputError, match="cannot be written"):
+        shared.save(tmp_path / "nowhere" / "x", "new\n")
+    with pytest.raises(UnicodeEncodeError):
+        shared.save(file, "half \udc80")
+    assert file.read_text() == "new\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"dockwright.sh", "link"}
+    shared.save(Path("/dev/null"), "gone\n")
+    assert Path("/dev/null").is_char_device()
+
+
 # --- attach and undo ------------------------------------------------------------------------------
 
 
@@ -374,6 +391,18 @@ def test_undo_takes_back_what_the_receipt_names(world: World) -> None:
 def test_a_dry_undo_changes_nothing(world: World) -> None:
     host = world.host("web1", facts_of("ubuntu-24.04-installed", last_receipt=b64(RECEIPT)))
     assert dockwright("undo", "web1", "--dry-run").exit_code == Exit.OK
+    assert len(host.scripts) == 1
+
+
+def test_undo_names_the_containers_that_a_restart_stops(world: World) -> None:
+    receipt = "file /etc/docker/daemon.json absent -\nkeys /etc/docker/daemon.json log-driver\n"
+    running = "2026-11-24-a\ncontainer 4f5e web app"
+    known = facts_of("ubuntu-24.04-installed", last_receipt=b64(receipt), last_run=running)
+    host = world.host("web1", known)
+    done = dockwright("undo", "web1", "--yes")
+    assert done.exit_code == Exit.DESTRUCTIVE, done.output
+    for word in ("! restart  docker.service", "log-driver in effect until then", "web"):
+        assert word in done.output
     assert len(host.scripts) == 1
 
 
@@ -433,6 +462,31 @@ def test_verify_runs_the_ladder(world: World) -> None:
     done = dockwright("verify", "web1")
     assert done.exit_code == Exit.OK, done.output
     assert "hello-world ran" in done.output
+
+
+def test_a_playbook_of_checks_alone_is_applied_by_running_them(world: World) -> None:
+    ladder = records("begin s01 verify", "verified s01 daemon 29.7.2 · hello-world ran", "end - 0")
+    host = world.host("web1", facts_of("ubuntu-24.04-installed"), ladder)
+    done = dockwright("apply", "verify", "web1", "--yes", "--detailed-exitcode")
+    assert done.exit_code == Exit.OK, done.output
+    assert "web1 is well: 1 check passed" in done.output
+    assert len(host.scripts) == 2
+
+
+def test_a_run_that_was_not_verified_is_made_up_for(world: World) -> None:
+    """The checks run although all is there; by a program that can note it, with no change counted."""
+    late = records(
+        "started -", "commit -", "begin s01 finish the last run", "same s01",
+        "begin s10 verify", "verified s10 hello-world ran", "end - 0",
+    )  # fmt: skip
+    known = facts_of("ubuntu-24.04-installed", hostname="web1\nunverified 2026-11-24-5fdc20")
+    host = world.host("web1", known, late)
+    done = dockwright("install", "web1", "--yes", "--detailed-exitcode", *PIN)
+    assert done.exit_code == Exit.OK, done.output
+    assert "run 2026-11-24-5fdc20 was not verified" in " ".join(done.output.split())
+    assert "web1 is well: 1 check passed" in done.output
+    assert 'rm -f -- "$state/unverified"' in host.scripts[1]
+    assert world.consulted == []
 
 
 def test_verify_that_fails_is_8(world: World) -> None:

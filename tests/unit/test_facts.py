@@ -99,6 +99,12 @@ def test_an_installed_host_is_read() -> None:
     assert known.containers == ()
 
 
+def test_a_run_that_was_not_verified_is_told() -> None:
+    frame = f"dw1 {NONCE} begin\nunverified 2026-11-24-5fdc20\ndw1 {NONCE} end"
+    assert facts.read(frame, NONCE, host="web1").unverified == "2026-11-24-5fdc20"
+    assert recorded("ubuntu-24.04-installed").unverified == ""
+
+
 def test_a_host_one_version_behind_is_read() -> None:
     known = recorded("ubuntu-24.04-behind")
     engine = known.package("docker-ce")

@@ -320,7 +320,7 @@ def filled(value: Fill) -> HostPlan:
             act(1, "packages", Verb.KEEP),
             act(2, "file", absent=False, **file),
             act(3, "file", Verb.REMOVE, absent=True, **file),
-            act(4, "daemon_json", keys=[value("key one"), value("key two")], **file),
+            act(4, "daemon_json", keys=[value("key one")], was=value("was"), **file),
             act(5, "packages", packages=[value("package")]),
             act(6, "hold", packages=[value("held one"), value("held two")]),
             act(7, "service", unit=value("unit"), enabled=True, running=True, also=[value("also")]),

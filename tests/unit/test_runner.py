@@ -226,6 +226,7 @@ def test_unknown_types_are_ignored() -> None:
     assert [event.event for event in run.events] == ["program_started"]
 
 
+@pytest.mark.slow
 def test_noise_without_end_is_refused() -> None:
     """And what a long run prints in between its records is not."""
     noise = b"\x1b[31mowned\n" * 100_000
@@ -349,6 +350,11 @@ def test_a_program_that_was_killed_is_told_with_its_last_step() -> None:
     with pytest.raises(FailedError, match="killed on the host") as caught:
         Run(channel(STARTED, *WELL[:5], answer("gone", "-", "-"))).go()
     assert caught.value.details == (("last step", "file docker.asc"),)
+
+
+def test_a_host_that_rebooted_is_told_as_such() -> None:
+    with pytest.raises(FailedError, match="the host rebooted"):
+        Run(channel(STARTED, *WELL[:5], answer("gone", "-", "-", "rebooted"))).go()
 
 
 def test_a_program_that_was_killed_before_any_step() -> None:

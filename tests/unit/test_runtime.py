@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,6 +96,30 @@ def test_a_check_that_is_run_fails_with_8_and_a_likely_cause(bench: Bench) -> No
     assert done.records[1] == ("verified", "s01", "fine")
     assert done.of("stop") == ["8 0 no answer"]
     assert done.of("cause") == ["daemon down"]
+
+
+def test_checks_are_owed_from_the_commit_point_on(bench: Bench) -> None:
+    assert bench.run("owe_checks; finish 130", "journal").status == 130
+    assert (bench.top / "state/unverified").read_text() == "r1\n"
+    (bench.top / "state/unverified").unlink()
+    (bench.top / "state").rmdir()
+    done = bench.run("owe_checks; touch went-on", "journal")
+    assert (done.status, done.of("commit")) == (3, [])
+    assert "cannot be written" in done.of("stop")[0]
+
+
+def test_undo_is_for_the_newest_run_that_changed_something(bench: Bench) -> None:
+    """A run that only made up for checks changes nothing: the one before it is to be taken back."""
+    last = bench.top / "state/last"
+    assert bench.run("ended_well", "journal").status == 0
+    assert last.read_text() == "r1\n"
+    for age, name in ((20, "r-older"), (10, "r-newer")):
+        receipt = bench.top / "state/runs" / name / "receipt"
+        receipt.parent.mkdir(parents=True)
+        receipt.write_text("member docker pat\n")
+        os.utime(receipt, (time.time() - age,) * 2)
+    assert bench.run("ended_well", "journal").status == 0
+    assert last.read_text() == "r-newer\n"
 
 
 def test_what_is_private_goes_when_a_run_ends(bench: Bench) -> None:
@@ -508,9 +534,16 @@ def test_a_run_of_an_earlier_boot_counts_for_nothing(bench: Bench) -> None:
     assert bench.run(body, "live").status != 0
 
 
-def test_records_are_followed_from_a_byte_and_a_dead_program_is_gone(bench: Bench) -> None:
-    (bench.top / "run/ev").write_text("dw1 r1 begin s01 1.0 x\ndw1 r1 same s01 1.1 \n")
-    offset = len("dw1 r1 begin s01 1.0 x\n") + 1
+@pytest.mark.parametrize(
+    ("boot", "how"), [("", "killed"), ("00000000-0000", "rebooted")], ids=["killed", "rebooted"]
+)
+def test_records_are_followed_from_a_byte_and_a_dead_program_is_gone(
+    bench: Bench, boot: str, how: str
+) -> None:
+    boot = boot or Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    start = f"dw1 r1 start - 0.9 1795430400 {boot}\n"
+    (bench.top / "run/ev").write_text(f"{start}dw1 r1 begin s01 1.0 x\ndw1 r1 same s01 1.1 \n")
+    offset = len(f"{start}dw1 r1 begin s01 1.0 x\n") + 1
     text = "".join(
         (RUNTIME / name).read_text(encoding="utf-8") for name in ("live.sh", "follow.sh")
     )
@@ -525,7 +558,7 @@ def test_records_are_followed_from_a_byte_and_a_dead_program_is_gone(bench: Benc
     assert process.stdout is not None
     with process.stdout, process:
         assert process.stdout.readline() == "dw1 r1 same s01 1.1 \n"
-        assert process.stdout.readline() == "dw1 r1 gone - -\n"
+        assert process.stdout.readline() == f"dw1 r1 gone - - {how}\n"
         process.stdin.close()  # the controller has gone: nothing is left behind
         assert process.stdout.read() == ""
         assert process.wait(timeout=5) is not None
@@ -651,8 +684,9 @@ def test_a_daemon_json_that_dockerd_refuses_is_not_written(bench: Bench) -> None
     bench.fake(
         "dockerd", 'case $1 in --help) echo "  --validate" ;; *) echo "unknown key"; exit 1 ;; esac'
     )
+    was = hashlib.sha256(b"{}\n").hexdigest()
     functions = step_of(
-        "daemon_json", path=str(path), mode="0644", content='{"x": 1}\n', keys=["x"]
+        "daemon_json", path=str(path), mode="0644", content='{"x": 1}\n', keys=["x"], was=was
     )
     done = run_step(bench, functions)
     assert (done.status, path.read_text()) == (6, "{}\n")
@@ -661,6 +695,22 @@ def test_a_daemon_json_that_dockerd_refuses_is_not_written(bench: Bench) -> None
     assert run_step(bench, functions).status == 0
     assert path.read_text() == '{"x": 1}\n'
     assert receipt(bench)[-1] == f"keys {path} x"
+
+
+def test_a_daemon_json_that_another_program_wrote_meanwhile_stands(bench: Bench) -> None:
+    path = bench.top / "etc/daemon.json"
+    theirs = '{"labels": ["theirs"]}\n'
+    bench.fake(
+        "dockerd",
+        f"case $1 in --help) echo --validate ;; *) echo '{theirs.strip()}' >'{path}' ;; esac",
+    )
+    functions = step_of(
+        "daemon_json", path=str(path), mode="0644", content="{}\n", keys=["x"], was="absent"
+    )
+    done = run_step(bench, functions)
+    assert (done.status, path.read_text()) == (6, theirs)
+    assert done.of("cause")[0].endswith("changed by another program meanwhile: its edit stands")
+    assert not (bench.top / "run/receipt").exists()
 
 
 def test_a_daemon_that_does_not_take_the_new_file_gets_the_old_one_back(bench: Bench) -> None:
@@ -683,6 +733,63 @@ def test_a_file_that_must_go_is_kept_first(bench: Bench) -> None:
     (backup,) = (bench.top / "run/backup").iterdir()
     assert backup.read_text() == "deb x\n"
     assert run_step(bench, functions).of("same") == [""]
+
+
+# --- undo -----------------------------------------------------------------------------------------
+
+
+def undo_keys(bench: Bench, keys: str, *, live: bool = False, allow: str = "") -> Done:
+    """The part of undo that judges and restarts a daemon, with its daemon.json in the bench."""
+    config = bench.top / "etc/daemon.json"
+    config.write_text("ours\n")
+    digest = hashlib.sha256(b"ours\n").hexdigest()
+    (bench.top / "run/back").write_text(
+        f"file {config} absent -\nwrote {config} {digest}\nkeys {config} {keys}\n"
+    )
+    bench.fake("systemctl", "")
+    bench.fake(
+        "docker",
+        f"case $1 in info) echo {str(live).lower()} ;; version) ;; ps) echo web ;; esac",
+    )
+    functions = (RUNTIME / "undo.sh").read_text().replace("/etc/docker", str(bench.top / "etc"))
+    body = (
+        f"{functions}\nreceipt=$run/back allow_restart={allow}\n"
+        "judge_restart undo; rm $config; restart_daemon undo; finish 0"
+    )
+    return bench.run(body, "journal", "files")
+
+
+@pytest.mark.parametrize("allow", ["", "1"])
+def test_undo_restarts_a_daemon_and_stops_containers_only_when_agreed(
+    bench: Bench, allow: str
+) -> None:
+    done = undo_keys(bench, "log-driver", allow=allow)
+    assert (bench.top / "etc/daemon.json").exists() is not bool(allow)
+    if allow:
+        assert done.status == 0
+        assert "systemctl restart docker.service" in bench.calls()
+        assert bench.calls()[-1] == "docker start web"
+    else:
+        assert done.of("stop") == [
+            "9 0 the daemon has to restart; containers would stop: web (when they may: --allow-restart)"
+        ]
+        assert not any("restart" in call for call in bench.calls())
+
+
+def test_with_live_restore_undo_restarts_unasked(bench: Bench) -> None:
+    assert undo_keys(bench, "log-driver", live=True).status == 0
+    assert "systemctl restart docker.service" in bench.calls()
+
+
+def test_undo_of_live_restore_stops_containers(bench: Bench) -> None:
+    assert undo_keys(bench, "debug live-restore", live=True).status == 9
+
+
+def test_a_daemon_json_of_somebody_else_needs_no_restart(bench: Bench) -> None:
+    (bench.top / "run/back").write_text("keys /etc/docker/daemon.json x\n")
+    body = "receipt=$run/back allow_restart=''; judge_restart undo; restart_daemon undo"
+    assert bench.run(body, "journal", "files", "undo").status == 0
+    assert bench.calls() == []
 
 
 # --- the ladder -----------------------------------------------------------------------------------

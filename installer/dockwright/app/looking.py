@@ -138,7 +138,7 @@ def planner_for(
         known,
         key_owners=key_owners(known),
         upgrade=request.upgrade,
-        verify=request.command == "verify" or request.proof,
+        verify=request.command == "verify",
         now=int(time.time()),
     )
 

@@ -41,8 +41,7 @@ class Request:
 
     ``playbooks`` has it by host, where an inventory says different things of hosts.
     ``lock_timeout`` is in seconds; ``operator`` is named in the host's journal; ``again`` is
-    the command line that would apply what is planned. ``proof`` asks for
-    the checks although the plan itself changes nothing.
+    the command line that would apply what is planned.
     """
 
     command: str
@@ -53,7 +52,6 @@ class Request:
     lock_timeout: int = 600
     operator: str = ""
     proxy: str | None = None
-    proof: bool = False
     playbooks: Mapping[str, Playbook] = field(default_factory=dict, repr=False)
     machines: Machines = field(default_factory=Machines, compare=False, repr=False)
 

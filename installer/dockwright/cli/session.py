@@ -11,7 +11,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NoReturn, TextIO
@@ -174,9 +173,7 @@ class Session:
         for prepared in due:
             prepared.close()
         if due and not self.stop.after_step.is_set():
-            # What was finished for them is proven by the checks, also where nothing else is to do.
-            proof = replace(request, proof=True)
-            self._look(app.prepare, proof, tuple(prepared.host for prepared in due))
+            self._look(app.prepare, request, tuple(prepared.host for prepared in due))
             return True
         return False
 

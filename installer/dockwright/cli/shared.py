@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shlex
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -138,8 +140,20 @@ def _agreed(session: Session, plans: list[HostPlan]) -> bool:
 
 
 def save(path: Path, text: str) -> None:
-    """Write a file that the user named; InputError where that is not possible."""
+    """Write a file that the user named, old or new and never half; InputError where that fails."""
+    place = path.resolve()
     try:
-        path.write_text(text, encoding="utf-8")
+        if place.exists() and not place.is_file():  # such as /dev/stdout
+            path.write_text(text, encoding="utf-8")
+            return
+        half = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
+        try:
+            with half.open("x", encoding="utf-8") as stream:
+                stream.write(text)
+            if place.exists():
+                shutil.copymode(place, half)
+            half.replace(place)
+        finally:
+            half.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -136,8 +137,6 @@ class ConsoleReporter:
         parts += [f"{waiting} waiting"] if waiting else []
         parts += [f"{failed} failed"] if failed else []
         return ", ".join(parts)
-
-    # --- lines --------------------------------------------------------------------------------
 
     @property
     def _is_fleet(self) -> bool:
@@ -269,7 +268,10 @@ class ConsoleReporter:
     def _failed(self, event: events.Failed) -> None:
         self._running.pop(event.host, None)
         step = self._titles.get((event.host, event.step or ""))
-        lines = errors.block(errors.Trouble.of_event(event, step), self._rows)
+        trouble = errors.Trouble.of_event(event, step)
+        if self._tallies[event.host].count(Outcome.FAILED):  # the step has shown what it printed
+            trouble = replace(trouble, details=tuple(d for d in event.details if d[0] != "output"))
+        lines = errors.block(trouble, self._rows)
         # What a step printed ends here; what other hosts do goes on below.
         above = [Text()] if self._tallies[event.host].count(Outcome.FAILED) else []
         below = [Text()] if self._is_fleet else []

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
+import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pydantic import ValidationError
@@ -26,14 +29,26 @@ class JsonlReporter:
     def __init__(self, stream: TextIO, *, owned: bool = False) -> None:
         self._stream: TextIO | None = stream
         self._owned = owned
+        self._whole = 0  # characters of whole lines; they are ASCII
 
     @classmethod
     def to_file(cls, path: Path) -> JsonlReporter:
-        """A log that only its owner can read; an older one of that name is written over."""
+        """A log that only its owner can read; an older one of that name is written over.
+
+        Raises InputError where it cannot be written, or where another run writes it now.
+        """
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             if stat.S_ISREG(os.fstat(descriptor).st_mode):  # and never /dev/null's mode
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.ftruncate(descriptor, 0)
                 os.fchmod(descriptor, 0o600)
+        except BlockingIOError:
+            raise InputError(
+                "another run writes that log now",
+                details=(("file", clean(str(path))),),
+                next_step="name another file",
+            ) from None
         except OSError as error:
             raise InputError(
                 f"the log cannot be written: {error.strerror or error}",
@@ -46,19 +61,40 @@ class JsonlReporter:
         """Write one line."""
         if self._stream is None:
             return
+        text = line(event) + "\n"
         try:
-            self._stream.write(line(event) + "\n")
+            self._stream.write(text)
             self._stream.flush()
         except BrokenPipeError:
             # Whoever read along went away; the run on the host goes on.
             mute(self._stream)
             self._stream = None
+        except OSError as error:
+            # As with a full disk: the run goes on, and the host's own journal has all of it.
+            self._give_up(error)
+        else:
+            self._whole += len(text)
 
     def close(self) -> None:
         """Close a file that was opened here."""
         if self._stream is not None and self._owned:
             self._stream.close()
         self._stream = None
+
+    def _give_up(self, error: OSError) -> None:
+        stream, self._stream = self._stream, None
+        if stream is None:
+            return
+        if self._owned:
+            with suppress(OSError):  # no half line stays, where the file can be cut
+                os.ftruncate(stream.fileno(), self._whole)
+        mute(stream)
+        if self._owned:
+            stream.close()
+        sys.stderr.write(
+            f"{'the log' if self._owned else 'the output'} ends here:"
+            f" {error.strerror or error}; the run goes on, and the host keeps its journal\n"
+        )
 
 
 def read_log(path: Path) -> list[Event]:

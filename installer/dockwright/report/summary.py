@@ -51,7 +51,7 @@ def _host(page: Page, tally: HostTally, *, quiet: bool) -> list[Text]:
             f"{page.say(tally.host)}: {count} planned. " if quiet else ""
         )  # else the plan is there
         return page.hang(Text(), styled(f"{lead}Nothing was changed. Apply it with: ") + command)
-    if tally.command == "verify":
+    if tally.command == "verify" or (not tally.changed and tally.count(Outcome.VERIFIED)):
         checks = plural(tally.count(Outcome.VERIFIED), "check")
         return page.hang(Text(), name + styled(f" is well: {checks} passed, {spent}."))
     becomes, _ = BECOMES.get(tally.playbook, ("", ""))

@@ -110,8 +110,11 @@ class Teller:
                     next_step="see what the host says above",
                 )
             case "gone":
+                rebooted = record.text == "rebooted"
                 raise FailedError(
-                    "the program was killed on the host before its end",
+                    "the host rebooted before the program's end"
+                    if rebooted
+                    else "the program was killed on the host before its end",
                     details=(("last step", self._last()),),
                     next_step="run the same command again: it goes on from what is there",
                 )

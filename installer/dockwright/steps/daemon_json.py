@@ -113,6 +113,7 @@ class DaemonJson(MergesDaemonJson):
                         "mode": found.mode if found else "0644",
                         "content": text,
                         "keys": changed,
+                        "was": assumed(view.facts, self.path),
                     },
                 ),
                 *self._effective(view, changed),

@@ -30,6 +30,7 @@ from typing import Protocol
 import paramiko
 
 from dockwright.errors import UnreachableError
+from dockwright.transport.refusal import unknown_key
 
 # Each with the names that the key exchange knows it by, in OpenSSH's order of preference.
 _ALGORITHMS = {
@@ -160,12 +161,12 @@ def require_known(known: KnownHosts, name: str, mode: str, ask: AskHostKey, key:
         if mode == "accept-new" or (mode == "ask" and ask(name, fingerprint(key.blob), key.kind)):
             known.add(name, key)
             return
-        raise UnreachableError(
-            f"{name}: the host key is unknown; nothing was sent",
-            details=(here, ("to trust it, add", f"{name} {key.text}"), ("to", str(known.files[0]))),
-            next_step="compare the fingerprint on the host: ssh-keygen -lf"
-            f" /etc/ssh/ssh_host_{_file_word(key.kind)}_key.pub; then add the line"
-            " (or: --host-keys accept-new)",
+        raise unknown_key(
+            name,
+            here,
+            line=f"{name} {key.text}",
+            file=known.files[0],
+            public=f"/etc/ssh/ssh_host_{_file_word(key.kind)}_key.pub",
         )
     if line is None:  # pragma: no cover
         raise AssertionError(verdict)

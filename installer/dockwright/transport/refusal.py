@@ -1,8 +1,9 @@
-"""Why there is no root shell, in words: from what sudo or the login shell said."""
+"""Why there is no root shell, in words: a host key that nobody knows, what sudo or the login shell said."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from dockwright.errors import UnreachableError
 
@@ -14,6 +15,25 @@ def printable(text: str, limit: int = 1000) -> str:
         c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in clean
     )
     return clean.strip()[-limit:]
+
+
+def unknown_key(
+    name: str, offered: tuple[str, str], *, line: str, file: Path, public: str
+) -> UnreachableError:
+    """``line`` is what known_hosts would say, ``public`` the path of the key on the host.
+
+    ``file`` is where it would stand; ssh_config(5) may name one that keeps nothing.
+    """
+    keeps = file.is_file() or not file.exists()
+    place = str(file) if keeps else f"a file of yours: {file} keeps nothing"
+    then = "add the line (or: --host-keys accept-new)"
+    if not keeps:
+        then = "put the line into a file and name that: --known-hosts FILE"
+    return UnreachableError(
+        f"{name}: the host key is unknown; nothing was sent",
+        details=(offered, ("to trust it, add", line), ("to", place)),
+        next_step=f"compare the fingerprint on the host: ssh-keygen -lf {public}; then {then}",
+    )
 
 
 class PasswordRefusedError(UnreachableError):

@@ -97,6 +97,25 @@ stop() {
   finish "$1"
 }
 
+# From the commit point to the end of its ladder a run is unverified, and the host says so: whatever
+# ends it, the next run makes up for the checks.
+owe_checks() {
+  { printf '%s\n' "$run_id" >"$state/unverified" && sync "$state/unverified" "$state"; } 2>"$out" ||
+    stop 3 commit "$state cannot be written: is the disk full?"
+}
+
+ended_well() { # undo takes back the newest run that changed something
+  newest=$(newest_receipt)
+  printf '%s\n' "${newest:-$run_id}" >"$state/last"
+}
+
+newest_receipt() { # the run that it is of
+  # shellcheck disable=SC2012  # names of ours, without blanks, by age
+  newest=$(ls -1t "$state"/runs/*/receipt 2>/dev/null | head -n 1)
+  newest=${newest%/receipt}
+  printf '%s' "${newest##*/}"
+}
+
 tell() { # who changed what here: journalctl -t dockwright
   if command -v systemd-cat >/dev/null 2>&1 && [ -d /run/systemd/system ]; then
     printf '%s\n' "$1" | systemd-cat -t dockwright 2>/dev/null || :
@@ -862,6 +881,7 @@ download download
 wait_for_locks locks
 guard # others may have been at it meanwhile
 asked_to_stop commit
+owe_checks
 settle
 record commit - ""
 committed=1
@@ -881,7 +901,8 @@ step_id=s10
 verify s10 'verify with hello-world'
 step_id=s11
 step s11 'remove the snap docker'
-printf '%s\n' "$run_id" >"$state/last"
+ended_well
+rm -f -- "$state/unverified"
 finish 0
 }
 main "$@" </dev/null

@@ -109,6 +109,25 @@ stop() {
   finish "$1"
 }
 
+# From the commit point to the end of its ladder a run is unverified, and the host says so: whatever
+# ends it, the next run makes up for the checks.
+owe_checks() {
+  { printf '%s\n' "$run_id" >"$state/unverified" && sync "$state/unverified" "$state"; } 2>"$out" ||
+    stop 3 commit "$state cannot be written: is the disk full?"
+}
+
+ended_well() { # undo takes back the newest run that changed something
+  newest=$(newest_receipt)
+  printf '%s\n' "${newest:-$run_id}" >"$state/last"
+}
+
+newest_receipt() { # the run that it is of
+  # shellcheck disable=SC2012  # names of ours, without blanks, by age
+  newest=$(ls -1t "$state"/runs/*/receipt 2>/dev/null | head -n 1)
+  newest=${newest%/receipt}
+  printf '%s' "${newest##*/}"
+}
+
 tell() { # who changed what here: journalctl -t dockwright
   if command -v systemd-cat >/dev/null 2>&1 && [ -d /run/systemd/system ]; then
     printf '%s\n' "$1" | systemd-cat -t dockwright 2>/dev/null || :
@@ -1063,10 +1082,12 @@ undo() {
   read -r last 2>/dev/null <"$state/last" || stop 3 undo "there is no run to undo"
   receipt=$state/runs/$last/receipt
   [ -s "$receipt" ] || stop 3 undo "run $last changed nothing that could be undone"
+  judge_restart undo
   undo_packages undo
   committed=1
   record commit - ""
   undo_files
+  restart_daemon undo
   sed -n 's/^hold //p' "$receipt" | xargs -r apt-mark unhold >>"$out" 2>&1
   sed -n 's/^member //p' "$receipt" | while read -r group user; do gpasswd -d "$user" "$group" >>"$out" 2>&1; done
   case " $back_names " in *" docker.io "*|*" moby-engine "*) removals=$back_names old_runtime_answers >>"$out" 2>&1 || stop 6 undo "the old runtime is back, but does not answer" ;; esac
@@ -1076,12 +1097,43 @@ undo() {
   # Neither run can be undone again; the one before them can.
   mv -f "$receipt" "$receipt.undone"
   [ ! -f "$run/receipt" ] || mv -f "$run/receipt" "$run/receipt.undone"
-  # shellcheck disable=SC2012  # names of ours, without blanks, by age
-  earlier=$(ls -1t "$state"/runs/*/receipt 2>/dev/null | head -n 1)
-  earlier=${earlier%/receipt}
-  if [ -n "$earlier" ]; then printf '%s\n' "${earlier##*/}" >"$state/last"; else rm -f "$state/last"; fi
+  earlier=$(newest_receipt)
+  if [ -n "$earlier" ]; then printf '%s\n' "$earlier" >"$state/last"; else rm -f "$state/last"; fi
+  rm -f "$state/unverified"
   for id; do record changed "$id" ""; done
   record passed undo "run $last is undone; data stays"
+}
+
+# judge_restart STEP: keys of daemon.json that go are in effect until the daemon starts anew: a reload
+# keeps the last value of a key that is no longer there. Refuses to stop containers, unless agreed to.
+judge_restart() {
+  config=/etc/docker/daemon.json restarts=''
+  keys=$(sed -n "s|^keys $config ||p" "$receipt" | tr '\n' ' ')
+  wrote=$(sed -n "s|^wrote $config ||p" "$receipt" | tail -n 1)
+  # Of a file that somebody changed since nothing is taken back.
+  [ -n "$keys" ] && [ "$(sum_of "$config")" = "$wrote" ] || return 0
+  restarts=1
+  [ -z "$allow_restart" ] && systemctl is-active -q docker.service 2>/dev/null || return 0
+  # Without live-restore from now on, the new daemon ends what the old one left running.
+  case " $keys" in *" live-restore "*) ;; *)
+    if [ "$(timeout 20 docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null)" = true ]; then return 0; fi ;;
+  esac
+  names=$(timeout 20 docker ps --format '{{.Names}}' 2>/dev/null | tr '\n' ' ')
+  [ -z "$names" ] || stop 9 "$1" "the daemon has to restart; containers would stop: $names(when they may: --allow-restart)"
+}
+
+# restart_daemon STEP: one that stays, or came back with its packages before its file did.
+restart_daemon() {
+  [ -n "$restarts" ] && systemctl is-active -q docker.service 2>/dev/null || return 0
+  timeout 20 docker ps -q --no-trunc >"$run/restarted" 2>/dev/null || :
+  systemctl reset-failed docker.service 2>/dev/null
+  if systemctl restart docker.service >>"$out" 2>&1 && timeout 30 docker version >>"$out" 2>&1; then
+    # What ran before runs again, where its own restart policy did not see to it.
+    xargs -r docker start <"$run/restarted" >>"$out" 2>&1 || :
+    return 0
+  fi
+  journalctl -u docker.service -n 20 --no-pager >>"$out" 2>/dev/null
+  stop 6 "$1" "the files are back, but the daemon does not start with the daemon.json of before"
 }
 
 # undo_packages STEP: what came goes, what went comes back, in one transaction.
@@ -1295,6 +1347,7 @@ look_at_sources() {
 # Everything is as it should be, and the daemon answers: then nothing is started and nothing written.
 all_so() {
   profile || return
+  [ ! -e "$state/unverified" ] || return
   same_origin
   look_at_sources
   packages_settled && [ -z "$sources_differ" ] || return
@@ -1354,6 +1407,7 @@ go() {
     download download
     wait_for_locks locks
   fi
+  owe_checks
   settle
   record commit - ""
   committed=1
@@ -1371,7 +1425,8 @@ go() {
   step s07 'enable and start docker'
   step_id=s09
   verify s09 'verify with hello-world'
-  printf '%s\n' "$run_id" >"$state/last"
+  ended_well
+  rm -f -- "$state/unverified"
 }
 
 # --- begin ---------------------------------------------------------------------------------------

@@ -579,7 +579,8 @@ def test_ports_and_addresses_of_ini_hosts(read: Read) -> None:
     assert inventory.tree.members("v6") == ["2001:db8::3"]
 
 
-def test_a_thousand_hosts_are_read_in_seconds(read: Read) -> None:
+@pytest.mark.slow
+def test_a_thousand_hosts_are_read(read: Read) -> None:
     lines = [f"web{number} docker_version=29.{number % 3}" for number in range(1000)]
     inventory = read(hosts="\n".join(["[web]", *lines]))
     books = load_playbooks("docker", inventory, inventory.hosts())

@@ -70,9 +70,31 @@ def test_console_knows_exactly_the_events_there_are() -> None:
     assert set(ConsoleReporter(pipe())._handlers) == set(samples.EVENT_TYPES)
 
 
+def test_what_a_step_printed_is_shown_once() -> None:
+    """The step has it already when the error that ends the run carries it, too."""
+    run = (
+        samples.Play(command="verify")
+        .reached()
+        .step(
+            "s01",
+            "verify",
+            Outcome.FAILED,
+            "the daemon does not answer",
+            output="a line of its log",
+        )
+    )
+    run(
+        ev.Failed, exit=Exit.VERIFY, brief="the daemon does not answer", changed_host=False,
+        details=(("cause", "daemon down"), ("output", "a line of its log")), step="verify",
+    )  # fmt: skip
+    text = play(run.events, terminal(100))
+    assert text.count("a line of its log") == 1
+    assert "daemon down" in text
+
+
+@pytest.mark.parametrize("options", [{}, {"verbose": True}, {"hosts": ("a", "b")}])
 @pytest.mark.parametrize("width", [24, 60, None])
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
-@pytest.mark.parametrize("options", [{}, {"verbose": True}, {"hosts": ("a", "b")}])
 def test_hostile_text_is_shown_harmless(
     width: int | None, encoding: str, options: dict[str, Any]
 ) -> None:

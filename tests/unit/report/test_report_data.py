@@ -195,6 +195,48 @@ def test_a_device_keeps_its_mode() -> None:
     assert Path(os.devnull).stat().st_mode == before
 
 
+def test_a_full_disk_ends_the_log_and_not_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is there of the log are whole events, and people are told where the rest is."""
+    reporter = JsonlReporter.to_file(Path("/dev/full"))
+    for event in samples.install():
+        reporter(event)
+    reporter.close()
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith("the log ends here: No space left on device; the run goes on")
+
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))\n"
+    body = (
+        "import sys; from pathlib import Path\n"
+        "from dockwright.report.jsonl import JsonlReporter; from tests.unit.report import samples\n"
+        f"{limit}r = JsonlReporter.to_file(Path(sys.argv[1]))\n"
+        "for event in samples.install(): r(event)\nr.close()\n"
+    )
+    log = tmp_path / "log"
+    root = Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, "-c", body, log], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert "the log ends here: File too large" in done.stderr
+    found = [ev.parse(line).event for line in log.read_text().splitlines()]
+    assert found == [event.event for event in samples.install()[: len(found)]]
+    assert 0 < len(found) < len(samples.install())
+
+
+def test_a_log_is_one_run_s(tmp_path: Path) -> None:
+    """Two runs at once never mix their lines; the second is told before any contact."""
+    log = tmp_path / "log"
+    first = JsonlReporter.to_file(log)
+    first(samples.install()[0])
+    with pytest.raises(InputError, match="another run writes that log"):
+        JsonlReporter.to_file(log)
+    first.close()
+    assert len(log.read_text().splitlines()) == 1
+    JsonlReporter.to_file(log).close()
+    assert log.read_text() == ""
+
+
 def test_parents_of_a_log_are_not_made(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file") as caught:
         JsonlReporter.to_file(tmp_path / "no" / "run.jsonl")

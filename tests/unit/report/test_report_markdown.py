@@ -53,6 +53,7 @@ def test_what_it_says(name: str, events: list[Event]) -> None:
     check_golden(f"summary-{name}", text)
 
 
+@pytest.mark.slow
 def test_a_thousand_hosts_are_a_short_table() -> None:
     text = summary(runs.Fleet(1000).events())
     assert len(text) < 20_000

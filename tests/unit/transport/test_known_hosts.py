@@ -144,6 +144,14 @@ def test_an_unknown_key_is_refused_with_its_fingerprint_and_the_line_to_add(tmp_
     assert not known.files[0].exists()
 
 
+def test_a_file_that_keeps_nothing_is_not_advised() -> None:
+    """ssh_config(5): UserKnownHostsFile /dev/null, as throwaway machines have it."""
+    with pytest.raises(UnreachableError, match="unknown") as caught:
+        require_known(KnownHosts([Path("/dev/null")]), "h", "strict", unasked, MINE)
+    assert dict(caught.value.details)["to"] == "a file of yours: /dev/null keeps nothing"
+    assert "--known-hosts FILE" in (caught.value.next_step or "")
+
+
 def test_asking_stores_a_yes_and_refuses_a_no(tmp_path: Path) -> None:
     known = KnownHosts([tmp_path / "ssh" / "kh"])
     with pytest.raises(UnreachableError):
