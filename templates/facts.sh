@@ -44,6 +44,64 @@ facts() {
     say "$1 $sum ${about#* } $place ${body:-=} $target"
   }
 
+  # dockerd looks for NVIDIA's hook once, when it starts, and /run/docker.pid is as old as that. The
+  # toolkit's folder is as old as its first installation; where no birth is told, the hook's change is.
+  hook_seen() {
+    since=$(stat -c %.9Y /run/docker.pid 2>/dev/null) || return 0 # it is elsewhere: trying will tell
+    born=$(stat -c %.9W /usr/share/doc/nvidia-container-toolkit-base 2>/dev/null)
+    case $born in [1-9]*.*) ;; *) born=$(stat -Lc %.9Z "$1") || return ;; esac
+    awk -v born="$born" -v since="$since" 'BEGIN { exit !(born + 0 < since + 0) }'
+  }
+
+  # NVIDIA's GPUs, their driver, and what containers get of them; silent where there is neither.
+  gpu_facts() {
+    found='' library=''
+    for path in /sys/bus/pci/devices/*; do
+      if first "$path/vendor" && [ "$line" = 0x10de ] && first "$path/class"; then
+        case $line in
+          0x0300*|0x0302*|0x0380*)
+            first "$path/device" && found=1 && bound=$(readlink "$path/driver")
+            bound=${bound##*/} && say "gpu ${path##*/} $line ${bound:--}" ;;
+        esac
+      fi
+    done
+    [ ! -e /dev/dxg ] || say "gpu_platform wsl"
+    [ ! -e /etc/nv_tegra_release ] || say "gpu_platform jetson"
+    [ -n "$found" ] || [ -e /proc/driver/nvidia/version ] || return 0
+    awk '/^NVRM/ { for (i = 1; i <= NF; i++) if ($i ~ /^[0-9]+(\.[0-9]+)+$/) { print "nvidia_module", $i; exit } }' \
+      /proc/driver/nvidia/version 2>/dev/null
+    for path in /usr/lib/*/libnvidia-ml.so.1 /usr/lib/libnvidia-ml.so.1; do
+      [ ! -e "$path" ] || { library=$(readlink -f "$path") && say "nvidia_library ${library##*.so.}" && break; }
+    done
+    # The package of the driver that unattended-upgrades may change: neither held nor named in apt's configuration.
+    if [ -n "$library" ] && grep -qsE '^[^/#]*Unattended-Upgrade +"1"' /etc/apt/apt.conf.d/* && ! grep -qsE '^[^/#]*"[^"]*nvidia' /etc/apt/apt.conf.d/*; then
+      owner=$(dpkg-query -S "$library" 2>/dev/null) && owner=${owner%%:*}
+      [ -z "$owner" ] || [ "$(dpkg-query -W -f='${db:Status-Want}' "$owner")" = hold ] || say "nvidia_loose $owner"
+    fi
+    # Without the module nvidia-smi would try to load it; with it, it only asks.
+    if [ -e /proc/driver/nvidia/version ] && have nvidia-smi; then
+      answer=$(timeout 20 nvidia-smi -L 2>&1)
+      say "nvidia_smi $? $(printf '%s' "$answer" | head -c 8000 | b64)"
+    fi
+    for path in /dev/nvidiactl /dev/nvidia-uvm /dev/nvidia[0-9]*; do [ ! -e "$path" ] || say "nvidia_node ${path##*/}"; done
+    for path in /sys/firmware/efi/efivars/SecureBoot-*; do
+      [ "$(od -An -tu1 -j4 -N1 "$path" 2>/dev/null | tr -d ' ')" != 1 ] || say "secure_boot 1"
+    done
+    for path in /etc/cdi/*.yaml /etc/cdi/*.json /var/run/cdi/*.yaml /var/run/cdi/*.json; do
+      grep -q nvidia.com/gpu "$path" 2>/dev/null || continue
+      driver=$(grep -o 'libnvidia-ml\.so\.[0-9]*\.[0-9.]*[0-9]' "$path" | head -n 1)
+      names=$(tr ',{' '\n' <"$path" | sed -n 's/^[ -]*"\{0,1\}name"\{0,1\}: *"\{0,1\}\([A-Za-z0-9:._-]*\)"\{0,1\}[] }]*$/\1/p' | head -n 200 | tr '\n' ',')
+      driver=${driver##*.so.}
+      say "cdi_spec $path ${driver:--} $names"
+    done
+    for hook in /usr/bin/nvidia-cdi-hook /usr/bin/nvidia-container-runtime-hook; do
+      [ -x "$hook" ] || continue
+      if hook_seen "$hook"; then say "nvidia_hook seen"; else say "nvidia_hook unseen"; fi
+      break
+    done
+    ! have docker || say "runtimes $(timeout 10 docker info --format '{{range $name, $_ := .Runtimes}}{{$name}} {{end}}' 2>/dev/null)"
+  }
+
   host_facts() {
   [ ! -r /etc/os-release ] || say "os_release $(b64 </etc/os-release)"
   say "hostname $(uname -n)"
@@ -120,7 +178,7 @@ facts() {
 
   if [ -d /run/systemd/system ]; then
     systemctl show -p Id,LoadState,UnitFileState,ActiveState docker.service docker.socket containerd.service \
-      ssh.service sshd.service ssh.socket 2>/dev/null | awk -F= '
+      nvidia-cdi-refresh.path ssh.service sshd.service ssh.socket 2>/dev/null | awk -F= '
         $1 == "Id" { id = $2 } $1 == "LoadState" { load = $2 }
         $1 == "UnitFileState" { file = $2 } $1 == "ActiveState" { active = $2 }
         /^$/ { flush() } END { flush() }
@@ -138,13 +196,7 @@ facts() {
   done
   if group=$(getent group docker 2>/dev/null); then say "docker_group ${group##*:}"; fi
   have getent && say "users $(getent passwd | awk -F: '$3 == 0 || ($3 >= 1000 && $3 < 65534) { print $1 }' | tr '\n' ' ')"
-  for path in /sys/bus/pci/devices/*; do
-    if first "$path/vendor" && [ "$line" = 0x10de ] && first "$path/class"; then
-      case $line in
-        0x0300*|0x0302*|0x0380*) first "$path/device" && say "gpu ${path##*/} $line" ;;
-      esac
-    fi
-  done
+  gpu_facts
   for path in /etc/kubernetes/kubelet.conf /var/lib/kubelet/config.yaml /var/lib/rancher/k3s /var/lib/rancher/rke2 /var/lib/k0s; do
     [ ! -e "$path" ] || say "kubernetes $path"
   done

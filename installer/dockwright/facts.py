@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator
 
 from dockwright.errors import UnreachableError
 from dockwright.models import (
+    CdiSpec,
     Container,
     Daemon,
     Disk,
     Facts,
     FileFact,
     LiveRun,
+    Nvidia,
     Package,
     Snap,
     Unit,
@@ -154,6 +156,7 @@ def _facts(told: dict[str, list[str]]) -> Facts:
         users=tuple(_one(told, "users").split()),
         dpkg_audit=_audit(told),
         gpus=tuple(address for address, _ in _words(told, "gpu", 2)),
+        nvidia=_nvidia(told),
         kubernetes=tuple(_printable(path) for path in told.get("kubernetes", ())),
         apparmor_parser_missing="apparmor_parser_missing" in told,
         ca_certificates=any(
@@ -173,6 +176,33 @@ def _facts(told: dict[str, list[str]]) -> Facts:
             ),
             None,
         ),
+    )
+
+
+def _nvidia(told: dict[str, list[str]]) -> Nvidia:
+    status, _, answer = _one(told, "nvidia_smi").partition(" ")
+    said = _printable(_text(answer), keep="\n").splitlines()
+    hook = _one(told, "nvidia_hook")
+    return Nvidia(
+        bound=tuple(driver for _, _, driver in _words(told, "gpu", 3)),
+        module=_printable(_one(told, "nvidia_module")),
+        library=_printable(_one(told, "nvidia_library")),
+        listing=tuple(line.rstrip() for line in said) if status == "0" else (),
+        error="" if status in ("", "0") else " ".join(said)[:300],
+        nodes=tuple(_printable(name) for name in told.get("nvidia_node", ())),
+        secure_boot="secure_boot" in told,
+        platform=_printable(_one(told, "gpu_platform")),
+        specs=tuple(
+            CdiSpec(
+                path=path,
+                driver="" if driver == "-" else driver,
+                devices=tuple(name for name in names.split(",") if name),
+            )
+            for path, driver, names in _words(told, "cdi_spec", 3)
+        ),
+        runtimes=tuple(_printable(_one(told, "runtimes")).split()),
+        loose=_printable(_one(told, "nvidia_loose")),
+        hook="seen" if hook == "seen" else "unseen" if hook else "",
     )
 
 

@@ -39,6 +39,7 @@ def profiles(
     made = []
     for name in names:
         bare = _bare(name)
+        _refuse_hardware(playbook, bare)
         make = planner_for(name, playbook, bare, request)
         first, wishes = make(offers={})
         way = proxy_for(first.proxy, proxy)
@@ -47,6 +48,20 @@ def profiles(
         steps = (step for c in playbook.steps_for(HostValues.of(bare)) for step in c.steps)
         made.append(Profile(plan=plan, steps=tuple(steps)))
     return made
+
+
+def _refuse_hardware(playbook: Playbook, bare: Facts) -> None:
+    """What becomes of GPUs depends on the host's, of which a bare plan knows nothing."""
+    for part in playbook.steps_for(HostValues.of(bare)):
+        for step in part.steps:
+            mode = step.when.gpu if step.when else None
+            if step.kind in ("cdi_spec", "nvidia_hook", "gpu_check") and (
+                mode not in ("none", "installed")
+            ):
+                raise InputError(
+                    f"playbook {playbook.name} looks for GPUs: there is no file of it yet",
+                    next_step=f"dockwright apply {playbook.name} HOST",
+                )
 
 
 def _bare(name: str) -> Facts:

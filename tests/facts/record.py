@@ -1,6 +1,6 @@
 """Record what real hosts answer to the facts script and the probe: ``python -m tests.facts.record``.
 
-Needs the lab (root). Each answer is kept as it came, framed by the fixed word NONCE, but for the
+Names of records limit it to those. Needs the lab (root). Each answer is kept as it came, framed by the fixed word NONCE, but for the
 kernel, which is that of the machine below the lab. ``NAME.txt`` are facts, ``NAME.probe.txt`` what
 apt would do for playbook docker there. The tests of most stages start from these files.
 """
@@ -8,6 +8,7 @@ apt would do for playbook docker there. The tests of most stages start from thes
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,6 +69,15 @@ def daemon_down(lab: Lab, host: Host) -> None:
     host.exec("systemctl stop docker.socket docker.service")
 
 
+def gpu(lab: Lab, host: Host) -> None:
+    pins = [f"{vendor}_fingerprint={pin}" for vendor, pin in (
+        ("docker", lab.fingerprint), ("nvidia", lab.nvidia_fingerprint)
+    )]  # fmt: skip
+    sets = [word for pin in pins for word in ("--set", pin)]
+    done = lab.dockwright("install", "--gpu", f"root@{host.name}", "--yes", *sets)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 RECORDS: dict[str, tuple[str, Callable[[Lab, Host], None]]] = {
     "ubuntu-24.04-bare": ("ubuntu-24.04", bare),
     "debian-13-bare": ("debian-13", bare),
@@ -76,14 +86,17 @@ RECORDS: dict[str, tuple[str, Callable[[Lab, Host], None]]] = {
     "ubuntu-24.04-behind": ("ubuntu-24.04", behind),
     "ubuntu-24.04-half-installed": ("ubuntu-24.04", half_installed),
     "ubuntu-24.04-daemon-down": ("ubuntu-24.04", daemon_down),
+    "ubuntu-24.04-gpu-bare": ("ubuntu-24.04", bare),
+    "ubuntu-24.04-gpu": ("ubuntu-24.04", gpu),
 }
 PROBED = {"ubuntu-24.04-bare", "debian-13-docker.io", "ubuntu-24.04-behind"}
 
 
 def main() -> None:
     with Lab.start() as lab:
-        for name, (dress, prepare) in RECORDS.items():
-            host = lab.host("web1", dress=dress)
+        for name in sys.argv[1:] or RECORDS:
+            dress, prepare = RECORDS[name]
+            host = lab.host("web1", dress=dress, gpu="gpu" in name)
             prepare(lab, host)
             told = answer(host)
             (HERE / f"{name}.txt").write_text(told, encoding="utf-8")

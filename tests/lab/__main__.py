@@ -18,7 +18,8 @@ def _up(args: argparse.Namespace) -> int:
     lab = Lab.start(args.name, detach=args.detach)
     print(f"lab {lab.name} is up in {lab.dir}")
     print(f"  sudo password of pat: {lab.password}")
-    print(f"  vendor key:           {lab.fingerprint}", flush=True)
+    print(f"  vendor key:           {lab.fingerprint}")
+    print(f"  nvidia key:           {lab.nvidia_fingerprint}", flush=True)
     if not args.detach:
         with lab:
             try:
@@ -34,7 +35,7 @@ def _down(args: argparse.Namespace) -> int:
 
 
 def _host(args: argparse.Namespace) -> int:
-    host = Lab.attach(args.name).host(args.host, args.dress, python=args.python)
+    host = Lab.attach(args.name).host(args.host, args.dress, python=args.python, gpu=args.gpu)
     print(f"{host.name} {host.address} {host.dress}")
     return 0
 
@@ -87,6 +88,7 @@ def main() -> int:
     host.add_argument("host", metavar="NAME")
     host.add_argument("--dress", default="ubuntu-24.04", choices=sorted(DRESSES))
     host.add_argument("--python", action="store_true", help="with Python and Dockwright in it")
+    host.add_argument("--gpu", action="store_true", help="with a stand-in of NVIDIA's driver")
     host.set_defaults(do=_host)
     shell = verbs.add_parser("shell", help="a root shell in a host")
     shell.add_argument("host", metavar="NAME")

@@ -31,6 +31,8 @@ from tests.lab.init import GATEWAY
 from tests.lab.keeper import discard, take, work_dir
 from tests.lab.keys import KEYS, NAMES
 from tests.lab.machine import ROOT, LabError, install_tools, sh, why_not
+from tests.lab.nvidia import NAME as NVIDIA_NAME
+from tests.lab.nvidia import NVIDIA
 from tests.lab.parts import Part, cache_dir, ensure
 from tests.lab.site import Vendor, requests
 from tests.lab.vendor import vendor
@@ -142,6 +144,7 @@ class Lab:
         dress: str = "debian-13",
         *,
         python: bool = False,
+        gpu: bool = False,
         base: Layer | None = None,
         extra: Mapping[str, Path] | None = None,
         known: bool = True,
@@ -149,7 +152,7 @@ class Lab:
         """Boot a fresh host.
 
         ``base`` stacks it on a frozen host, ``python`` adds Python and Dockwright itself (see
-        ``local.py``), ``extra`` binds folders of this machine read-only at paths of the host, and
+        ``local.py``), ``gpu`` the stand-in of NVIDIA's driver (see ``nvidia.py``), ``extra`` binds folders of this machine read-only at paths of the host, and
         ``known=False`` leaves its key out of known_hosts.
         """
         if len(name) > 12 or not name.isascii() or not name.replace("-", "").isalnum():
@@ -159,6 +162,8 @@ class Lab:
             dress, lower = base.dress, list(base.lower)
         else:
             lower = self._layers(DRESSES[dress], python=python)
+            if gpu:
+                lower.insert(0, self.parts[NVIDIA.name] / "driver")
         if python:
             binds |= local.binds(lower)
         folder = self._reserve(
@@ -239,6 +244,11 @@ class Lab:
         return (self.parts["keys"] / "vendor.fingerprint").read_text().strip()
 
     @property
+    def nvidia_fingerprint(self) -> str:
+        """The primary fingerprint of the key that signs the stand-ins for NVIDIA's packages."""
+        return (self.parts[NVIDIA.name] / "fingerprint").read_text().strip()
+
+    @property
     def hello_digest(self) -> str:
         """The digest of hello-world:latest in the lab's registry."""
         return (self.parts["images"] / "hello.digest").read_text().strip()
@@ -285,8 +295,11 @@ class Lab:
 def _spec() -> dict[str, Any]:
     """Build what every lab needs and say where it lies."""
     goods = vendor(DRESSES["debian-13"].suite, DRESSES["debian-12"].suite)
-    built = ensure(KEYS, IMAGES, goods, *(each for d in DRESSES.values() for each in _of(d)))
+    built = ensure(
+        KEYS, IMAGES, NVIDIA, goods, *(each for d in DRESSES.values() for each in _of(d))
+    )
     www = {"download.docker.com": str(built[goods.name] / "good")}
+    www[NVIDIA_NAME] = str(built[NVIDIA.name] / "good")
     for dress in DRESSES.values():
         www[f"archive.lab.test/{dress.name}"] = str(built[archive(dress).name] / "repo")
     return {

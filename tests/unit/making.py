@@ -23,6 +23,7 @@ from dockwright.steps import Offer, RepositoryWish
 NONCE = "0123456789abcdef"  # frames the recorded answers
 RECORDED = Path(__file__).parent.parent / "facts"
 NAMES = sorted(path.stem for path in RECORDED.glob("*.txt") if ".probe" not in path.name)
+NVIDIA = ("1.20.1-1", "1.17.8-1", "1.17.7-1")  # NVIDIA's repository, all four packages
 KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nbm90IGEga2V5\n-----END PGP PUBLIC KEY BLOCK-----\n"
 # What the vendor of the lab offers: engine, containerd, buildx, compose.
 NUMBERS = {
@@ -49,6 +50,13 @@ def recorded(name: str) -> Facts:
 def pin() -> str:
     """The primary fingerprint of the key that the recorded hosts have."""
     return app.key_owners(recorded("ubuntu-24.04-installed"))["/etc/apt/keyrings/docker.asc"][0]
+
+
+@cache
+def nvidia_pin() -> str:
+    """The primary fingerprint of NVIDIA's key on the recorded hosts."""
+    path = "/etc/apt/keyrings/nvidia-container-toolkit.asc"
+    return app.key_owners(recorded("ubuntu-24.04-gpu"))[path][0]
 
 
 _BY = {"packages": "name", "units": "name", "files": "path", "sources": "path", "keys": "path"}
@@ -100,6 +108,19 @@ def offer(
     return Offer(id="docker", key=key, fingerprint=pin(), versions=versions)
 
 
+def nvidia_offer(versions: Sequence[str] = NVIDIA) -> Offer:
+    """What NVIDIA offers, for every release."""
+    names = (
+        "nvidia-container-toolkit",
+        "nvidia-container-toolkit-base",
+        "libnvidia-container-tools",
+        "libnvidia-container1",
+    )
+    return Offer(
+        id="nvidia", key=KEY, fingerprint="C" * 40, versions=dict.fromkeys(names, tuple(versions))
+    )
+
+
 def playbook(name: str = "docker", variables: Mapping[str, Any] | None = None) -> Playbook:
     return _playbook(name, json.dumps(variables or {}))
 
@@ -136,7 +157,7 @@ def whole_plan(
     """The plan after the vendor was consulted, where it must be."""
     plan, wishes = plan_for(facts, name, variables, **options)
     if wishes:
-        offers = {"docker": offer(facts)}
+        offers = {"docker": offer(facts), "nvidia": nvidia_offer()}
         plan, _ = plan_for(facts, name, variables, offers, **options)
     return plan
 

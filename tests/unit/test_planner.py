@@ -22,7 +22,7 @@ from dockwright.models import Facts
 from dockwright.plan import HostPlan, PackageChange
 from dockwright.planner import make_plan
 from dockwright.steps import Packages, When
-from tests.unit.making import changed, offer, pin, plan_for, recorded
+from tests.unit.making import changed, nvidia_offer, nvidia_pin, offer, pin, plan_for, recorded
 
 CASES = Path(__file__).parent / "cases" / "planner"
 KEYS = {
@@ -47,12 +47,14 @@ def planned(case: dict[str, Any]) -> tuple[HostPlan, tuple[str, ...]]:
     facts = facts_of(case)
     book = case.get("playbook", "docker")
     variables = dict(case.get("variables", {}))
-    if book == "docker":
+    if book in ("docker", "gpu"):
         variables.setdefault("docker_fingerprint", pin())
+    if book == "gpu":
+        variables.setdefault("nvidia_fingerprint", nvidia_pin())
     options = {"now": facts.clock - case.get("clock", 0), **case.get("options", {})}
     plan, wishes = plan_for(facts, book, variables, **options)
     if wishes:
-        offers = {"docker": offer(facts, case.get("offers"))}
+        offers = {"docker": offer(facts, case.get("offers")), "nvidia": nvidia_offer()}
         plan, again = plan_for(facts, book, variables, offers, **options)
         assert again == (), "asks twice"
     return plan, tuple(wish.id for wish in wishes)
@@ -148,7 +150,7 @@ def test_repositories_come_only_with_what_needs_them() -> None:
     ],
 )
 def test_a_step_that_does_not_apply_is_kept_with_the_reason(
-    when: dict[str, tuple[str, ...]], reason: str | None
+    when: dict[str, Any], reason: str | None
 ) -> None:
     facts = recorded("ubuntu-24.04-bare")
     step = Packages(kind="packages", name="tools", present=("curl",), when=When(**when))

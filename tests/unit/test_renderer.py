@@ -58,6 +58,7 @@ from tests.unit.making import (
     NONCE,
     changed,
     installed_trail,
+    nvidia_pin,
     pin,
     playbook,
     recorded,
@@ -134,6 +135,13 @@ def proxied() -> HostPlan:
     return whole_plan(facts, variables=wanted, proxy=PROXY)
 
 
+def gpu(name: str, nvidia: dict[str, Any] | None = None) -> HostPlan:
+    facts = recorded(name)
+    seen = {**facts.nvidia.model_dump(mode="json"), **(nvidia or {})}
+    pins = {"docker_fingerprint": pin(), "nvidia_fingerprint": nvidia_pin()}
+    return whole_plan(changed(facts, {"nvidia": seen}), "gpu", pins)
+
+
 def verify() -> HostPlan:
     return whole_plan(recorded("ubuntu-24.04-installed"), "verify", verify=True)
 
@@ -203,6 +211,11 @@ SCRIPTS: dict[str, Callable[[], str]] = {
     "docker/hold-and-users": lambda: program(hold_users()),
     "back/uninstall": lambda: program(uninstalled()),
     "back/undo": lambda: program(undone()),
+    "gpu/fresh-noble": lambda: program(gpu("ubuntu-24.04-gpu-bare")),
+    "gpu/docker-first": lambda: program(gpu("ubuntu-24.04-gpu", {"hook": "unseen", "specs": []})),
+    "gpu/verify": lambda: program(
+        whole_plan(recorded("ubuntu-24.04-gpu"), "verify", verify=True), attached=RUN_ID
+    ),
     "ssh-server/fresh-trixie": lambda: program(ssh_server(), lock_timeout=30),
     "verify/attached": lambda: program(verify(), attached=RUN_ID),
     "onefile/docker": one_file,
@@ -377,6 +390,9 @@ def filled(value: Fill) -> HostPlan:
             act(12, "snap_disable", snap=value("snap")),
             act(13, "snap_remove", Verb.REMOVE, snap=value("snap")),
             act(14, "proxy", path=path),
+            act(15, "cdi_spec", path=path, new=True, drop_in=value("drop in"), text=value("text")),
+            act(16, "nvidia_hook", Verb.RESTART),
+            act(17, "gpu_check", Verb.CHECK, image=value("gpu image"), gpus_flag=value("flag")),
         ),
         transaction=Transaction(
             changes=(
@@ -492,7 +508,7 @@ def test_the_steps_of_a_hostile_plan_run_nothing_of_it(empty: Path, text: str) -
         "snap_remove",
     ]
     stubs = "".join(f"{name}() {{ printf '%s\\0' \"$@\"; }}\n" for name in ours)
-    calls = "".join(f"(check_s{n:02d}); (apply_s{n:02d})\n" for n in range(2, 14))
+    calls = "".join(f"(check_s{n:02d}); (apply_s{n:02d})\n" for n in range(2, 17))
     script = f"cause= brief= step_id= run=/nonexistent out=/nonexistent\n{stubs}{functions}{calls}"
     for shell in SHELLS:
         printed = run_in(empty, shell, script).split(b"\0")

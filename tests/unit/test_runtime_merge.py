@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from dockwright.steps.daemon_json import RELOADABLE, merge
+from dockwright.steps.daemon_json import RELOADABLE
+from dockwright.steps.merging import merge
 from tests.unit.shell import RUNTIME, Bench, Done
 
 FRESH = '{\n  "log-driver": "local"\n}\n'

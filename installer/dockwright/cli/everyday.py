@@ -10,6 +10,7 @@ import typer
 from dockwright import __version__
 from dockwright.cli.fleet import Fleet
 from dockwright.cli.options import (
+    WHAT,
     Choice,
     Consent,
     Hosts,
@@ -32,6 +33,12 @@ from dockwright.load.saved import dump_plans
 def install(
     *,
     hosts: Hosts = None,
+    gpu: Annotated[
+        bool,
+        typer.Option(
+            "--gpu", help="With NVIDIA's Container Toolkit: apply gpu.", rich_help_panel=WHAT
+        ),
+    ] = False,
     choice: Choice,
     values: Values,
     renewal: Renewal,
@@ -42,7 +49,7 @@ def install(
     """Make each HOST a verified Docker host; short for: apply docker."""
     proxy = given_proxy(renewal, reach)
     fleet = Fleet(hosts, reach, show)
-    books = playbooks_of("docker", values, choice, fleet, flag_of(proxy, renewal))
+    books = playbooks_of("gpu" if gpu else "docker", values, choice, fleet, flag_of(proxy, renewal))
     request = request_for("install", books, renewal, consent, proxy)
     return change(request, fleet, consent, reach, show)
 
@@ -77,7 +84,7 @@ def plan(
 
 @command(EVERYDAY)
 def verify(*, hosts: Hosts = None, values: Values, reach: Reach, show: Show) -> Exit:
-    """Prove that each HOST runs containers: client, daemon, pull, run."""
+    """Prove that each HOST runs containers: client, daemon, pull, run, and its GPUs in them."""
     fleet = Fleet(hosts, reach, show)
     request = request_for("verify", playbooks_of("verify", values, None, fleet))
     with Session(fleet, reach, show) as session:

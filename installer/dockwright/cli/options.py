@@ -46,7 +46,8 @@ def _panel(title: str) -> Callable[..., Any]:
     return option
 
 
-_connection, _choice = _panel("Connection"), _panel("What is installed")
+WHAT = "What is installed"
+_connection, _choice = _panel("Connection"), _panel(WHAT)
 _asking, _output = _panel("Asking"), _panel("Output")
 
 Hosts: TypeAlias = Annotated[

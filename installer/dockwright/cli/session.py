@@ -247,7 +247,8 @@ def open_files(show: Show, source: Path | None = None) -> list[Reporter]:
 
     Raises InputError where one cannot be written, or where two are one file, ``source`` included.
     """
-    named = {"log": show.log, **{name: getattr(show, name) for name in FILES}}
+    # The log last: what stands in it, the reports have taken too, whenever a signal comes.
+    named = {**{name: getattr(show, name) for name in FILES}, "log": show.log}
     paths = {name: path for name, path in named.items() if path is not None}
     kept = [path for path in (source, *paths.values()) if path is not None and _is_kept(path)]
     if len({os.path.realpath(path) for path in kept}) < len(kept):

@@ -93,8 +93,9 @@ def _again() -> str:
         if option in words:
             del words[words.index(option) : words.index(option) + 2]
     words = [word for word in words if word not in ("-n", "--dry-run", "--detailed-exitcode")]
-    if words[:2] == ["apply", "docker"]:
-        words[:2] = ["install"]
+    for name, flags in (("docker", []), ("gpu", ["--gpu"])):
+        if words[:2] == ["apply", name]:
+            words[:2] = ["install", *flags]
     return shlex.join(["dockwright", *words])
 
 

@@ -31,6 +31,7 @@ _GRAMMARS = {
     "VersionWish": "a version, such as 29, 29.7 or 29.7.2",
     "Floor": "a version, such as 29.7.2, or 29.7.2 of 2026-08-05",
     "Url": "an http or https URL without user, query or fragment",
+    "AptUri": "an http or https URL without user, query or fragment",
     "ProxyUrl": "the http or https URL of a proxy; its login is given by --proxy-file",
     "Suite": "a suite, such as noble",
     "Word": "a word (a-z 0-9 . _ -)",

@@ -12,6 +12,7 @@ from dockwright.models.fields import (
     PROXY_URL,
     AbsolutePath,
     Address,
+    AptUri,
     Architecture,
     FileMode,
     Fingerprint,
@@ -33,6 +34,7 @@ from dockwright.models.fields import (
     Word,
     is_ipv6,
 )
+from dockwright.models.nvidia import CdiSpec, Nvidia
 
 __all__ = [
     "HOST_NAME",
@@ -40,7 +42,9 @@ __all__ = [
     "PROXY_URL",
     "AbsolutePath",
     "Address",
+    "AptUri",
     "Architecture",
+    "CdiSpec",
     "Container",
     "Daemon",
     "Disk",
@@ -58,6 +62,7 @@ __all__ = [
     "Line",
     "LiveRun",
     "LoginName",
+    "Nvidia",
     "Origin",
     "Package",
     "PackageName",
@@ -244,6 +249,7 @@ class Facts(Frozen):
     users: tuple[str, ...] = ()
     dpkg_audit: str = ""
     gpus: tuple[str, ...] = ()
+    nvidia: Nvidia = Nvidia()
     kubernetes: tuple[str, ...] = ()
     apparmor_parser_missing: bool = False
     proxy_login: str = ""

@@ -65,6 +65,11 @@ Floor: TypeAlias = Annotated[
 Url: TypeAlias = Annotated[
     str, _pattern(r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~%+,=@-]+)*/?$")
 ]
+# As apt's URIs have it: $(ARCH) stands for the host's architecture; sources.list(5).
+AptUri: TypeAlias = Annotated[
+    str,
+    _pattern(r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/([A-Za-z0-9._~%+,=@-]+|\$\(ARCH\)))*/?$"),
+]
 # A proxy's address; its login is kept apart (dockwright.proxies).
 PROXY_URL = r"^https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?/?$"
 ProxyUrl: TypeAlias = Annotated[str, _pattern(PROXY_URL)]

@@ -12,12 +12,14 @@ from dockwright.errors import RepairError
 from dockwright.models import Facts
 from dockwright.plan import Action, Assumptions, HostPlan, Repository, Transaction, Verb
 from dockwright.planner.fitness import fit_to_change, notes, require_supported
-from dockwright.steps import Decision, RepositoryWish, Step, View
+from dockwright.steps import Decision, RepositoryWish, StepBase, View
 from dockwright.steps.base import Offer, action
+from dockwright.steps.daemon_json import united
+from dockwright.steps.order import needed
 
 __all__ = ["make_plan", "require_supported"]
 
-ComponentSteps = tuple[str, Sequence[Step]]
+ComponentSteps = tuple[str, Sequence[StepBase]]
 
 
 def make_plan(
@@ -45,7 +47,9 @@ def make_plan(
     if facts.dpkg_audit and not verify:
         return repair(host, playbook, facts), ()
     decisions: list[Decision] = []
-    for component, steps in components:
+    parts = united([(name, list(steps)) for name, steps in components], facts)
+    kinds = {step.kind for _, steps in parts for step in steps}
+    for component, steps in parts:
         view = View(
             facts=facts,
             offers=offers or {},
@@ -58,7 +62,7 @@ def make_plan(
         decisions += [_decide(step, view) for step in steps]
     asked = {name for decision in decisions for name in decision.consult}
     wishes = tuple(d.wish for d in decisions if d.wish is not None and d.wish.id in asked)
-    intended = _needed(decisions)
+    intended = needed(decisions)
     if not verify and all(a.verb in (Verb.KEEP, Verb.CHECK) for a in intended):
         intended[:0] = _unfinished(facts, intended)
     actions = _settled(intended, facts, verify=verify)
@@ -79,7 +83,7 @@ def make_plan(
         unresolved=tuple(wish.id for wish in wishes),
         proxy=proxy,
         proxy_login=bool(proxy) and login,
-        notes=(*notes(facts, now), *(note for d in decisions for note in d.notes)),
+        notes=(*notes(facts, kinds, now), *(note for d in decisions for note in d.notes)),
     )
     if plan.changes or plan.unresolved:
         fit_to_change(plan, facts, now)
@@ -142,7 +146,7 @@ def _unfinished(facts: Facts, intended: Sequence[Action]) -> list[Action]:
     return [leftovers]
 
 
-def _decide(step: Step, view: View) -> Decision:
+def _decide(step: StepBase, view: View) -> Decision:
     mismatch = step.when.mismatch(view.facts) if step.when else None
     if mismatch is None:
         return step.decide(view)
@@ -153,21 +157,13 @@ def _decide(step: Step, view: View) -> Decision:
     )
 
 
-def _needed(decisions: list[Decision]) -> list[Action]:
-    """The actions without restarts that a package brings anyway: a new daemon reads a new file."""
-    names = {change.name for decision in decisions for change in decision.packages}
-    replaced = bool(names & {"docker-ce", "docker.io", "docker-engine", "moby-engine"})
-    every = [action for decision in decisions for action in decision.actions]
-    return [each for each in every if not (replaced and each.kind == "reload")]
-
-
 def _settled(actions: list[Action], facts: Facts, *, verify: bool) -> tuple[Action, ...]:
     """Ids in order; checks are dropped to *keep* where nothing changes and the ping is answered.
 
     Who asks for nothing but checks gets them.
     """
     changing = any(a.verb not in (Verb.KEEP, Verb.CHECK) for a in actions)
-    verify = verify or all(a.verb is Verb.CHECK for a in actions)
+    verify = verify or all(a.kind in ("container_check", "gpu_check") for a in actions)
     settled = []
     # What could serve as a way back goes when all else is done and proven.
     for number, each in enumerate(sorted(actions, key=lambda a: a.kind == "snap_remove"), start=1):

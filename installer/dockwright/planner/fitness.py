@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timezone
 
 from dockwright import distros
@@ -16,8 +16,8 @@ _FIXED_APT = {"bookworm": ("2.6.2", "CVE-2026-109518")}
 _CLOCK_TOLERANCE = 300  # seconds; above it signatures and certificates are judged wrongly
 
 
-def notes(facts: Facts, now: int | None) -> Iterable[str]:
-    """What is worth knowing of a host, and stands in no way."""
+def notes(facts: Facts, kinds: Collection[str], now: int | None) -> Iterable[str]:
+    """What is worth knowing of a host for steps of those ``kinds``, and stands in no way."""
     release = distros.find(facts.distro, facts.codename)
     if release is not None and now is not None:
         life = release.life(datetime.fromtimestamp(now, tz=timezone.utc).date())
@@ -33,8 +33,8 @@ def notes(facts: Facts, now: int | None) -> Iterable[str]:
         if not _is_setting(line):
             place = ":".join(line.split(":")[:2])
             yield f"{place} trusts its source without a signature: packages from it are not verified"
-    if facts.gpus:
-        yield f"{len(facts.gpus)} NVIDIA GPU seen on the PCI bus; this playbook does not use it"
+    if facts.gpus and not {"gpu", "gpu_check"} & set(kinds):
+        yield f"{len(facts.gpus)} NVIDIA GPU seen on the PCI bus: install --gpu makes use of it"
 
 
 def require_supported(facts: Facts) -> None:

@@ -141,4 +141,4 @@ def _merges(profile: Profile) -> Iterable[dict[str, str]]:
 
 def _merge(profile: Profile, action: Action) -> dict[str, str]:
     (step,) = (s for s in profile.steps if isinstance(s, DaemonJson) and s.path == action.target)
-    return {"merge": json.dumps(step.wanted), "how": step.how}
+    return {"merge": json.dumps(step.whole), "how": step.how}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -43,7 +44,7 @@ def render_facts(
         ("snaps", (_snap(one) for one in facts.snaps)),
         ("disks", _disks(facts)),
         ("people", _people(facts, verbose=verbose)),
-        ("hardware", (("gpu", gpu) for gpu in facts.gpus)),
+        ("gpus", _gpus(facts)),
     ]
     for title, pairs in groups:
         lines += _group(page, title, [(label, text) for label, text in pairs if text])
@@ -143,6 +144,25 @@ def _files(files: tuple[FileFact, ...], *, verbose: bool) -> Iterator[tuple[str,
             if file.content is not None and "-----BEGIN" not in file.content:
                 text += "\n" + file.content.rstrip("\n")
         yield file.path, text
+
+
+def _gpus(facts: Facts) -> Iterator[tuple[str, str]]:
+    nvidia = facts.nvidia
+    for address, driver in zip_longest(facts.gpus, nvidia.bound, fillvalue="-"):
+        yield address, "bound to no driver" if driver == "-" else f"bound to {driver}"
+    for line in nvidia.listing:
+        name, _, rest = line.strip().partition(": ")
+        yield name.lower(), rest
+    yield "driver", nvidia.module or (nvidia.library and "not loaded")
+    yield "library", nvidia.library
+    yield "nvidia-smi", nvidia.error
+    yield "secure boot", "on" if nvidia.secure_boot else ""
+    yield "platform", nvidia.platform
+    for spec in nvidia.specs:
+        yield spec.path, f"driver {spec.driver or 'unknown'}, {plural(len(spec.devices), 'device')}"
+    yield "runtimes", ", ".join(nvidia.runtimes)
+    words = {"seen": "there when dockerd started", "unseen": "newer than dockerd's start"}
+    yield "hook", words.get(nvidia.hook, "")
 
 
 def _disks(facts: Facts) -> Iterator[tuple[str, str]]:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 # What a host is once a playbook that we ship was applied; no other playbook promises anything.
 BECOMES = {
     "docker": ("is a Docker host", "are Docker hosts"),
-    "gpu": ("is a Docker host with GPUs", "are Docker hosts with GPUs"),
+    # With GPUs, if there are any: the last check tells.
+    "gpu": ("is a Docker host", "are Docker hosts"),
     "nvidia-docker2": ("is a Docker host with GPUs", "are Docker hosts with GPUs"),
     "uninstall": ("has none of Docker's own packages", "have none of Docker's own packages"),
     "undo": ("is as it was before that run", "are as they were before that run"),

@@ -17,6 +17,10 @@ _WORDS = {
     "daemon_json": "merge",
     "group_member": "group",
     "container_check": "check",
+    "gpu_check": "check",
+    "cdi_spec": "cdi",
+    "nvidia_hook": "service",
+    "nvidia_runtime": "merge",
     "snap_disable": "snap",
     "snap_remove": "snap",
 }

@@ -11,15 +11,32 @@ from typing import Protocol, TypeAlias
 from dockwright.steps.apt_proxy import AptProxy
 from dockwright.steps.apt_repository import AptRepository
 from dockwright.steps.base import Decision, Offer, RepositoryWish, StepBase, View, When
+from dockwright.steps.cdi_spec import CdiSpecStep
 from dockwright.steps.container_check import ContainerCheck
 from dockwright.steps.daemon_json import DaemonJson
+from dockwright.steps.gpu import Gpu
+from dockwright.steps.gpu_check import GpuCheck
 from dockwright.steps.group_member import GroupMember
+from dockwright.steps.nvidia_hook import NvidiaHook
+from dockwright.steps.nvidia_runtime import NvidiaRuntime
 from dockwright.steps.packages import Packages
 from dockwright.steps.service import Service
 from dockwright.steps.snap import Snap
 
 Step: TypeAlias = (
-    AptProxy | AptRepository | ContainerCheck | DaemonJson | GroupMember | Packages | Service | Snap
+    AptProxy
+    | AptRepository
+    | CdiSpecStep
+    | ContainerCheck
+    | DaemonJson
+    | Gpu
+    | GpuCheck
+    | GroupMember
+    | NvidiaHook
+    | NvidiaRuntime
+    | Packages
+    | Service
+    | Snap
 )
 
 
@@ -34,9 +51,14 @@ class StepKind(Protocol):
 STEPS: dict[str, type[Step]] = {
     "apt_proxy": AptProxy,
     "apt_repository": AptRepository,
+    "cdi_spec": CdiSpecStep,
     "container_check": ContainerCheck,
     "daemon_json": DaemonJson,
+    "gpu": Gpu,
+    "gpu_check": GpuCheck,
     "group_member": GroupMember,
+    "nvidia_hook": NvidiaHook,
+    "nvidia_runtime": NvidiaRuntime,
     "packages": Packages,
     "service": Service,
     "snap": Snap,
@@ -46,10 +68,15 @@ __all__ = [
     "STEPS",
     "AptProxy",
     "AptRepository",
+    "CdiSpecStep",
     "ContainerCheck",
     "DaemonJson",
     "Decision",
+    "Gpu",
+    "GpuCheck",
     "GroupMember",
+    "NvidiaHook",
+    "NvidiaRuntime",
     "Offer",
     "Packages",
     "RepositoryWish",

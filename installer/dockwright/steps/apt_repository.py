@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from dockwright.errors import RefusedError
-from dockwright.models import AbsolutePath, Fingerprint, Suite, Url, Word
+from dockwright.models import AbsolutePath, AptUri, Fingerprint, Suite, Url, Word
 from dockwright.plan import Action, Repository, Verb, list_prefix
 from dockwright.steps import apt_sources
+from dockwright.steps.apt_sources import expanded
 from dockwright.steps.base import Decision, Offer, RepositoryWish, StepBase, View, action, assumed
 
 
@@ -16,12 +17,13 @@ class AptRepository(StepBase):
 
     The key's primary fingerprint is pinned in full, and the source names path and fingerprint in
     ``Signed-By``: a second key in the file is not trusted (sources.list(5)). The source file has
-    the vendor's own name and shape, so that a host set up by the manual merges.
+    the vendor's own name and shape, so that a host set up by the manual merges. In ``url``,
+    ``$(ARCH)`` stands for the host's architecture, as it does for apt.
     """
 
     kind: Literal["apt_repository"]
     id: Word
-    url: Url
+    url: AptUri
     key_url: Url
     fingerprint: Fingerprint
     suite: Suite
@@ -45,13 +47,14 @@ class AptRepository(StepBase):
         """Key and source are kept where both are right already; else the vendor is consulted."""
         facts = view.facts
         source = self.source(facts.architecture)
+        url = expanded(self.url, facts.architecture)
         others = self._others(view)  # path to what is to be its text; None: it goes as a whole
         key_right = view.key_owners.get(self.key_path) == (self.fingerprint,)
         present = facts.file(self.source_path)
         source_right = present is not None and present.content == source
         wish = RepositoryWish(
             id=self.id,
-            url=self.url,
+            url=url,
             key_url=self.key_url,
             fingerprint=self.fingerprint,
             suite=self.suite,
@@ -61,7 +64,7 @@ class AptRepository(StepBase):
         settled = key_right and source_right and not others
         if offer is None and not settled:
             return Decision(wish=wish, consult=(self.id,))
-        repository = self._resolved(offer, source) if offer else None
+        repository = self._resolved(offer, url, source) if offer else None
         return Decision(
             actions=(
                 self._key(view, right=key_right, text=offer.key if offer else ""),
@@ -81,10 +84,10 @@ class AptRepository(StepBase):
             },
         )
 
-    def _resolved(self, offer: Offer, source: str) -> Repository:
+    def _resolved(self, offer: Offer, url: str, source: str) -> Repository:
         return Repository(
             id=self.id,
-            url=self.url,
+            url=url,
             suite=self.suite,
             components=self.components,
             key=offer.key,
@@ -99,7 +102,7 @@ class AptRepository(StepBase):
 
         Where packages change they are fetched anyway; a host that keeps no lists is left so.
         """
-        prefix = list_prefix(self.url, self.suite)
+        prefix = list_prefix(expanded(self.url, view.facts.architecture), self.suite)
         known = view.facts.lists
         if not settled or self.id in view.offers or not known:
             return ()
@@ -126,15 +129,16 @@ class AptRepository(StepBase):
         file that is to be ours are not for us to move.
         """
         found: dict[str, str | None] = {}
+        url = expanded(self.url, view.facts.architecture)
         for file in view.facts.sources:
-            parsed = apt_sources.parse(file)
+            parsed = apt_sources.parse(file, view.facts.architecture)
             ours = file.path == self.source_path
-            if not parsed.names(self.url) or (ours and parsed.only(self.url)):
+            if not parsed.names(url) or (ours and parsed.only(url)):
                 continue
-            if parsed.only(self.url) and file.path != "/etc/apt/sources.list":
+            if parsed.only(url) and file.path != "/etc/apt/sources.list":
                 found[file.path] = None
                 continue
-            text = None if ours or file.target is not None else parsed.without(self.url)
+            text = None if ours or file.target is not None else parsed.without(url)
             if text is None:
                 raise RefusedError(
                     f"{file.path} names this repository beside others, where they cannot be told apart",
@@ -143,7 +147,7 @@ class AptRepository(StepBase):
                         *([("link", f"to {file.target}")] if file.target is not None else []),
                     ),
                     step=self.name,
-                    next_step=f"take {self.url} out of {file.path}",
+                    next_step=f"take {url} out of {file.path}",
                 )
             found[file.path] = text
         return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dockwright.models import FileFact
 
@@ -66,11 +66,20 @@ class SourceFile:
         return "".join(lines)
 
 
-def parse(file: FileFact) -> SourceFile:
-    """The entries of a source file; lines that are no entries are passed over."""
+def parse(file: FileFact, architecture: str = "") -> SourceFile:
+    """The entries of a source file, with the host's ``$(ARCH)``; lines that are no entries are passed over."""
     lines = re.findall(r"[^\n]*\n|[^\n]+", file.content or "")
     read = _deb822 if file.path.endswith(".sources") else _one_line
-    return SourceFile(path=file.path, lines=tuple(lines), entries=tuple(read(lines)))
+    entries = (
+        replace(entry, uris=tuple(expanded(uri, architecture) for uri in entry.uris))
+        for entry in read(lines)
+    )
+    return SourceFile(path=file.path, lines=tuple(lines), entries=tuple(entries))
+
+
+def expanded(text: str, architecture: str) -> str:
+    """Text with ``$(ARCH)`` as apt reads it on a host of that architecture."""
+    return text.replace("$(ARCH)", architecture)
 
 
 def same(one: str, other: str) -> bool:

@@ -4,10 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
-from dockwright.models import Architecture, Facts, Fingerprint, Frozen, Line, Suite, Url, Word
+from dockwright.models import (
+    AptUri,
+    Architecture,
+    Facts,
+    Fingerprint,
+    Frozen,
+    Line,
+    Suite,
+    Url,
+    Word,
+)
 from dockwright.plan import Action, PackageChange, Repository
+
+# required: a host without a usable GPU is refused; auto: where there is one; none: never;
+# installed: where the toolkit is there already.
+GpuMode: TypeAlias = Literal["required", "auto", "none", "installed"]
+
+
+def left_out(mode: GpuMode, facts: Facts) -> str | None:
+    """Why GPUs are no matter on that host, ``None`` where they are."""
+    toolkit = facts.package("nvidia-container-toolkit")
+    if mode == "none":
+        return "gpu is none"
+    if mode == "installed" and not (toolkit and toolkit.installed):
+        return "the NVIDIA Container Toolkit is not installed"
+    if mode == "auto" and not facts.gpus:
+        return "no NVIDIA GPU on the PCI bus"
+    return None
 
 
 class When(Frozen):
@@ -16,6 +42,7 @@ class When(Frozen):
     distro: tuple[Word, ...] | None = None
     codename: tuple[Word, ...] | None = None
     architecture: tuple[Architecture, ...] | None = None
+    gpu: GpuMode | None = None
 
     def mismatch(self, facts: Facts) -> str | None:
         """Why the step does not apply to that host, ``None`` where it does."""
@@ -23,21 +50,26 @@ class When(Frozen):
             wanted, actual = getattr(self, name), getattr(facts, name)
             if wanted is not None and actual not in wanted:
                 return f"{name} is {actual}, the step wants {' or '.join(wanted)}"
-        return None
+        return left_out(self.gpu, facts) if self.gpu else None
 
 
 class StepBase(Frozen):
     """Fields of every step: its name in the playbook, and where it applies."""
 
+    kind: str
     name: Line
     when: When | None = None
+
+    def decide(self, view: View) -> Decision:
+        """What this step intends on the host that the view shows."""
+        raise NotImplementedError
 
 
 class RepositoryWish(Frozen):
     """An apt repository as a playbook asks for it, before its key and index were judged."""
 
     id: Word
-    url: Url
+    url: AptUri
     key_url: Url
     fingerprint: Fingerprint
     suite: Suite

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from dockwright.errors import DestructiveError, RefusedError
-from dockwright.models import AbsolutePath, FileFact, ProxyUrl
+from dockwright.models import AbsolutePath, Facts, FileFact, ProxyUrl
 from dockwright.plan import Action, Verb
 from dockwright.steps.base import Decision, StepBase, View, action, assumed
+from dockwright.steps.merging import merge, no_twins
 from dockwright.steps.versions import compare, upstream
 
 # dockerd(8), "Configuration reload behavior": a SIGHUP applies these, all else needs a restart.
@@ -33,7 +35,18 @@ RELOADABLE = frozenset(
 )
 
 
-class DaemonJson(StepBase):
+class MergesDaemonJson(StepBase):
+    """A step that has keys for daemon.json; all such steps of a plan are one merge (``united``)."""
+
+    path: AbsolutePath = "/etc/docker/daemon.json"
+    override: bool = False
+
+    def wanted(self, facts: Facts) -> dict[str, Any]:
+        """The keys for that host."""
+        raise NotImplementedError
+
+
+class DaemonJson(MergesDaemonJson):
     """``keys`` are merged by key, maps deeply; keys of others stay, in their order.
 
     A key that has another value already is a clash and refused, unless ``override``. Where dockerd
@@ -44,12 +57,14 @@ class DaemonJson(StepBase):
 
     kind: Literal["daemon_json"]
     keys: dict[str, Any] = Field(default_factory=dict)
-    path: AbsolutePath = "/etc/docker/daemon.json"
-    override: bool = False
     proxy: ProxyUrl | Annotated[str, Field(max_length=0)] = ""
 
+    def wanted(self, facts: Facts) -> dict[str, Any]:  # noqa: ARG002 (the same for all hosts)
+        """The keys, as they were written; the proxy is told apart, for it is not told every dockerd."""
+        return self.keys
+
     @property
-    def wanted(self) -> dict[str, Any]:
+    def whole(self) -> dict[str, Any]:
         """``keys``, and the proxy as dockerd takes it since 23.0, unless ``keys`` say it already."""
         if not self.proxy:
             return self.keys
@@ -59,12 +74,12 @@ class DaemonJson(StepBase):
     @property
     def how(self) -> Literal["reload", "restart"]:
         """What makes a running daemon take all the keys."""
-        return "reload" if set(self.wanted) <= RELOADABLE else "restart"
+        return "reload" if set(self.whole) <= RELOADABLE else "restart"
 
     def decide(self, view: View) -> Decision:
         """The merged file, and the reload or restart that makes it effective."""
         why_not = self._untold(view)
-        keys = self.keys if why_not else self.wanted
+        keys = self.keys if why_not else self.whole
         notes = (f"dockerd is told of no proxy: {why_not}",) if why_not else ()
         found = view.facts.file(self.path)
         current = self._parse(found) if found else {}
@@ -88,19 +103,14 @@ class DaemonJson(StepBase):
         text = json.dumps(merged, indent=2, ensure_ascii=False) + "\n"
         if merged == current:
             reason = "has all keys that were asked for" if keys else "nothing to merge"
-            return Decision(
-                actions=(
-                    action(
-                        self,
-                        view,
-                        kind="daemon_json",
-                        verb=Verb.KEEP,
-                        target=self.path,
-                        reason=reason,
-                    ),
-                ),
-                notes=notes,
+            kept = action(
+                self, view, kind="daemon_json", verb=Verb.KEEP, target=self.path, reason=reason
             )
+            # A run that was cut after it wrote the file left dockerd without what is in it.
+            late = set(self.keys.get("runtimes", ())) - set(view.facts.nvidia.runtimes)
+            lost = late and view.facts.nvidia.runtimes
+            again = self._effective(view, ["runtimes"]) if lost else ()
+            return Decision(actions=(kept, *again), notes=notes)
         changed = [key for key in merged if merged[key] != current.get(key)]
         return Decision(
             actions=(
@@ -146,7 +156,11 @@ class DaemonJson(StepBase):
         daemon = view.facts.daemon
         if daemon is None:
             return ()
-        if set(changed) <= RELOADABLE:
+        needed = [key for key in changed if key not in RELOADABLE]
+        # CDI is switched on when dockerd starts, though other features are reloaded.
+        if "features" in changed and "cdi" in self.keys.get("features", ()):
+            needed.append("features.cdi")
+        if not needed:
             return (
                 action(
                     self,
@@ -155,10 +169,15 @@ class DaemonJson(StepBase):
                     verb=Verb.CHANGE,
                     target="docker.service",
                     reason="reload is enough for these keys; containers go on",
-                    params={"unit": "docker.service", "how": "reload"},
+                    # A runtime's program may be among the packages that are still to come.
+                    params={
+                        "unit": "docker.service",
+                        "how": "reload",
+                        "late": "runtimes" in changed,
+                    },
                 ),
             )
-        needs = ", ".join(key for key in changed if key not in RELOADABLE)
+        needs = ", ".join(needed)
         if daemon.swarm == "active":
             raise DestructiveError(
                 f"{view.facts.hostname} is a Swarm node; a restart of dockerd moves its tasks",
@@ -189,7 +208,7 @@ class DaemonJson(StepBase):
         if not text:
             return {}  # dockerd takes an empty file as one without keys
         try:
-            value = json.loads(text, object_pairs_hook=_no_twins)
+            value = json.loads(text, object_pairs_hook=no_twins)
         except json.JSONDecodeError as error:
             raise self._invalid(
                 f"{error.msg} at line {error.lineno} column {error.colno}"
@@ -209,35 +228,51 @@ class DaemonJson(StepBase):
         )
 
 
+def united(
+    components: Iterable[tuple[str, Sequence[StepBase]]], facts: Facts
+) -> list[tuple[str, list[StepBase]]]:
+    """The components with one merge for each file, in the place of the first.
+
+    Raises RefusedError where two steps want other values for one key.
+    """
+    merges: dict[str, DaemonJson] = {}
+    for _, steps in components:
+        for step in steps:
+            if not isinstance(step, MergesDaemonJson) or (step.when and step.when.mismatch(facts)):
+                continue
+            first = merges.get(step.path)
+            keys, clashes = merge(first.keys if first else {}, step.wanted(facts))
+            if clashes:
+                raise RefusedError(
+                    f"two values for {clashes[0][0]} of {step.path}",
+                    details=tuple(
+                        (key, f"{json.dumps(one)} and {json.dumps(other)}")
+                        for key, one, other in clashes
+                    ),
+                    step=step.name,
+                    next_step="take the key out of docker_daemon",
+                )
+            merges[step.path] = DaemonJson(
+                kind="daemon_json",
+                name=first.name if first else step.name,
+                keys=keys,
+                path=step.path,
+                override=step.override or bool(first and first.override),
+                proxy=(isinstance(step, DaemonJson) and step.proxy)
+                or (first.proxy if first else ""),
+            )
+    return [(name, list(_each(steps, merges, facts))) for name, steps in components]
+
+
+def _each(
+    steps: Iterable[StepBase], merges: dict[str, DaemonJson], facts: Facts
+) -> Iterator[StepBase]:
+    for step in steps:
+        if not isinstance(step, MergesDaemonJson) or (step.when and step.when.mismatch(facts)):
+            yield step
+        elif one := merges.pop(step.path, None):
+            yield one
+
+
 def _keys(count: int) -> str:
     return f"{count} key{'' if count == 1 else 's'}"
-
-
-def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    twins = {key for key in keys if keys.count(key) > 1}
-    if twins:
-        raise ValueError(f"the key {min(twins)!r} stands there twice")
-    return dict(pairs)
-
-
-def merge(
-    current: dict[str, Any], wanted: dict[str, Any], path: str = ""
-) -> tuple[dict[str, Any], list[tuple[str, Any, Any]]]:
-    """``current`` with ``wanted`` merged in, and the clashes as (key, there, wanted).
-
-    Maps are merged deeply; lists and scalars are values. Where they clash, the wanted value is in
-    the result.
-    """
-    merged, clashes = dict(current), []
-    for key, value in wanted.items():
-        name = f"{path}{key}"
-        there = current.get(key)
-        if key in current and isinstance(there, dict) and isinstance(value, dict):
-            merged[key], deeper = merge(there, value, f"{name}.")
-            clashes += deeper
-            continue
-        if key in current and there != value:
-            clashes.append((name, there, value))
-        merged[key] = value
-    return merged, clashes

@@ -17,8 +17,17 @@ from dockwright.models import Floor, Line, PackageName, VersionWish, Word
 from dockwright.plan import ANY_VERSION, Action, PackageChange, Verb
 from dockwright.steps.base import Decision, Offer, StepBase, View, action
 from dockwright.steps.runtimes import stopped
-from dockwright.steps.versions import compare, major, matches, newest_first, short, upstream
-from dockwright.steps.versions import refuse_replayed as refuse
+from dockwright.steps.versions import (
+    below,
+    compare,
+    listed,
+    major,
+    matches,
+    newer,
+    refuse_replayed,
+    short,
+    upstream,
+)
 
 
 class Packages(StepBase):
@@ -26,10 +35,11 @@ class Packages(StepBase):
 
     ``repository`` names the apt_repository step that ``present`` must come from; without it the
     host's own sources give them. ``version`` (``29``, ``29.7``, ``29.7.2`` or the full string)
-    applies to the packages in ``versioned``, which all get the same one. ``floor`` is a version of the
-    first of them that is known to be out, for all releases that Docker builds for: an index whose
-    newest is older is not of today. ``hold`` keeps apt from
-    changing them later (apt-mark(8)).
+    applies to the packages in ``versioned``, which all get the same one; ``named_by`` is what people
+    write before one. ``floor`` is a version of the first of them that is known to be out, for all
+    releases that Docker builds for: an index whose newest is older is not of today. Below ``least``
+    nothing is installed, for the reason ``least_because``. ``hold`` keeps apt from changing them later
+    (apt-mark(8)).
     """
 
     kind: Literal["packages"]
@@ -38,7 +48,10 @@ class Packages(StepBase):
     repository: Word | None = None
     version: VersionWish | Annotated[str, Field(max_length=0)] = ""
     versioned: tuple[PackageName, ...] = ()
+    named_by: Line = "--docker-version "
     floor: Floor = ""
+    least: VersionWish | Annotated[str, Field(max_length=0)] = ""
+    least_because: Line = ""
     hold: bool = False
     because: Line = "wanted"
 
@@ -70,7 +83,7 @@ class Packages(StepBase):
             actions=(
                 *self._remove_action(view, removal),
                 *self._present_actions(view, changes),
-                *self._hold_action(view),
+                *self._hold_action(view, changes),
             ),
             packages=(*removal, *changes),
             held=self.present if self.hold else (),
@@ -105,15 +118,11 @@ class Packages(StepBase):
             return
         names = [change.name for change in removal]
         yield action(
-            self,
-            view,
-            kind="packages",
-            verb=Verb.REMOVE,
+            self, view, kind="packages", verb=Verb.REMOVE,
             target=", ".join(f"{change.name} {short(change.old or '')}" for change in removal),
             reason=f"{self.because}; removed after the download, data stays",
-            params={"packages": names},
-            stops=stopped(view, names, live=False),
-        )
+            params={"packages": names}, stops=stopped(view, names, live=False),
+        )  # fmt: skip
 
     # --- what must be there ---------------------------------------------------------------
 
@@ -133,7 +142,7 @@ class Packages(StepBase):
             if self.version and name in installed and not matches(installed[name], self.version)
         ]
         if not (missing or wrong or view.upgrade):
-            return [], self._newer(view, installed)
+            return [], [*self._low(installed), *self._newer(view, installed)]
         offer = view.offers.get(self.repository)
         if offer is None:
             return Decision(consult=(self.repository,))
@@ -148,7 +157,15 @@ class Packages(StepBase):
                 changes.append(
                     PackageChange(name=name, old=current, new=new, origin=self.repository)
                 )
+        if low := self._low({change.name: change.new or "" for change in changes}):
+            raise RefusedError(
+                low[0], step=self.name, next_step=f"name {self.least} or a newer version"
+            )
         return changes, notes
+
+    def _low(self, versions: dict[str, str]) -> list[str]:
+        """What is below the floor, in words."""
+        return below(versions, self.versioned, self.least, self.least_because)
 
     def _target(
         self, offer: Offer, installed: dict[str, str], view: View
@@ -163,7 +180,7 @@ class Packages(StepBase):
         current = installed.get(lead)
         if current is None or view.upgrade:
             known = (*view.facts.offered.get(lead, ()), *([current] if current else []))
-            refuse(lead, versions[0], known, step=self.name, floor=self._floor(view))
+            refuse_replayed(lead, versions[0], known, step=self.name, floor=self._floor(view))
         if self.version:
             fitting = [v for v in versions if matches(v, self.version)]
             if not fitting:
@@ -183,7 +200,7 @@ class Packages(StepBase):
         if major(versions[0]) != major(current):
             note = (
                 f"{lead} {upstream(versions[0])} is a new major version: "
-                f"it comes only when it is named (--docker-version {major(versions[0])})"
+                f"it comes only when it is named ({self.named_by}{major(versions[0])})"
             )
             return best, [note]
         return best, []
@@ -209,26 +226,18 @@ class Packages(StepBase):
         )
 
     def _not_there(self, name: str, view: View) -> RefusedError:
-        facts = view.facts
         return RefusedError(
-            f"the repository has no {name} for {facts.codename} on {facts.architecture}",
+            f"the repository has no {name} for {view.facts.codename} on {view.facts.architecture}",
             step=self.name,
             next_step="use a release that the vendor builds for",
         )
 
     def _newer(self, view: View, installed: dict[str, str]) -> list[str]:
         """What the host's own lists offer that is newer: kept, and told."""
-        notes = []
-        for name in self.versioned or self.present:
-            offered = newest_first(view.facts.offered.get(name, ()))
-            current = installed.get(name)
-            if current and offered and compare(offered[0], current) > 0:
-                jump = major(offered[0]) != major(current)
-                how = f"--docker-version {major(offered[0])}" if jump else "--upgrade"
-                notes.append(
-                    f"{name} {upstream(current)} is kept; {upstream(offered[0])} is there: {how}"
-                )
-        return notes[:1]
+        names = [name for name in self.versioned or self.present if name in installed]
+        offered = view.facts.offered
+        told = (newer(n, installed[n], offered.get(n, ()), self.named_by) for n in names)
+        return [note for note in told if note][:1]
 
     def _present_actions(self, view: View, changes: list[PackageChange]) -> Iterator[Action]:
         new = [change for change in changes if change.old is None]
@@ -241,7 +250,7 @@ class Packages(StepBase):
                 view,
                 kind="packages",
                 verb=Verb.ADD,
-                target=_listed(new),
+                target=listed(new),
                 reason=self.because,
                 params={"packages": [change.name for change in new]},
             )
@@ -269,14 +278,12 @@ class Packages(StepBase):
                 reason="installed",
             )
 
-    def _hold_action(self, view: View) -> Iterator[Action]:
+    def _hold_action(self, view: View, changes: list[PackageChange]) -> Iterator[Action]:
         if not self.hold or not self.present:
             return
-        loose = [
-            name
-            for name in self.present
-            if not ((package := view.facts.package(name)) and package.held)
-        ]
+        # apt lets go of a package that it is asked by name to change.
+        held = {package.name for package in view.facts.packages if package.held}
+        loose = [name for name in self.present if name not in held - {c.name for c in changes}]
         yield action(
             self,
             view,
@@ -291,10 +298,3 @@ class Packages(StepBase):
         package = view.facts.package(name)
         ours = self.hold and name in self.present
         return bool(package and package.installed and package.held and not ours)
-
-
-def _listed(changes: list[PackageChange]) -> str:
-    return ", ".join(
-        change.name if change.new == ANY_VERSION else f"{change.name} {short(change.new or '')}"
-        for change in changes
-    )

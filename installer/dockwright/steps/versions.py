@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import cmp_to_key
 
 from dockwright.errors import TrustError
+from dockwright.plan import ANY_VERSION, PackageChange
 
 
 def compare(one: str, other: str) -> int:
@@ -64,4 +66,28 @@ def refuse_replayed(
         details=(("why", "an old index with a good signature is being replayed"),),
         step=step,
         next_step="ask another mirror, or the vendor itself; then run it again",
+    )
+
+
+def below(versions: Mapping[str, str], names: Iterable[str], floor: str, why: str) -> list[str]:
+    """The first of ``names`` that is older than ``floor``, in words with ``why``; none without one."""
+    found = [(name, versions[name]) for name in names if floor and name in versions]
+    low = [(name, version) for name, version in found if compare(upstream(version), floor) < 0]
+    return [f"{name} {upstream(version)} is below {floor}: {why}" for name, version in low[:1]]
+
+
+def newer(name: str, current: str, offered: tuple[str, ...], named_by: str) -> str | None:
+    """That a newer version is there, and the words that get it; ``None`` where there is none."""
+    best = newest_first(offered)[:1]
+    if not best or compare(best[0], current) <= 0:
+        return None
+    how = f"{named_by}{major(best[0])}" if major(best[0]) != major(current) else "--upgrade"
+    return f"{name} {upstream(current)} is kept; {upstream(best[0])} is there: {how}"
+
+
+def listed(changes: Iterable[PackageChange]) -> str:
+    """Packages with their new versions, as a plan's target."""
+    return ", ".join(
+        change.name if change.new == ANY_VERSION else f"{change.name} {short(change.new or '')}"
+        for change in changes
     )

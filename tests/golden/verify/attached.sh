@@ -3,6 +3,7 @@
 # For web1 (ubuntu noble, amd64). Run as root: sh FILE
 #
 # ? verify with hello-world: hello-world (client, daemon, pull and run are told apart)
+# = verify the GPUs in containers: verify the GPUs in containers (the NVIDIA Container Toolkit is not installed)
 #
 # Each step is check, apply, check again. Exit codes: 0 done, 3 refused and 4 trust (nothing was
 # changed), 5 unreachable, 6 failed (run it again), 7 needs repair, 8 verification failed, 10 busy.

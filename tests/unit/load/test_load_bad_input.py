@@ -11,6 +11,7 @@ import pytest
 from dockwright.errors import InputError, RefusedError
 from dockwright.load import Flag, HostValues, Overrides, load_playbook
 from dockwright.load.files import SIZE_CAP, read_text, refuse_foreign
+from dockwright.steps import STEPS
 from tests.unit.load.support import SITE, STEP, Errors, Write, steps
 
 
@@ -44,8 +45,7 @@ def test_b02_unknown_keys_all_at_once_with_did_you_mean(write: Write, errors: Er
         "components/own.yaml:9:5: unknown key 'enabeld'; did you mean 'enabled'?",
         (
             "components/own.yaml:10:11: unknown kind 'servise'; did you mean 'service'?;"
-            " there are apt_proxy, apt_repository, container_check, daemon_json, group_member, packages, service,"
-            " snap"
+            f" there are {', '.join(STEPS)}"
         ),
     ]
 
@@ -406,10 +406,7 @@ def test_components(write: Write, errors: Errors) -> None:
         ),
         "site.yaml:3:59: item 6 of 'components' must be text: write it in quotes, \"7\"",
         "components/own.yaml:5:5: item 2 of 'steps' must be a map, not a number",
-        (
-            "components/own.yaml:6:5: 'kind' is missing: one of apt_proxy, apt_repository, container_check,"
-            " daemon_json, group_member, packages, service, snap"
-        ),
+        (f"components/own.yaml:6:5: 'kind' is missing: one of {', '.join(STEPS)}"),
         "components/own.yaml:7:27: step 'a' is there twice, first in line 4",
         "components/own.yaml:8:27: 'name' cannot hold template expressions",
         "components/mine.yaml:1:12: the file is named mine.yaml, the component 'other'",

@@ -7,7 +7,18 @@ from typing import Any, get_args
 from dockwright import events as ev
 from dockwright.errors import Exit
 from dockwright.events import Event, Outcome, PastRun
-from dockwright.models import Container, Daemon, Disk, Facts, FileFact, Package, Snap, Unit
+from dockwright.models import (
+    CdiSpec,
+    Container,
+    Daemon,
+    Disk,
+    Facts,
+    FileFact,
+    Nvidia,
+    Package,
+    Snap,
+    Unit,
+)
 from dockwright.plan import (
     ANY_VERSION,
     Action,
@@ -67,7 +78,18 @@ FACTS = Facts(
     snaps=(Snap(name="docker", version="28.1"),),
     docker_group=(),
     users=("ubuntu",),
-    gpus=("NVIDIA H100 PCIe",),
+    gpus=("0000:01:00.0", "0000:02:00.0"),
+    nvidia=Nvidia(
+        bound=("nvidia", "-"),
+        module="570.86.15",
+        library="575.57.08",
+        listing=("GPU 0: NVIDIA H100 PCIe (UUID: GPU-4e56)",),
+        nodes=("nvidiactl", "nvidia0"),
+        secure_boot=True,
+        specs=(CdiSpec(path="/etc/cdi/nvidia.yaml", driver="570.86.15", devices=("0", "all")),),
+        runtimes=("nvidia", "runc"),
+        hook="unseen",
+    ),
     kubernetes=("k3s",),
 )
 

@@ -1,0 +1,37 @@
+"""What a host tells of NVIDIA's GPUs: part of its facts."""
+
+from __future__ import annotations
+
+from dockwright.models.fields import Frozen
+
+
+class CdiSpec(Frozen):
+    """A CDI specification for NVIDIA's GPUs: the driver whose files it names, and its devices."""
+
+    path: str
+    driver: str = ""
+    devices: tuple[str, ...] = ()
+
+
+class Nvidia(Frozen):
+    """What NVIDIA's driver shows, and what dockerd makes of it; empty where there is none.
+
+    ``bound`` has the kernel driver of each GPU (``-`` for none); ``module`` and ``library`` are
+    the versions of the loaded module and of libnvidia-ml, ``listing`` is what ``nvidia-smi -L``
+    prints. ``platform`` is ``wsl`` or ``jetson``, where GPUs are no PCI devices. ``hook`` is
+    ``seen`` where NVIDIA's hook was there when dockerd started, else ``unseen``; ``loose`` is a package of the driver that
+    unattended-upgrades may change.
+    """
+
+    bound: tuple[str, ...] = ()
+    module: str = ""
+    library: str = ""
+    listing: tuple[str, ...] = ()
+    error: str = ""
+    nodes: tuple[str, ...] = ()
+    secure_boot: bool = False
+    platform: str = ""
+    specs: tuple[CdiSpec, ...] = ()
+    runtimes: tuple[str, ...] = ()
+    hook: str = ""
+    loose: str = ""
