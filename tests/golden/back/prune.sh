@@ -596,8 +596,23 @@ GUARD
   chmod 0755 "$private/guard"
 }
 
+# held_ones: packages of the transaction that are installed and held. apt lets go of a hold where it is
+# allowed to change such a package; who asked for the hold meant more than this once.
+held_ones() {
+  # shellcheck disable=SC2046  # a list of names
+  dpkg-query -W -f='${db:Status-Want} ${db:Status-Status} ${Package}\n' $(plan_names) 2>/dev/null |
+    awk '$1 == "hold" && $2 == "installed" { printf "%s ", $3 }'
+}
+
+hold_again() { # NAME...: those that are still there
+  # shellcheck disable=SC2046  # a list of names
+  set -- $(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p')
+  [ $# = 0 ] || apt-mark hold "$@"
+}
+
 transact() {
   write_guard || return
+  were_held=$(held_ones)
   wait_for_locks "$step_id"
   [ -n "${disabled_snap-}" ] || : >"$run/running"
   [ -z "$removals" ] || timeout 20 docker ps -q --no-trunc >>"$run/running" 2>/dev/null
@@ -607,6 +622,8 @@ transact() {
   if with_progress "$step_id" private_apt $apt_flags --no-download -o Dir::Log=/var/log/apt \
       -o "DPkg::Pre-Install-Pkgs::=$private/guard" -o "DPkg::Tools::Options::$private/guard::Version=3" \
       install $wanted; then
+    # shellcheck disable=SC2086  # a list of names
+    [ -z "$were_held" ] || hold_again $were_held >>"$out" 2>&1 || return
     say "$(printf '%s' "$transaction" | grep -c '^I') packages in, $(printf '%s' "$transaction" | grep -c '^R') out"
     return 0
   fi
