@@ -19,7 +19,7 @@ half_removed() {
   done
   [ -n "$halves" ] || return 0
   gone=$(sed -n 's/^package \([^ ]*\) [^ ]* absent$/\1/p' "$state"/runs/*/receipt | sort -u)
-  [ "$playbook" != uninstall ] || gone='' # there is no old runtime that should come back
+  case $playbook in uninstall|purge) gone='' ;; esac # there is no old runtime that should come back
   for package in $gone; do
     case $(dpkg-query -W -f='${db:Status-Abbrev}' "$package" 2>/dev/null) in 'ii ') continue ;; esac
     for archive in "$state/debs/${package}"_*.deb; do [ ! -f "$archive" ] || back="$back $archive"; done

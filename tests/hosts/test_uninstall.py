@@ -230,8 +230,10 @@ def test_what_somebody_changed_since_stays(lab: Lab, prepared: Make) -> None:
 
 
 def test_a_dependency_that_others_use_by_now_stays(lab: Lab, prepared: Make) -> None:
+    """P16: and what autoremove would take, as nobody needs it, is not ours to take either."""
     host = prepared("docker")
     put_package(lab, host, "firewall", "nftables")
+    host.exec("apt-mark auto firewall")
     run = uninstall(lab, host)
     assert run.code == 20, run
     kept = {action.target: action.reason for action in run.plan.actions if action.verb is Verb.KEEP}

@@ -41,7 +41,7 @@ def with_runs(
     facts = facts_of(name, **lines)
 
     def answer(script: str) -> FakeChannel:
-        (nonce, *_) = re.findall(r"\Aset -- ([0-9a-f]+)\n", script)
+        (nonce,) = re.findall(r"\Aset -- ([0-9a-f]+)\n", script)
         text = (told_runs() if told is None else told).replace(NONCE, nonce)
         return FakeChannel([facts(script).read(1), text.encode()])
 

@@ -23,7 +23,15 @@ from dockwright.events import Event
 from dockwright.plan import HostPlan
 from dockwright.runner import Stop
 from tests.fakes import CUT, SILENCE, FakeChannel, FakeTransport
-from tests.unit.making import CAME, INSTALL_RUN, b64, installed_trail, run_lines, told_runs
+from tests.unit.making import (
+    CAME,
+    INSTALL_RUN,
+    NONCE,
+    b64,
+    installed_trail,
+    run_lines,
+    told_runs,
+)
 from tests.unit.playing import (
     INSTALLED,
     PIN,
@@ -427,7 +435,7 @@ def test_undo_on_a_host_without_a_run_is_refused(world: World) -> None:
     assert "dockwright history web1" in done.output
 
 
-@pytest.mark.parametrize("verb", ["undo", "uninstall"])
+@pytest.mark.parametrize("verb", ["undo", "uninstall", "purge"])
 def test_what_takes_back_needs_a_host(world: World, verb: str) -> None:
     assert dockwright(verb, "--yes").exit_code == Exit.INPUT
     assert world.contacted == []
@@ -524,6 +532,123 @@ def test_undo_joins_an_undo_that_is_under_way(world: World, playbook: str, code:
     done = dockwright("undo", "web1", "--yes")
     assert done.exit_code == code, done.output
     assert len(host.scripts) == (2 if code == 0 else 1)
+
+
+def with_data(
+    *more: str, docker: str = "directory", name: str = "ubuntu-24.04-installed"
+) -> Callable[[str], FakeChannel]:
+    """Answers facts, runs and data of a host with Docker's own directories."""
+    root, names = b64("/var/lib/docker"), b64("d/engine-id\0d/image\0d/volumes\0")
+    lines = [
+        f"dw1 {NONCE} data",
+        f"place docker default {root} {docker} {root} 8:1 4096",
+        f"names {root} {names}",
+        *more,
+        f"dw1 {NONCE} measured",
+    ]
+    runs = installed_trail() if name == "ubuntu-24.04-installed" else told_runs()
+    return with_runs(name, runs + "".join(f"{line}\n" for line in lines))
+
+
+def purged() -> list[Any]:
+    return [
+        with_data(),
+        probed(REMOVALS),
+        records("started -", "commit -", "begin s01 x", "changed s01", "end - 0"),
+    ]
+
+
+def test_purge_needs_the_host_s_own_name(world: World) -> None:
+    """P02: --yes alone is not enough for data, and another host's name is none."""
+    for words in ((), ("--confirm", "web2")):
+        host = world.host("web1", *purged())
+        done = dockwright("purge", "web1", "--all", "--yes", *words, *PIN)
+        assert done.exit_code == Exit.DESTRUCTIVE, done.output
+        assert "--confirm web1" in done.output
+        assert len(host.scripts) == 2
+    host = world.host("web1", *purged())
+    done = dockwright("purge", "web1", "--all", "--confirm", "web1", *PIN)
+    assert done.exit_code == Exit.OK, done.output
+    assert "web1 has nothing of Docker, nor its data" in done.output
+    assert "empty_out /var/lib/docker 8:1" in host.scripts[2]
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize(("typed", "code"), [("web1\n", 0), ("yes\n", 9), ("", 9)])
+def test_purge_asks_for_the_name_on_a_terminal(world: World, typed: str, code: int) -> None:
+    host = world.host("web1", *purged())
+    done = dockwright("purge", "web1", "--all", *PIN, typed=typed)
+    assert done.exit_code == code, done.output
+    assert "/var/lib/docker on web1" in done.output
+    assert len(host.scripts) == (3 if code == 0 else 2)
+
+
+def test_purge_without_a_level_tells_the_sizes(world: World) -> None:
+    host = world.host("web1", with_data())
+    done = dockwright("purge", "web1", "--confirm", "web1")
+    assert done.exit_code == Exit.DESTRUCTIVE
+    assert "4.0 MB" in done.output
+    assert len(host.scripts) == 1
+
+
+def test_a_dry_purge_shows_and_changes_nothing(world: World) -> None:
+    host = world.host("web1", with_data(), probed(REMOVALS))
+    done = dockwright("purge", "web1", "--all", "--dry-run", *PIN)
+    assert done.exit_code == Exit.OK, done.output
+    assert "/var/lib/docker" in done.output
+    assert len(host.scripts) == 2
+
+
+def test_purge_stops_containers_only_where_they_may_stop(world: World) -> None:
+    """P01"""
+    told = installed_trail()
+    running = f"0 -\ncontainer {'1' * 64} app ubuntu"
+    facts = with_runs("ubuntu-24.04-installed", told, uid=running)
+
+    def answer(script: str) -> FakeChannel:
+        extra = with_data()(script).read(1) and b""
+        channel = facts(script)
+        nonce = re.findall(r"\Aset -- ([0-9a-f]+)\n", script)[0]
+        root, names = b64("/var/lib/docker"), b64("d/engine-id\0d/image\0d/volumes\0")
+        lines = (
+            f"dw1 {nonce} data\nplace docker default {root} directory {root} 8:1 4096\n"
+            f"names {root} {names}\ndw1 {nonce} measured\n"
+        )
+        return FakeChannel([channel.read(1), channel.read(1), extra + lines.encode()])
+
+    host = world.host("web1", answer, probed(REMOVALS))
+    done = dockwright("purge", "web1", "--all", "--confirm", "web1", *PIN)
+    assert done.exit_code == Exit.DESTRUCTIVE, done.output
+    assert "--stop-containers" in done.output
+    assert len(host.scripts) == 2
+
+
+def test_a_data_root_is_a_plain_path(world: World) -> None:
+    done = dockwright("purge", "web1", "--all", "--data-root", "../x", "--confirm", "web1")
+    assert done.exit_code == Exit.INPUT
+    assert world.contacted == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "said"),
+    [
+        ("forgotten", Exit.OK, "no trace is left"),
+        ("busy", Exit.BUSY, "a run is under way"),
+        ("not all of it could be deleted", Exit.FAILED, "could not be deleted"),
+    ],
+)
+def test_the_state_directory_goes_last(world: World, answer: str, code: Exit, said: str) -> None:
+    """P19"""
+
+    def forgets(script: str) -> FakeChannel:
+        (nonce,) = set(re.findall(r"dw1 %s %s\\n' (\w+)", script))
+        return FakeChannel([f"dw1 {nonce} {answer}\n".encode()])
+
+    host = world.host("web1", *purged(), forgets)
+    done = dockwright("purge", "web1", "--all", "--confirm", "web1", "--forget", *PIN)
+    assert done.exit_code == code, done.output
+    assert said in done.output
+    assert len(host.scripts) == 4
 
 
 def test_history_lists_runs_and_what_each_changed(world: World) -> None:

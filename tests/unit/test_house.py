@@ -154,7 +154,16 @@ def test_only_these_texts_go_into_a_program_unquoted() -> None:
 def test_no_template_turns_the_quoting_off() -> None:
     for path in directory("templates").rglob("*.j2"):
         filters = set(re.findall(r"\|\s*(\w+)", "".join(EXPRESSION.findall(path.read_text()))))
-        assert filters <= {"words", "comment", "parent", "variable", "join", "map", "length"}, path
+        assert filters <= {
+            "words",
+            "comment",
+            "parent",
+            "variable",
+            "join",
+            "map",
+            "length",
+            "default",
+        }, path
         assert "autoescape" not in path.read_text(encoding="utf-8")
 
 

@@ -150,6 +150,15 @@ def test_the_script_reads_a_real_folder(tmp_path: Path) -> None:
         assert known.members == ()
 
 
+def test_a_login_goes_without_a_copy() -> None:
+    path = "/etc/apt/auth.conf.d/95dockwright-proxy.conf"
+    receipt = f"file {path} absent -\nwrote {path} 11\n"
+    plan = uninstall(installed(), trail(*run_lines("r2", receipt), f"path {path} 11"))
+    (action,) = [one for one in plan.changes if one.target == path]
+    assert action.params["secret"]
+    assert action.before is None
+
+
 def test_what_others_wrote_first_is_not_ours_to_take() -> None:
     """A source of others in which our entry was commented out stays as it is."""
     path = "/etc/apt/sources.list"

@@ -38,13 +38,23 @@ from dockwright.plan import (
     Verb,
 )
 from dockwright.proxies import Proxy
-from dockwright.receipts import Trail, Vendor, plan_undo, plan_uninstall, read
+from dockwright.receipts import (
+    Level,
+    Trail,
+    Vendor,
+    plan_purge,
+    plan_undo,
+    plan_uninstall,
+    read,
+)
+from dockwright.receipts.data import Volume
 from dockwright.renderer import (
     Program,
     onefile,
     render_attach,
     render_fetch,
     render_follow,
+    render_forget,
     render_launch,
     render_probe,
     render_program,
@@ -67,6 +77,7 @@ from tests.unit.making import (
     whole_plan,
 )
 from tests.unit.test_judge import probed
+from tests.unit.test_purge import there
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 OPERATOR = "pat@controller"
@@ -183,6 +194,21 @@ def undo(facts: Facts) -> HostPlan:
     return plan_undo("web1", facts, read(told, NONCE, facts), RUN_ID)
 
 
+def purged() -> HostPlan:
+    facts = recorded("ubuntu-24.04-installed")
+    book = playbook("docker", {"docker_fingerprint": pin()})
+    steps = (step for part in book.steps_for(HostValues.of(facts)) for step in part.steps)
+    vendor, owners = Vendor.of(steps), key_owners(facts)
+    return plan_purge("web1", facts, trail(), vendor, owners, there(), Level(everything=True))
+
+
+def pruned() -> HostPlan:
+    facts = recorded("ubuntu-24.04-installed")
+    found = there(usage={"Images": (3, 1)}, volumes=(Volume(name="db", idle=True),))
+    level = Level(images=True, volumes=True)
+    return plan_purge("web1", facts, trail(), Vendor((), ()), {}, found, level)
+
+
 def one_file(*, exact: bool = False) -> str:
     book = playbook("docker", {"docker_fingerprint": pin()})
     profiles = []
@@ -210,6 +236,9 @@ SCRIPTS: dict[str, Callable[[], str]] = {
     "docker/daemon.json-restart": lambda: program(daemon_json()),
     "docker/hold-and-users": lambda: program(hold_users()),
     "back/uninstall": lambda: program(uninstalled()),
+    "back/purge": lambda: program(purged()),
+    "back/prune": lambda: program(pruned()),
+    "scripts/forget": lambda: render_forget(run_id=RUN_ID),
     "back/undo": lambda: program(undone()),
     "gpu/fresh-noble": lambda: program(gpu("ubuntu-24.04-gpu-bare")),
     "gpu/docker-first": lambda: program(gpu("ubuntu-24.04-gpu", {"hook": "unseen", "specs": []})),

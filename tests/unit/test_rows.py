@@ -1,7 +1,7 @@
 """Every row of the list of faults is named by a test that shows it on a host.
 
 A row is a letter and two digits: B bad input, T trust, E environment, C concurrency, I interruption,
-X secrets. A test names its rows in its name (``test_t14_replayed``), its docstring or its parameters.
+P purge, X secrets. A test names its rows in its name (``test_t14_replayed``), its docstring or its parameters.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
-ROW = r"[BCEITX]\d\d"
+ROW = r"[BCEIPTX]\d\d"
 
 
 def rows(letter: str, last: int, first: int = 1) -> list[str]:
@@ -21,7 +21,7 @@ def rows(letter: str, last: int, first: int = 1) -> list[str]:
 
 WANTED = [
     *rows("B", 21), *rows("C", 13), *rows("E", 18, first=14), "E26", "E28", "E30",
-    *rows("I", 15), *rows("T", 27), *rows("X", 10),
+    *rows("I", 15), *rows("P", 19), *rows("T", 27), *rows("X", 10),
 ]  # fmt: skip
 
 
@@ -62,8 +62,9 @@ def _texts(node: ast.AST) -> list[str]:
 
 def test_every_row_is_shown_on_a_host() -> None:
     shown = named("hosts")
-    # Bad input ends before any host is contacted: a unit test shows all there is to see.
-    offline = {row: tests for row, tests in named("unit").items() if row.startswith("B")}
+    # Bad input ends before any host is contacted: a unit test shows all there is to see. A mount that
+    # stays busy (P12) is shown by the deletion itself, which runs there for real.
+    offline = {row: t for row, t in named("unit").items() if row.startswith("B") or row == "P12"}
     missing = [row for row in WANTED if row not in {*shown, *offline}]
     assert not missing, "no test names these rows"
 

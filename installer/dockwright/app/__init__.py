@@ -5,7 +5,7 @@ them the command line shows the plans and asks once for all hosts. An error of o
 of that host; other hosts go on.
 """
 
-from dockwright.app.back import prepare
+from dockwright.app.back import forget, prepare
 from dockwright.app.changing import attach, carry_out, finish, take_up
 from dockwright.app.consulting import consult
 from dockwright.app.hosts import guarded, interleave
@@ -21,6 +21,7 @@ __all__ = [
     "carry_out",
     "consult",
     "finish",
+    "forget",
     "gather",
     "guarded",
     "interleave",

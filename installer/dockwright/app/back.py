@@ -1,13 +1,15 @@
-"""Plans that take back what earlier runs did: undo and uninstall."""
+"""Plans that take back what earlier runs did: undo, uninstall, purge."""
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Iterator
 
-from dockwright import events, planner, receipts
+from dockwright import events, planner, receipts, renderer
 from dockwright.app import looking
 from dockwright.app.run import Connect, Prepared, Request
+from dockwright.errors import BusyError, FailedError
 from dockwright.events import Event
 from dockwright.load import HostValues
 from dockwright.models import Facts
@@ -31,20 +33,61 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
         prepared.joins = known.live if undoing else looking.joined(name, known.live, request)
         yield events.Note(host=name, at=time.time(), text=looking.under_way(known.live))
         return
-    if known.dpkg_audit:
+    changing = request.command != "purge" or request.level.everything
+    if known.dpkg_audit and changing:
         plan = planner.repair(name, request.command, known)
     elif request.command == "undo":
         plan = receipts.plan_undo(name, known, trail, request.undoes)
     else:
-        plan = _uninstall(name, known, trail, request)
+        plan = _removal(name, known, trail, prepared.data, request)
         if plan.transaction.changes:
             plan = looking.probe(prepared.transport, plan, known)
     prepared.plan = plan
     yield events.Planned(host=name, at=time.time(), plan=plan)
 
 
-def _uninstall(name: str, known: Facts, trail: receipts.Trail, request: Request) -> HostPlan:
+def forget(prepared: Prepared, request: Request) -> Iterator[Event]:
+    """Take the state directory away: receipts, backups, journals. Nothing can be undone then.
+
+    Raises BusyError where a run is under way, FailedError where it cannot be deleted.
+    """
+    name, nonce = prepared.host.name, secrets.token_hex(8)
+    if prepared.transport is None or request.command != "purge":
+        return
+    script = renderer.render_forget(run_id=nonce)
+
+    def answer_of(output: str) -> str:
+        return output.partition(f"dw1 {nonce} ")[2]
+
+    said = looking.converse(prepared.transport, script, lambda text: "\n" in answer_of(text))
+    answer = answer_of(said).split("\n")[0]
+    if answer == "busy":
+        raise BusyError(
+            "a run is under way: its directory is still needed",
+            next_step=f"dockwright attach {name} follows it; the same command again after it",
+        )
+    if answer != "forgotten":
+        raise FailedError(
+            "/var/lib/dockwright could not be deleted",
+            details=(("said", answer or "nothing"),),
+            next_step="look at it on the host, then run the same command again",
+        )
+    yield events.Note(
+        host=name, at=time.time(), text="/var/lib/dockwright is gone: no trace is left"
+    )
+
+
+def _removal(
+    name: str,
+    known: Facts,
+    trail: receipts.Trail,
+    data: receipts.Data | None,
+    request: Request,
+) -> HostPlan:
     book = request.playbook
     components = book.steps_for(HostValues.of(known)) if book is not None else ()
     vendor = receipts.Vendor.of(step for component in components for step in component.steps)
-    return receipts.plan_uninstall(name, known, trail, vendor, looking.key_owners(known))
+    owners = looking.key_owners(known)
+    if data is None:
+        return receipts.plan_uninstall(name, known, trail, vendor, owners)
+    return receipts.plan_purge(name, known, trail, vendor, owners, data, request.level)

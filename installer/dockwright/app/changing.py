@@ -40,7 +40,7 @@ def carry_out(prepared: Prepared, request: Request, stop: Stop) -> Iterator[Even
     if plan.stops and not request.allow_restart:
         raise DestructiveError(
             f"containers would stop: {', '.join(plan.stops)}",
-            next_step="when they may stop: the same command with --allow-restart",
+            next_step=f"when they may stop: the same command with {_may_stop(request)}",
         )
     titles, ended = renderer.titles(plan), None
     if not plan.changes and not plan.checks:
@@ -83,6 +83,10 @@ def carry_out(prepared: Prepared, request: Request, stop: Stop) -> Iterator[Even
         receipt=ended.directory if ended else "",
         seconds=time.monotonic() - prepared.began,
     )
+
+
+def _may_stop(request: Request) -> str:
+    return "--stop-containers" if request.command == "purge" else "--allow-restart"
 
 
 def attach(prepared: Prepared, request: Request, connect: Connect, stop: Stop) -> Iterator[Event]:

@@ -42,7 +42,10 @@ def gather(prepared: Prepared, request: Request, connect: Connect) -> Iterator[E
     if request.back:
         sizes = request.command == "uninstall"
         script, whole = script + receipts.question(nonce, sizes=sizes), receipts.answered
-    output = _converse(prepared.transport, script, partial(whole, nonce=nonce))
+    if request.command == "purge":
+        script += receipts.data.question(nonce, request.level.named)
+        whole = receipts.data.answered
+    output = converse(prepared.transport, script, partial(whole, nonce=nonce))
     machine = request.proxy.machine if request.proxy else ""
     prepared.facts = facts.judge_login(facts.read(output, nonce, host=name), nonce, machine)
     yield events.HostReached(
@@ -51,6 +54,8 @@ def gather(prepared: Prepared, request: Request, connect: Connect) -> Iterator[E
     )  # fmt: skip
     if request.back:
         prepared.trail = receipts.read(output, nonce, prepared.facts)
+        if request.command == "purge":
+            prepared.data = receipts.data.read(output, nonce, prepared.facts)
         if request.command == "history":
             yield events.HistoryTold(host=name, at=time.time(), runs=prepared.trail.runs)
 
@@ -206,7 +211,7 @@ def probe(
     return judge.judge(plan, simulation, known)
 
 
-def _converse(transport: Transport, script: str, whole: Callable[[str], bool]) -> str:
+def converse(transport: Transport, script: str, whole: Callable[[str], bool]) -> str:
     """Run a short script and give what it prints, to its end or until the answer is whole."""
     channel: Channel = transport.root_shell(script)
     output = b""

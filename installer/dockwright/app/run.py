@@ -15,7 +15,7 @@ from dockwright.load import Playbook
 from dockwright.models import Facts, Host, LiveRun
 from dockwright.plan import HostPlan
 from dockwright.proxies import Proxy
-from dockwright.receipts import Trail
+from dockwright.receipts import Data, Level, Trail
 
 Connect = Callable[[Host], Transport]
 
@@ -58,7 +58,8 @@ class Request:
     ``playbooks`` has it by host, where an inventory says different things of hosts.
     ``lock_timeout`` is in seconds; ``operator`` is named in the host's journal; ``again`` is
     the command line that would apply what is planned. ``undoes`` is the run to take back, empty for
-    the last. An uninstall knows Docker by the repository and packages of ``playbook``.
+    the last. An uninstall knows Docker by the repository and packages of ``playbook``;
+    ``level`` is how much a purge deletes.
     """
 
     command: str
@@ -73,11 +74,12 @@ class Request:
     playbooks: Mapping[str, Playbook] = field(default_factory=dict, repr=False)
     machines: Machines = field(default_factory=Machines, compare=False, repr=False)
     undoes: str = ""
+    level: Level = field(default_factory=Level)
 
     @property
     def back(self) -> bool:
         """Whether it asks for what earlier runs did: the host tells of them with its facts."""
-        return self.command in ("history", "undo", "uninstall")
+        return self.command in ("history", "undo", "uninstall", "purge")
 
     def on(self, host: str) -> Request:
         """What is asked for on one host."""
@@ -93,7 +95,7 @@ class Request:
             return ""
         words = f"{__version__} {self.playbook.digest} {self.upgrade}"
         if self.back:
-            words += f" {self.command}"
+            words += f" {self.command} {self.level}"
         return hashlib.sha256(words.encode()).hexdigest()
 
 
@@ -117,6 +119,7 @@ class Prepared:
     transport: Transport | None = None
     facts: Facts | None = None
     trail: Trail | None = None
+    data: Data | None = None
     plan: HostPlan | None = None
     joins: LiveRun | None = None
     again: bool = False

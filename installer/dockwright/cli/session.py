@@ -143,6 +143,21 @@ class Session:
             if not prepared.finished:
                 self._tell(app.finish(prepared))
 
+    def judge(self, prepared: Prepared, question: Callable[[], None]) -> None:
+        """Ask something of one host; an error is that host's end, as everywhere."""
+
+        def stage() -> Iterator[Event]:
+            question()
+            yield from ()
+
+        self._tell(app.guarded(prepared, stage()))
+
+    def forget(self, request: Request) -> None:
+        """Take the state directory away, on each host where all went well."""
+        for prepared in self._prepared:
+            if self._tallies[prepared.host.name].code is Exit.OK:
+                self._tell(app.guarded(prepared, app.forget(prepared, request)))
+
     def carry_out(self, request: Request) -> None:
         """Change the hosts; Ctrl-C once stops after the running step, twice leaves at once."""
         going = [prepared for prepared in self._prepared if not prepared.finished]

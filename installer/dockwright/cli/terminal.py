@@ -72,6 +72,11 @@ class Terminal:
         with self._turn():
             return _secret(f"password on {host.name}: ")
 
+    def typed(self, question: str) -> str:
+        """What is typed as the answer."""
+        with self._turn():
+            return _ask(question)
+
     def confirm(self, question: str) -> bool:
         """A yes or no; everything but yes is a no."""
         with self._turn():

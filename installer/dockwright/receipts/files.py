@@ -184,7 +184,9 @@ def _removal(path: str, reason: str, content: str | None) -> Action:
         id="", component="uninstall", step=f"remove {path}", kind="file", verb=Verb.REMOVE,
         target=path, reason=reason, before=None if armoured else content,
         after=None if armoured else "",
-        params={"path": path, "mode": "", "content": "", "absent": True},
+        # A login is nothing that a copy should be kept of.
+        params={"path": path, "mode": "", "content": "", "absent": True}
+        | ({"secret": True} if path.startswith("/etc/apt/auth.conf.d/") else {}),
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ class Receipt(Frozen):
     wrote, ``None`` where it only took one away. ``asked`` are the packages that it named to apt,
     ``members`` and ``left`` are (group, user). ``keys`` are
     those merged into daemon.json, ``snaps`` those that were removed.
+    ``purging`` has directories that it began to empty, with device and inode.
     """
 
     packages: dict[str, tuple[str | None, str | None]] = Field(default_factory=dict)
@@ -29,6 +30,7 @@ class Receipt(Frozen):
     left: tuple[tuple[str, str], ...] = ()
     snaps: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
+    purging: tuple[tuple[str, str], ...] = ()
 
     @property
     def summary(self) -> str:
@@ -46,6 +48,7 @@ class Receipt(Frozen):
             *(f"- snap {name}" for name in self.snaps),
             *(f"{user} in group {group}" for group, user in self.members),
             *(f"{user} out of group {group}" for group, user in self.left),
+            *(f"emptied {path}" for path, _ in self.purging),
         ]
         return "; ".join(parts)
 
@@ -69,6 +72,7 @@ def read_receipt(text: str) -> Receipt:
     left: list[tuple[str, str]] = []
     snaps: list[str] = []
     keys: list[str] = []
+    purging: list[tuple[str, str]] = []
     for line in text.splitlines():
         match line.split(" "):
             case ["package", name, before, after]:
@@ -94,6 +98,8 @@ def read_receipt(text: str) -> Receipt:
                 snaps.append(name)
             case ["keys", _, *names]:
                 keys += names
+            case ["purging", path, identity]:
+                purging.append((path, identity))
             case _:
                 pass
     return Receipt(
@@ -108,6 +114,7 @@ def read_receipt(text: str) -> Receipt:
         left=tuple(dict.fromkeys(left)),
         snaps=tuple(dict.fromkeys(snaps)),
         keys=tuple(dict.fromkeys(keys)),
+        purging=tuple(dict.fromkeys(purging)),
     )
 
 

@@ -83,10 +83,12 @@ def _run(host: str, facts: Facts, trail: Trail, run_id: str) -> PastRun:
             f"run {run.run_id} is under way",
             next_step=f"dockwright attach {host} follows it; undo it when it has ended",
         )
-    if run.playbook == "uninstall":
+    if run.playbook in ("uninstall", "purge", "prune"):
         raise RefusedError(
-            f"run {run.run_id} was an uninstall: what it took is not kept",
-            next_step=f"dockwright install {host} brings Docker back; data is still there",
+            f"run {run.run_id} was an {run.playbook}: what it took is not kept"
+            if run.playbook == "uninstall"
+            else f"run {run.run_id} was a {run.playbook}: what it deleted cannot come back",
+            next_step=f"dockwright install {host} brings Docker back",
         )
     if run.undone:
         raise RefusedError(

@@ -121,11 +121,7 @@ def _package_actions(view: _View) -> Iterator[Action]:
     ending = stops(facts, view.own)
     restores = facts.daemon is not None and facts.daemon.live_restore
     if ending and restores:
-        yield Action(
-            id="", component="uninstall", step="stop containers", kind="containers_stop",
-            verb=Verb.CHANGE, target=", ".join(ending), stops=ending,
-            reason="live-restore would leave them running without a daemon",
-        )  # fmt: skip
+        yield stop_containers(ending, "live-restore would leave them running without a daemon")
     by_us = {name: version for name, version in view.own.items() if name in ours.packages}
     by_hand = {name: version for name, version in view.own.items() if name not in ours.packages}
     runs = ", ".join(sorted({ours.packages[name] for name in by_us}))
@@ -144,6 +140,14 @@ def _package_actions(view: _View) -> Iterator[Action]:
         package = facts.package(name)
         if package is not None and package.installed and name not in view.going:
             yield _kept("package", name, "the distribution's, not ours: it stays")
+
+
+def stop_containers(names: tuple[str, ...], reason: str) -> Action:
+    """Stop what runs before its daemon goes for good."""
+    return Action(
+        id="", component="uninstall", step="stop containers", kind="containers_stop",
+        verb=Verb.CHANGE, target=", ".join(names), stops=names, reason=reason,
+    )  # fmt: skip
 
 
 def _going(packages: dict[str, str], reason: str, ending: tuple[str, ...]) -> Iterator[Action]:
@@ -181,14 +185,15 @@ def _kept(kind: str, target: str, reason: str) -> Action:
 
 def _notes(view: _View) -> Iterator[str]:
     for path, kib in view.trail.data.items():
-        yield f"data stays: {path}, {_size(kib)}; dockwright purge {view.host} takes it"
+        yield f"data stays: {path}, {size(kib)}; dockwright purge {view.host} takes it"
     if view.facts.snaps and any(snap.name == "docker" for snap in view.facts.snaps):
         yield "the snap 'docker' is not touched: snap remove docker takes it, and its data with it"
     if view.facts.daemon is not None and _ENGINES & set(view.own):
         yield "docker0 and the daemon's firewall chains stay until the next boot"
 
 
-def _size(kib: int | None) -> str:
+def size(kib: int | None) -> str:
+    """KiB as people say it."""
     if kib is None:
         return "too much to be counted here"
     for unit, step in (("GB", 1024**2), ("MB", 1024)):

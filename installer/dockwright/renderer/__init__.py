@@ -139,6 +139,11 @@ def render_attach(*, run_id: str) -> str:
     return environment().get_template("attach.sh.j2").render(run_id=run_id)
 
 
+def render_forget(*, run_id: str) -> str:
+    """The script that takes the state directory away; ``run_id`` is a nonce that frames its answer."""
+    return environment().get_template("forget.sh.j2").render(run_id=run_id)
+
+
 def titles(plan: HostPlan) -> dict[str, str]:
     """The names of the program's steps as people read them, by id."""
     fixed = {

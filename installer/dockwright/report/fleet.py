@@ -29,6 +29,7 @@ BECOMES = {
     "gpu": ("is a Docker host", "are Docker hosts"),
     "nvidia-docker2": ("is a Docker host with GPUs", "are Docker hosts with GPUs"),
     "uninstall": ("has none of Docker's own packages", "have none of Docker's own packages"),
+    "purge": ("has nothing of Docker, nor its data", "have nothing of Docker, nor its data"),
     "undo": ("is as it was before that run", "are as they were before that run"),
 }
 _PLAN_ONLY = ("plan", "facts", "history", "render")

@@ -1,0 +1,110 @@
+"""purge: data is deleted, so the host's own name is typed, or given, before anything is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from dockwright.app import Prepared
+from dockwright.cli.fleet import Fleet
+from dockwright.cli.options import Consent, NamedHosts, Reach, Show, Values
+from dockwright.cli.register import EVERYDAY, command
+from dockwright.cli.session import Session
+from dockwright.cli.shared import playbooks_of, request_for
+from dockwright.errors import DestructiveError, Exit, InputError
+from dockwright.receipts import Level, plain
+
+
+def _flag(text: str, *names: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(
+        *names, help=text, rich_help_panel="What is deleted", show_default=False
+    )
+    return option
+
+
+@command(EVERYDAY)
+def purge(
+    *,
+    hosts: NamedHosts,
+    images: Annotated[bool, _flag("Images and build cache in no use.", "--images")] = False,
+    volumes: Annotated[bool, _flag("Volumes in no use.", "--volumes")] = False,
+    everything: Annotated[
+        bool, _flag("Docker itself, as uninstall does, and all its data.", "--all")
+    ] = False,
+    data_root: Annotated[
+        list[str] | None, _flag("A data root that is not the usual one.", "--data-root")
+    ] = None,
+    confirm: Annotated[
+        list[str] | None,
+        _flag("The host's own name, for scripts; one for each host.", "--confirm"),
+    ] = None,
+    stop_containers: Annotated[
+        bool, _flag("Running containers may be stopped.", "--stop-containers")
+    ] = False,
+    forget: Annotated[
+        bool, _flag("At the very end /var/lib/dockwright, too: receipts, backups.", "--forget")
+    ] = False,
+    values: Values,
+    consent: Consent,
+    reach: Reach,
+    show: Show,
+) -> Exit:
+    """Delete Docker's data on each HOST, too: guarded, and confirmed by the host's name."""
+    level = Level(
+        images=images,
+        volumes=volumes,
+        everything=everything,
+        named=tuple(_path(path) for path in data_root or ()),
+    )
+    fleet = Fleet(hosts, reach, show)
+    books = playbooks_of("docker", values, None, fleet)
+    may = replace(consent, allow_restart=stop_containers)
+    request = replace(request_for("purge", books, consent=may), level=level)
+    with Session(fleet, reach, show) as session:
+        for going in _planned(session.prepare(request)):
+            if not consent.dry_run:
+                session.judge(going, partial(_confirmed, session, going, confirm or []))
+        if consent.dry_run:
+            session.finish()
+        else:
+            session.carry_out(request)
+            if session.again(request):
+                session.carry_out(request)
+            if forget:
+                session.forget(request)
+    return session.exit()
+
+
+def _path(text: str) -> str:
+    if plain(text):
+        return text
+    raise InputError(
+        f"--data-root {text!r} is no plain absolute path",
+        details=(("hosts", "none was contacted"),),
+        next_step="name it as docker info does: Docker Root Dir",
+    )
+
+
+def _planned(prepared: list[Prepared]) -> list[Prepared]:
+    return [one for one in prepared if one.plan is not None and one.plan.changes]
+
+
+def _confirmed(session: Session, prepared: Prepared, given: list[str]) -> None:
+    """Raises DestructiveError unless the host's own name was typed, or given with --confirm."""
+    name = prepared.facts.hostname if prepared.facts is not None else ""
+    if name and name in given:
+        return
+    if not given and session.terminal is not None:
+        what = ", ".join(a.target for a in prepared.plan.changes if a.component == "purge")  # type: ignore[union-attr]
+        question = f"This deletes {what or 'Docker'} on {prepared.host.name}. Type the host's name ({name}): "
+        if session.terminal.typed(question) == name:
+            return
+        raise DestructiveError("not confirmed: what was typed is not the host's name")
+    raise DestructiveError(
+        f"data is deleted only where the host's own name confirms it: it is {name}",
+        details=(("given", ", ".join(given)),) if given else (),
+        next_step=f"the same command with --confirm {name}; --yes alone is not enough for data",
+    )

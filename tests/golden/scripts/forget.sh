@@ -1,0 +1,40 @@
+main() {
+set -u
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+LC_ALL=C.UTF-8
+export PATH LC_ALL
+state=/var/lib/dockwright
+answer() { printf 'dw1 %s %s\n' 2026-11-24-1f3a2b "$*"; exit 0; }
+# --- one run at a time: $state/live names it, below the lock of $state/mutex ----------------------
+# The line is: RUN PID START-TIME BOOT-ID WISH SINCE WHO. A process is known by pid, start time
+# and boot: a line of a run that died, or of an earlier boot, counts for nothing. WISH is a digest of
+# what was asked for: the same command joins the run, whatever its plan would be in the middle of it.
+
+started_of() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+
+boot_id() { cat /proc/sys/kernel/random/boot_id; }
+
+somebody_runs() { # true, with live_run and the rest set, while a run is under way
+  read -r live_run live_pid live_started live_boot live_wish live_since live_who 2>/dev/null <"$state/live" &&
+    [ "$live_boot" = "$(boot_id)" ] && [ "$(started_of "$live_pid")" = "$live_started" ]
+}
+
+who_runs() { printf '%s since %s, started by %s' "$live_run" "$(date -d "@$live_since" '+%H:%M:%S' 2>/dev/null)" "$live_who"; }
+
+announce() { # RUN PID START-TIME WISH WHO
+  printf '%s\n' "$1 $2 $3 $(boot_id) $4 $(date +%s) $5" >"$state/live"
+}
+
+[ -d "$state" ] || [ -L "$state" ] || answer forgotten
+cd -P -- "$state" && [ "$(pwd -P)" = "$state" ] || answer "$state is not a directory of its own"
+exec 8>mutex
+flock -w 20 8 || answer busy
+if somebody_runs; then answer busy; fi
+if awk -v root="$state" '$5 == root || index($5, root "/") == 1 { found = 1 } END { exit !found }' /proc/self/mountinfo; then
+  answer "something is mounted at $state or below it"
+fi
+find . -xdev -mindepth 1 -delete || answer "not all of it could be deleted"
+cd / && rmdir -- "$state" || answer "$state is not empty"
+answer forgotten
+}
+main </dev/null

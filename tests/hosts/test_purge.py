@@ -1,0 +1,336 @@
+"""Data goes only where it is Docker's alone, confirmed by the host's name; no canary is ever lost.
+
+Each row of the matrix is run twice: what is refused once is refused again, and what was done once has
+nothing to do the second time. The data of a lab host is outside of its overlay, so what is on it is
+looked at from inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from dockwright.events import Note, Planned
+from tests.hosts.support import (
+    STATE,
+    Make,
+    Run,
+    at,
+    clean,
+    dockwright,
+    install,
+    under_way,
+    until,
+    untouched,
+    versions,
+)
+from tests.hosts.test_uninstall import bare, uninstall
+from tests.lab.host import Host
+from tests.lab.lab import Lab
+
+pytestmark = pytest.mark.lab
+
+ROOT, STORE = "/var/lib/docker", "/var/lib/containerd"
+CANARY = "/srv/canary/file"
+
+
+def purge(lab: Lab, host: Host, *args: str, confirm: bool = True) -> Run:
+    name = ("--confirm", host.name) if confirm else ()
+    return dockwright(lab, "purge", at(host), "--detailed-exitcode", *args, *name)
+
+
+def inside(host: Host, path: str) -> list[str]:
+    """What is in a directory; nothing where there is none."""
+    return host.exec(["ls", "-A", path], check=False).stdout.split()
+
+
+def used(host: Host) -> Host:
+    """A host with an image, a volume with something in it, a stopped container, and canaries."""
+    host.exec("mkdir -p /srv/canary && echo alive >/srv/canary/file")
+    host.exec("docker pull -q ubuntu && docker volume create data")
+    host.exec(
+        "docker run --name=old -v data:/d ubuntu sh -c 'echo precious >/d/file; ln -s /srv/canary /d/link'"
+    )
+    host.exec("ln -s /srv/canary /var/lib/docker/volumes/data/_data/host-link")
+    host.mark()
+    return host
+
+
+def alive(host: Host) -> None:
+    assert host.exec(["cat", CANARY]).stdout == "alive\n"
+
+
+def refused(lab: Lab, host: Host, words: str, *args: str, keeps: str = f"{ROOT}/volumes") -> Run:
+    """9, twice, with the reason; nothing is touched, and the data is still there."""
+    for _ in range(2):
+        run = purge(lab, host, *(args or ("--all",)))
+        assert run.code == 9, run
+        assert words in run.told, run.told
+        untouched(host)
+        assert inside(host, keeps) != []
+        alive(host)
+    return run
+
+
+def test_all_of_it_and_nothing_else(lab: Lab, prepared: Make) -> None:
+    """P09, P14, P15, P17: data, packages and source go; links out of a volume lead to nothing's loss."""
+    host = used(prepared("docker"))
+    shown = purge(lab, host, "--all", "--dry-run")
+    assert shown.code == 20, shown
+    assert "data (" in " ".join(action.reason for action in shown.plan.changes)
+    untouched(host)
+    run = purge(lab, host, "--all")
+    assert run.code == 20, run
+    bare(host)
+    alive(host)
+    assert inside(host, ROOT) == []
+    assert inside(host, STORE) == []
+    scan = run.step("look for leftovers")
+    notes = [note.text for note in run.all(Note) if note.text.startswith("left: ")]
+    assert scan.text == f"{len(notes)} left over"
+    assert any("group docker" in text for text in notes)
+    host.mark()
+    again = purge(lab, host, "--all")
+    assert again.code == 0, again
+    assert again.plan.changes == ()
+    untouched(host)
+    assert install(lab, at(host)).code == 20
+    clean(host)
+
+
+def test_after_an_uninstall(lab: Lab, prepared: Make) -> None:
+    host = used(prepared("docker"))
+    assert uninstall(lab, host).code == 20
+    assert inside(host, ROOT) != []
+    run = purge(lab, host, "--all")
+    assert run.code == 20, run
+    assert inside(host, ROOT) == []
+    assert inside(host, STORE) == []
+    alive(host)
+
+
+def test_running_containers(lab: Lab, prepared: Make) -> None:
+    """P01"""
+    host = used(prepared("docker"))
+    host.exec("docker run -d --stop-timeout=1 --restart=always --name=app ubuntu sleep 100000")
+    host.mark()
+    run = refused(lab, host, "app")
+    assert "--stop-containers" in run.told
+    run = purge(lab, host, "--all", "--stop-containers")
+    assert run.code == 20, run
+    assert inside(host, ROOT) == []
+    assert host.exec("pgrep -f 'sleep 10000[0]'", check=False).stdout == ""
+    alive(host)
+
+
+def test_the_name_is_what_confirms(lab: Lab, prepared: Make) -> None:
+    """P02: neither --yes nor another name does; without a level the sizes are told."""
+    host = used(prepared("docker"))
+    for args in (("--all", "--yes"), ("--all", "--confirm", "other")):
+        for _ in range(2):
+            run = purge(lab, host, *args, confirm=False)
+            assert run.code == 9, run
+            assert f"--confirm {host.name}" in run.told
+            untouched(host)
+    run = refused(lab, host, "--images, --volumes or --all", "--yes")
+    assert ROOT in run.told
+    assert "volume data" in run.told
+
+
+def test_levels(lab: Lab, prepared: Make) -> None:
+    """P09: what a container uses stays, and each level takes its own only."""
+    host = used(prepared("docker"))
+    host.exec("docker pull -q hello-world && docker volume create idle")
+    for _, code in enumerate((20, 0)):
+        run = purge(lab, host, "--images")
+        assert run.code == code, run
+        images = host.exec("docker image ls --format '{{.Repository}}'").stdout.split()
+        assert images == ["ubuntu"]
+        assert set(host.exec("docker volume ls -q").stdout.split()) == {"data", "idle"}
+    for code in (20, 0):
+        run = purge(lab, host, "--volumes")
+        assert run.code == code, run
+        assert host.exec("docker volume ls -q").stdout.split() == ["data"]
+    assert host.exec("docker run --rm -v data:/d ubuntu cat /d/file").stdout == "precious\n"
+
+
+def away(host: Host) -> None:
+    """Docker is stopped and its data, which the lab mounts, is a plain directory elsewhere."""
+    host.exec("systemctl stop docker.socket docker.service containerd.service")
+
+
+@pytest.mark.parametrize("what", ["root", "parent"])
+def test_a_symlink(lab: Lab, prepared: Make, what: str) -> None:
+    """P03"""
+    host = used(prepared("docker"))
+    away(host)
+    if what == "root":
+        host.exec(f"mkdir /srv/moved && cp -a {ROOT}/. /srv/moved && umount {ROOT}")
+        host.exec(f"rmdir {ROOT} && ln -s /srv/moved {ROOT}")
+    else:
+        host.exec("mkdir -p /srv/disk/docker && ln -s /srv/disk /srv/way")
+        host.exec(f"cp -a {ROOT}/. /srv/disk/docker")
+        host.put("/etc/docker/daemon.json", '{"data-root": "/srv/way/docker"}\n')
+    host.mark()
+    named = () if what == "root" else ("--data-root", "/srv/way/docker")
+    place = "/srv/moved" if what == "root" else "/srv/disk/docker"
+    refused(lab, host, "symlink", "--all", *named, keeps=f"{place}/volumes")
+
+
+MOUNTS: dict[str, str] = {
+    "bind": "mount --bind /srv/canary {point}",
+    "tmpfs": "mount -t tmpfs none {point} && echo alive >{point}/file",
+}
+
+
+@pytest.mark.parametrize("how", sorted(MOUNTS))
+@pytest.mark.parametrize("name", ["plain", "a b", "a\nb", "merged"])
+def test_a_mount_below_the_data(lab: Lab, prepared: Make, how: str, name: str) -> None:
+    """P04, P07: of the same file system or of another, whatever its name."""
+    host = used(prepared("docker"))
+    point = f"'{ROOT}/volumes/{name}'"
+    host.exec(f"mkdir {point} && {MOUNTS[how].format(point=point)}")
+    refused(lab, host, "is mounted below it")
+    assert host.exec(f"cat {point}/file").stdout == "alive\n"
+
+
+def test_a_data_root_elsewhere(lab: Lab, prepared: Make) -> None:
+    """P05: it is deleted only where it is named, and the usual one is not touched then."""
+    host = prepared("fresh")
+    host.put("/etc/docker/daemon.json", '{"data-root": "/srv/docker"}\n')
+    assert install(lab, at(host)).code == 20
+    host.exec("mkdir -p /srv/canary && echo alive >/srv/canary/file && docker volume create data")
+    host.exec(f"echo usual >{ROOT}/usual")
+    host.mark()
+    refused(lab, host, "--data-root /srv/docker", keeps="/srv/docker")
+    run = purge(lab, host, "--all", "--data-root", "/srv/docker")
+    assert run.code == 20, run
+    assert not inside(host, "/srv/docker")
+    assert inside(host, ROOT) == ["usual"]
+    assert any(f"left: {ROOT}" in note.text for note in run.all(Note))
+    again = purge(lab, host, "--all", "--data-root", "/srv/docker")
+    assert again.code == 0, again
+    alive(host)
+
+
+@pytest.mark.parametrize(
+    ("root", "prepare", "words"),
+    [
+        ("/", "", "characters"),
+        ("/var", "", "no directory of Docker alone"),
+        ("/home/ops", "", "no directory of Docker alone"),
+        ("/srv/tree", "mkdir -p /srv/tree/.git", "git tree"),
+        ("/srv/mixed", "mkdir -p /srv/mixed/photos /srv/mixed/volumes", "'photos'"),
+        ("/srv/empty", "mkdir -p /srv/empty/image", "does not look like"),
+    ],
+)
+def test_a_directory_that_is_not_docker_s(
+    lab: Lab, prepared: Make, root: str, prepare: str, words: str
+) -> None:
+    """P06, with the daemon off, and the root named by the user."""
+    host = used(prepared("docker"))
+    away(host)
+    host.exec(prepare or "true")
+    host.put("/etc/docker/daemon.json", f'{{"data-root": "{root}"}}\n')
+    host.mark()
+    if root == "/":
+        run = purge(lab, host, "--all", "--data-root", root)
+        assert run.code == 2, run.err
+        return
+    refused(lab, host, words, "--all", "--data-root", root)
+
+
+def test_a_containerd_that_others_use(lab: Lab, prepared: Make) -> None:
+    """P08: while it answers, and by what it left where it does not."""
+    host = used(prepared("docker"))
+    host.exec("ctr namespaces create k8s.io")
+    refused(lab, host, "k8s.io")
+    away(host)
+    refused(lab, host, "k8s.io")
+
+
+def test_docker_of_the_distribution(lab: Lab, prepared: Make) -> None:
+    """P10: never purged; its data stays with it."""
+    host = prepared("distribution")
+    host.exec("mkdir -p /srv/canary && echo alive >/srv/canary/file; docker stop -t 1 app")
+    host.mark()
+    refused(lab, host, "docker.io lives on this data")
+
+
+def test_what_is_swapped_for_a_link_at_the_last_moment(lab: Lab, prepared: Make) -> None:
+    """P11: the plan was right; then, while packages go, the root becomes a link to the canary."""
+    host = used(prepared("docker"))
+    host.exec(f"cp -a {ROOT}/. /srv/keep")
+    with under_way(lab, "purge", at(host), "--all", "--confirm", host.name) as process:
+        until(lambda: "docker-ce" not in versions(host), "packages are gone")
+        host.exec(f"umount -l {ROOT}; rmdir {ROOT}; ln -s /srv/canary {ROOT}", check=False)
+        out, err = process.communicate(timeout=120)
+    assert process.returncode in (0, 6, 20), out + err
+    alive(host)
+    again = purge(lab, host, "--all")
+    assert again.code in (0, 9, 20), again
+    alive(host)
+
+
+def test_a_mount_that_comes_at_the_last_moment(lab: Lab, prepared: Make) -> None:
+    host = used(prepared("docker"))
+    host.exec(f"mkdir {ROOT}/volumes/late")
+    with under_way(lab, "purge", at(host), "--all", "--confirm", host.name) as process:
+        until(lambda: "docker-ce" not in versions(host), "packages are gone")
+        host.exec(f"mount --bind /srv/canary {ROOT}/volumes/late", check=False)
+        out, err = process.communicate(timeout=120)
+    assert process.returncode in (0, 6, 20), out + err
+    alive(host)
+    purge(lab, host, "--all")
+    alive(host)
+
+
+@pytest.mark.parametrize("moment", ["packages", "data"])
+def test_a_power_cut_in_the_middle(lab: Lab, prepared: Make, moment: str) -> None:
+    """P13: the same command ends it, and no daemon starts on half of its data."""
+    host = used(prepared("docker"))
+    host.exec(f"cd {ROOT}/volumes && mkdir many && cd many && seq 60000 | xargs touch")
+    moments: dict[str, Callable[[], object]] = {
+        "packages": lambda: "docker-ce" not in versions(host),
+        "data": lambda: "purging" in host.exec(f"cat {STATE}/runs/*/receipt").stdout,
+    }
+    with under_way(lab, "purge", at(host), "--all", "--confirm", host.name) as process:
+        until(moments[moment], f"it comes to {moment}")
+        host.kill()
+        process.kill()
+    host.boot()
+    assert host.exec("pgrep -x dockerd", check=False).stdout == "" or moment == "packages"
+    run = purge(lab, host, "--all")
+    assert run.code in (0, 20), run
+    assert inside(host, ROOT) == []
+    assert inside(host, STORE) == []
+    bare(host)
+    alive(host)
+    assert purge(lab, host, "--all").code == 0
+
+
+def test_a_swarm_node(lab: Lab, prepared: Make) -> None:
+    """P18"""
+    host = used(prepared("docker"))
+    host.exec("docker swarm init --advertise-addr 127.0.0.1")
+    host.mark()
+    run = refused(lab, host, "is a Swarm node")
+    assert "manager" in run.told
+
+
+def test_forget(lab: Lab, prepared: Make) -> None:
+    """P19: the state directory goes last, and its summary is shown first."""
+    host = used(prepared("docker"))
+    run = purge(lab, host, "--all", "--forget")
+    assert run.code == 20, run
+    kinds = [event.event for event in run.events]
+    assert kinds.index("run_finished") < len(kinds) - 1
+    assert run.events[-1].event == "note"
+    assert host.exec(["test", "-e", STATE], check=False).returncode == 1
+    assert run.all(Planned)
+    host.mark()
+    again = purge(lab, host, "--all", "--forget")
+    assert again.code == 0, again
+    untouched(host)
+    alive(host)
