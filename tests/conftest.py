@@ -6,6 +6,13 @@ import os
 from collections import defaultdict
 
 import pytest
+from hypothesis import settings
+
+# Machines that are shared take their time now and then.
+settings.register_profile("quick", deadline=None, max_examples=25)
+settings.register_profile("thorough", deadline=None)
+
+LABS = 2  # side by side; each wants a core, and a gigabyte for its hosts
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -16,11 +23,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """The plain run is for while one works: properties are tried on fewer examples."""
+    settings.load_profile("quick" if _plain(config) else "thorough")
+
+
+def _plain(config: pytest.Config) -> bool:
+    return str(config.option.markexpr).startswith("not lab")
+
+
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Tests that need no lab run on all cores; a lab and its hosts are one worker's at a time."""
-    if not config.option.markexpr.startswith("not lab"):
-        return 0
-    return os.cpu_count() or 1
+    """Tests that need no lab run on all cores; with labs, each worker has one of its own."""
+    cores = os.cpu_count() or 1
+    return cores if _plain(config) else min(cores, LABS)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -35,11 +50,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     rows: dict[str, list[pytest.Item]] = defaultdict(list)
     numbers: dict[str, int] = {}
     for item in items:
-        mark, spec = item.get_closest_marker("sampled"), getattr(item, "callspec", None)
-        if mark is None or spec is None or mark.args[0] not in spec.params:
+        spec = getattr(item, "callspec", None)
+        params: dict[str, object] = spec.params if spec else {}
+        # The nearest mark counts; a module may have one for each of its parameters.
+        marks = (mark.args for mark in item.iter_markers("sampled"))
+        name, number = next((args for args in marks if args[0] in params), ("", 0))
+        if not name:
             continue
-        name, number = mark.args
-        rest = sorted((key, repr(spec.params[key])) for key in spec.params if key != name)
+        rest = sorted((key, repr(value)) for key, value in params.items() if key != name)
         row = f"{item.nodeid.partition('[')[0]} {rest}"
         rows[row].append(item)
         numbers[row] = number

@@ -31,7 +31,11 @@ from tests.lab.host import Host
 from tests.lab.lab import Lab
 from tests.lab.machine import ROOT
 
-pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("vendor_is_good")]
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.usefixtures("vendor_is_good"),
+    pytest.mark.sampled("host", 1),
+]
 
 DRESSES = ("debian-12", "debian-13", "ubuntu-24.04")  # apt 2.6 and 3.0
 

@@ -35,7 +35,11 @@ from tests.lab.host import Host
 from tests.lab.lab import Lab, Proxy
 from tests.lab.machine import arch
 
-pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("vendor_is_good")]
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.usefixtures("vendor_is_good"),
+    pytest.mark.sampled("behind", 1),
+]
 
 DRESSES = ("debian-12", "debian-13", "ubuntu-24.04")  # apt 2.6 and 3.0
 USER, CANARY = "robot", "c4n4ry:p@ss/w%rd"

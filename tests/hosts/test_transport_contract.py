@@ -15,7 +15,7 @@ from tests.lab.host import Host
 from tests.lab.lab import Lab
 from tests.lab.machine import ROOT
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.sampled("host", 1)]
 
 # Runs as a controller: requests on standard input, one answer a line. A transport for each request.
 PROBE = """

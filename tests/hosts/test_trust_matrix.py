@@ -49,6 +49,7 @@ pytestmark = [
     pytest.mark.lab,
     pytest.mark.usefixtures("vendor_is_good"),
     pytest.mark.sampled("host", 2),  # a cold one and a warm one, of two dresses
+    pytest.mark.sampled("dress", 1),
 ]
 
 DRESSES = ("debian-12", "debian-13", "ubuntu-24.04")

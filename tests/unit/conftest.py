@@ -4,16 +4,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from dockwright import trust
 from dockwright.cli import session
 from tests.unit.playing import World
 from tests.unit.shell import TOOLS, Bench
-
-# Machines that are shared take their time now and then.
-settings.register_profile("unit", deadline=None)
-settings.load_profile("unit")
 
 
 @pytest.fixture

@@ -649,6 +649,7 @@ transact() {
       install $wanted; then
     # shellcheck disable=SC2086  # a list of names
     [ -z "$were_held" ] || hold_again $were_held >>"$out" 2>&1 || return
+    forget_removed >>"$out" 2>&1
     say "$(printf '%s' "$transaction" | grep -c '^I') packages in, $(printf '%s' "$transaction" | grep -c '^R') out"
     return 0
   fi
@@ -666,6 +667,15 @@ transact() {
     exit_code=6 cause="a package is half installed; after its cause is mended the same command goes on"
   fi
   return 1
+}
+
+# forget_removed: dpkg forgets a removed package that leaves nothing behind. Where it was killed before
+# that last word of a removal of ours, the package stays listed, to be purged of nothing.
+forget_removed() {
+  for package in $(dpkg-query -W -f='${db:Status-Abbrev}${Package}\n' | sed -n 's/^pc //p'); do
+    [ ! -e "/var/lib/dpkg/info/$package.postrm" ] && [ -z "$(dpkg-query -W -f='${Conffiles}' "$package")" ] &&
+      grep -qs "^package $package [^ ]* absent\$" "$state"/runs/*/receipt && dpkg --purge "$package"
+  done
 }
 
 # put_back: the new set could not be installed and the old one is gone: the old one returns, from
