@@ -22,8 +22,17 @@ def needed(decisions: list[Decision]) -> list[Action]:
     return _ordered(kept)
 
 
-# What the transaction rests on, or is; all else comes after it.
-_BEFORE = ("packages", "file", "lists", "daemon_json", "reload", "snap_disable")
+# What rests on packages; all else may be what the transaction rests on, and stays where it is.
+_AFTER = (
+    "service",
+    "group_member",
+    "hold",
+    "gpu",
+    "cdi_spec",
+    "nvidia_hook",
+    "container_check",
+    "gpu_check",
+)
 
 
 def _ordered(actions: list[Action]) -> list[Action]:
@@ -34,6 +43,6 @@ def _ordered(actions: list[Action]) -> list[Action]:
         if each.kind == "packages" and each.verb is not Verb.KEEP
     ]
     last = changing[-1] + 1 if changing else 0
-    late = [each for each in actions[:last] if each.kind not in _BEFORE or each.params.get("late")]
+    late = [each for each in actions[:last] if each.kind in _AFTER or each.params.get("late")]
     early = [each for each in actions[:last] if each not in late]
     return [*early, *late, *actions[last:]]

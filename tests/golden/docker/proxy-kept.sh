@@ -3,13 +3,13 @@
 # For web1 (debian trixie, amd64). Run as root: sh FILE
 #
 # + let apt use the proxy: /etc/apt/apt.conf.d/95dockwright-proxy (apt goes through http://proxy.example:3128)
+# + let apt use the proxy: /etc/apt/auth.conf.d/95dockwright-proxy.conf (the proxy's login, for root's eyes only)
 # = remove old packages: old packages (none of them is installed)
 # = install what apt needs: ca-certificates (installed)
 # + add the key with fingerprint check and the apt repository: /etc/apt/keyrings/docker.asc (new)
 # + add the key with fingerprint check and the apt repository: /etc/apt/sources.list.d/docker.sources (new)
 # = merge daemon.json: /etc/docker/daemon.json (nothing to merge)
 # + install docker-ce and containerd.io: docker-ce 5:29.7.2-1, docker-ce-cli 5:29.7.2-1, containerd.io 2.2.1-1, docker-buildx-plugin 0.30.1-1, docker-compose-plugin 5.0.1-1, docker-ce-rootless-extras 5:29.7.2-1 (Docker Engine with its plugins)
-# + let apt use the proxy: /etc/apt/auth.conf.d/95dockwright-proxy.conf (the proxy's login, for root's eyes only)
 # ~ enable and start docker: docker.service (must be enabled and running; is not there yet)
 # = let users talk to the daemon: docker (nobody asked to join)
 # ? verify with hello-world: hello-world (client, daemon, pull and run are told apart)
@@ -799,21 +799,34 @@ Acquire::http::Proxy "http://proxy.example:3128";
 Acquire::https::Proxy "http://proxy.example:3128";
 '
 }
-check_s04() { # file docker.asc
+check_s02() { # let apt use the proxy
+[ -n "${auth-}" ] && [ -f /etc/apt/auth.conf.d/95dockwright-proxy.conf ] && [ "$(stat -c '%04a %u' /etc/apt/auth.conf.d/95dockwright-proxy.conf)" = '0600 0' ] &&
+  sed -n '/^machine /p' /etc/apt/auth.conf.d/95dockwright-proxy.conf | cmp -s - "$auth/00-dockwright.conf"
+}
+apply_s02() {
+[ -n "${auth-}" ] || {
+  cause="the proxy's login was not handed over: apply it with dockwright and --proxy-file"
+  return 1
+}
+put /etc/apt/auth.conf.d/95dockwright-proxy.conf 0600 "# By Dockwright, $(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+$(cat "$auth/00-dockwright.conf")
+"
+}
+check_s05() { # file docker.asc
 holds /etc/apt/keyrings/docker.asc 0644 '-----BEGIN PGP PUBLIC KEY BLOCK-----
 
 bm90IGEga2V5
 -----END PGP PUBLIC KEY BLOCK-----
 '
 }
-apply_s04() {
+apply_s05() {
 put /etc/apt/keyrings/docker.asc 0644 '-----BEGIN PGP PUBLIC KEY BLOCK-----
 
 bm90IGEga2V5
 -----END PGP PUBLIC KEY BLOCK-----
 '
 }
-check_s05() { # file docker.sources
+check_s06() { # file docker.sources
 holds /etc/apt/sources.list.d/docker.sources 0644 'Types: deb
 URIs: https://download.docker.com/linux/debian
 Suites: trixie
@@ -822,7 +835,7 @@ Architectures: amd64
 Signed-By: /etc/apt/keyrings/docker.asc 163B067A0B6218BDC67FC0B9938DA65A4DAD684E
 '
 }
-apply_s05() {
+apply_s06() {
 put /etc/apt/sources.list.d/docker.sources 0644 'Types: deb
 URIs: https://download.docker.com/linux/debian
 Suites: trixie
@@ -831,24 +844,11 @@ Architectures: amd64
 Signed-By: /etc/apt/keyrings/docker.asc 163B067A0B6218BDC67FC0B9938DA65A4DAD684E
 '
 }
-check_s07() { # install docker-ce and containerd.io
+check_s08() { # install docker-ce and containerd.io
 transaction_done
 }
-apply_s07() {
-transact
-}
-check_s08() { # let apt use the proxy
-[ -n "${auth-}" ] && [ -f /etc/apt/auth.conf.d/95dockwright-proxy.conf ] && [ "$(stat -c '%04a %u' /etc/apt/auth.conf.d/95dockwright-proxy.conf)" = '0600 0' ] &&
-  sed -n '/^machine /p' /etc/apt/auth.conf.d/95dockwright-proxy.conf | cmp -s - "$auth/00-dockwright.conf"
-}
 apply_s08() {
-[ -n "${auth-}" ] || {
-  cause="the proxy's login was not handed over: apply it with dockwright and --proxy-file"
-  return 1
-}
-put /etc/apt/auth.conf.d/95dockwright-proxy.conf 0600 "# By Dockwright, $(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
-$(cat "$auth/00-dockwright.conf")
-"
+transact
 }
 check_s09() { # enable and start docker
 case $(systemctl is-enabled docker.service 2>/dev/null) in enabled|static|alias|indirect|generated) ;; *) return 1 ;; esac
@@ -938,16 +938,16 @@ record commit - ""
 committed=1
 step_id=s01
 step s01 'file 95dockwright-proxy'
-step_id=s04
-step s04 'file docker.asc'
+step_id=s02
+step s02 'let apt use the proxy'
 step_id=s05
-step s05 'file docker.sources'
-step_id=s07
-step s07 'install docker-ce and containerd.io'
+step s05 'file docker.asc'
+step_id=s06
+step s06 'file docker.sources'
+step_id=s08
+step s08 'install docker-ce and containerd.io'
 step_id=refresh
 step refresh 'refresh lists'
-step_id=s08
-step s08 'let apt use the proxy'
 step_id=s09
 step s09 'enable and start docker'
 step_id=s11
