@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from dockwright.profiles import ALL
 from tests.hosts.support import (
     DAEMON,
     DRESSES,
@@ -521,9 +522,8 @@ def test_versions(lab: Lab, prepared: Make, text: str) -> None:
 
 
 def test_release(lab: Lab, prepared: Make, tmp_path: Path) -> None:
-    """What script/release builds is whole, and its file installs."""
-    wish = [word for name in PROFILES for word in ("--for", name.replace("amd64", arch()))]
-    wish += ["--lock", "--set", f"docker_fingerprint={lab.fingerprint}"]
+    """What script/release builds is whole, for all releases, and its file installs."""
+    wish = ["--lock", "--set", f"docker_fingerprint={lab.fingerprint}"]
     env = {
         "DIST": str(tmp_path / "dist"),
         "PYTHON": sys.executable,
@@ -533,10 +533,12 @@ def test_release(lab: Lab, prepared: Make, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     lines = (tmp_path / "dist/SHA256SUMS").read_text().splitlines()
     sums = {name: digest for digest, name in (line.split("  ") for line in lines)}
+    text = (tmp_path / "dist/dockwright-docker.sh").read_text()
+    assert all(name in text for name in ALL)
     assert sorted(path.suffix for path in map(Path, sums)) == [".gz", ".sh", ".whl"]
     for name, digest in sums.items():
         assert hashlib.sha256((tmp_path / "dist" / name).read_bytes()).hexdigest() == digest
-    host = hand(prepared("fresh"), (tmp_path / "dist/dockwright-docker.sh").read_text())
+    host = hand(prepared("fresh"), text)
     ends(run(host, "apply"), 0)
     assert engine(host) == "29.7.2"
     for words, code in ((["--nope"], 2), (["--for"], 2), (["--for", "ubuntu:1.0:amd64"], 2)):

@@ -43,6 +43,9 @@ CODENAMES = (
     Codename("debian", "bookworm", "debian.12~bookworm", older=True),
 )
 
+# Those that a release of Dockwright is made for. Only this machine's has packages, not just an index.
+ARCHITECTURES = ("amd64", "arm64")
+
 FIELDS = {
     "Origin": "Docker",
     "Label": "Docker CE",
@@ -159,10 +162,11 @@ def _good(top: Path, pool: Path, stanzas: dict[str, list[str]], signer: Path, ke
         base = top / "linux" / codename.distro
         dist = base / "dists" / codename.name
         for component in ("stable", "test"):
-            index = dist / component / f"binary-{arch()}"
-            repo.write_index(index, stanzas[codename.name], by_hash=True)
+            for name in ARCHITECTURES:
+                listed = [one.replace(arch(), name) for one in stanzas[codename.name]]
+                repo.write_index(dist / component / f"binary-{name}", listed, by_hash=True)
         fields = {**FIELDS, "Suite": codename.name, "Codename": codename.name}
-        release = repo.write_release(dist, {**fields, "Architectures": arch()})
+        release = repo.write_release(dist, {**fields, "Architectures": " ".join(ARCHITECTURES)})
         keys.sign(signer, key, release)
         (dist / "pool").symlink_to(pool / codename.distro / "dists" / codename.name / "pool")
         shutil.copy(signer / f"{key}.asc", base / "gpg")

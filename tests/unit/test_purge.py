@@ -436,6 +436,7 @@ def test_a_mount_below_it_stops_everything(doomed: Path, name: str) -> None:
     assert (doomed / "volumes" / "-rf").exists()
 
 
+@pytest.mark.slow
 @root_only
 def test_a_mount_that_comes_while_it_deletes_is_not_seen_by_it(doomed: Path) -> None:
     """The deletion's namespace is its own: what is bound there later is not in it."""
@@ -464,6 +465,7 @@ def test_docker_s_own_mounts_are_unmounted(doomed: Path) -> None:
     assert not doomed.exists()
 
 
+@pytest.mark.slow
 @root_only
 def test_a_mount_that_is_busy_is_named_with_who_holds_it(doomed: Path) -> None:
     """P12"""

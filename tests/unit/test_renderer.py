@@ -513,6 +513,7 @@ def test_a_hostile_plan_is_still_a_program(shell: str) -> None:
         assert (done.returncode, done.stderr) == (0, ""), name
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(HOSTILE)
 def test_the_steps_of_a_hostile_plan_run_nothing_of_it(empty: Path, text: str) -> None:

@@ -155,6 +155,7 @@ def test_other_containers_are_not_put_at_risk_by_a_reload_of_systemd(bench: Benc
     assert not any(call.startswith("systemctl") for call in bench.calls())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("survivor", "status", "notes"), [("--gpus", 0, 0), ("--device", 0, 1), ("none", 1, 0)]
 )
