@@ -147,6 +147,26 @@ def test_where_it_cannot_return_the_commands_are_told(
 # --- holds ----------------------------------------------------------------------------------------
 
 
+def test_a_removal_that_dpkg_was_killed_in_is_ended(bench: Bench) -> None:
+    """Only one of ours, and only where nothing is left that a purge could delete."""
+    info = bench.top / "info"
+    info.mkdir()
+    (info / "docker.io.postrm").touch()
+    (bench.top / "state/runs/r0").mkdir(parents=True)
+    ours = ("runc", "docker.io", "containerd")
+    lines = "".join(f"package {name} 1 absent\n" for name in ours)
+    (bench.top / "state/runs/r0/receipt").write_text(lines)
+    listed = "\\n".join(["ii tini", *(f"pc {name}" for name in (*ours, "theirs"))])
+    bench.fake(
+        "dpkg-query",
+        f'case $2 in *Conffiles*) [ "$3" != containerd ] || echo /etc/x ;; *) printf "{listed}\\n" ;; esac',
+    )
+    bench.fake("dpkg", "")
+    text = part("transaction").replace("/var/lib/dpkg/info", str(info))
+    bench.run(f"{text}\nforget_removed", "journal")
+    assert [call for call in bench.calls() if call.startswith("dpkg ")] == ["dpkg --purge runc"]
+
+
 def test_a_hold_outlives_a_change_that_was_allowed(bench: Bench) -> None:
     """apt lets go of it; packages that went are not held, and those that nobody held are not."""
     (bench.top / "private").mkdir()
