@@ -321,7 +321,7 @@ def test_x09_a_bug_tells_no_password(lab: Lab, host: Host, tmp_path: Path) -> No
     copy = tmp_path / "copy"
     for part in ("installer", "templates", "playbooks"):
         shutil.copytree(ROOT / part, copy / part)
-    place = copy / "installer/dockwright/planner.py"
+    place = copy / "installer/dockwright/planner/__init__.py"
     text = place.read_text()
     first = "    if facts.dpkg_audit and not verify:"
     place.write_text(text.replace(first, f'    raise RuntimeError("a bug")\n{first}', 1))

@@ -162,7 +162,8 @@ def test_snapd_that_fails(lab: Lab, host: Host) -> None:
     done = install(lab, at(host, "ops"), "--remove-snap", "--allow-restart")
     assert done.code == 6, done
     assert "snapd could not remove it" in done.told
-    clean(host)
+    assert "Hello from Docker!" in host.exec("docker run --rm hello-world").stdout
+    host.exec("docker image rm hello-world")
     host.exec("rm /var/lib/snapd/fail-remove")
     done = install(lab, at(host, "ops"), "--remove-snap", "--allow-restart")
     assert done.code == 20, done

@@ -256,7 +256,8 @@ def test_a_proxy_asks_for_its_login(lab: Lab) -> None:
             done = lab.run([sys.executable, "-c", ASK, f"http://{login}{place}"], check=True)
             said = done.stdout.splitlines()
             assert said == answers if answers else all("407" in line for line in said)
-    assert proxy.requests == [
+    # A client that closes a tunnel in the middle is told of, too.
+    assert [one for one in proxy.requests if not one.startswith("broken")] == [
         "ok GET http://download.docker.com/linux/debian/gpg",
         "ok CONNECT download.docker.com:443",
         *2

@@ -541,7 +541,7 @@ def test_records_are_followed_from_a_byte_and_a_dead_program_is_gone(
     bench: Bench, boot: str, how: str
 ) -> None:
     boot = boot or Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    start = f"dw1 r1 start - 0.9 1795430400 {boot}\n"
+    start = f"dw1 r1 start - 0.9 1795430400 {boot} docker b3Bz\n"
     (bench.top / "run/ev").write_text(f"{start}dw1 r1 begin s01 1.0 x\ndw1 r1 same s01 1.1 \n")
     offset = len(f"{start}dw1 r1 begin s01 1.0 x\n") + 1
     text = "".join(

@@ -870,6 +870,7 @@ docker image inspect "$image" >/dev/null 2>&1 || had=
 [ -n "$had" ] || [ -z "${events-}" ] || printf '%s\n' "$image" >"$state/pulled"
 if ! answer=$(timeout 180 docker pull -q "$image" 2>&1); then
   printf '%s\n' "$answer"
+  docker image inspect "$image" >/dev/null 2>&1 || rm -f -- "$state/pulled"
   brief="$image cannot be pulled; the daemon is healthy" cause=$(cause_of "$answer")
   return 1
 fi

@@ -33,7 +33,7 @@ follow() {
   (
     while [ -n "$started" ] && [ "$(started_of "$pid")" = "$started" ]; do sleep 0.5; done
     sleep 0.5
-    began=$(sed -n 's/^dw1 [^ ]* start - [^ ]* [0-9]* //p' "$run/ev")
+    began=$(sed -n 's/^dw1 [^ ]* start - [^ ]* [0-9]* \([^ ]*\).*/\1/p' "$run/ev")
     boot=$(boot_id)
     grep -q '^dw1 [^ ]* end ' "$run/ev" ||
       printf 'dw1 %s gone - - %s\n' "$run_id" "$([ "${began:-$boot}" = "$boot" ] && echo killed || echo rebooted)"
