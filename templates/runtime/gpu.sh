@@ -83,7 +83,7 @@ gpu_cause() {
 gpu_rung() {
   percent=$1 name=$2
   shift 2
-  if ! answer=$(timeout 120 docker run --rm --network none "$@" "$image" nvidia-smi -L 2>&1); then
+  if ! run_once 120 --network none "$@" "$image" nvidia-smi -L; then
     printf '%s\n' "$answer"
     brief="no GPU by $name; nvidia-smi works on the host" cause=$(gpu_cause "$answer")
     return 1

@@ -290,6 +290,7 @@ def test_a_lock_that_nobody_holds_is_free(bench: Bench) -> None:
     assert locks_of(bench, "lock_holder").status == 1
 
 
+@pytest.mark.slow
 def test_waiting_for_a_lock_ends_with_10_and_touches_nobody(bench: Bench, lock: Path) -> None:
     done = locks_of(bench, "lock_timeout=1; wait_for_locks locks")
     assert done.status == 10
@@ -303,6 +304,7 @@ def test_after_the_commit_point_a_lock_is_a_failure_that_resumes(bench: Bench, l
     assert locks_of(bench, "committed=1; lock_timeout=0; wait_for_locks locks").status == 6
 
 
+@pytest.mark.slow
 def test_waiting_goes_on_when_the_lock_is_free(bench: Bench) -> None:
     body = """lock_holder() { [ ! -e "$run/free" ] || return 1; : >"$run/free"; echo "a 1 2 apt-get"; }
     lock_timeout=9; wait_for_locks locks; finish 0"""
@@ -534,6 +536,7 @@ def test_a_run_of_an_earlier_boot_counts_for_nothing(bench: Bench) -> None:
     assert bench.run(body, "live").status != 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("boot", "how"), [("", "killed"), ("00000000-0000", "rebooted")], ids=["killed", "rebooted"]
 )
@@ -829,6 +832,16 @@ def test_an_image_that_was_there_before_stays(bench: Bench) -> None:
     (bench.top / "pulled").touch()
     assert climb(bench, **WELL).status == 0
     assert not any("image rm" in call for call in bench.calls())
+
+
+def test_a_container_whose_output_is_lost_is_asked_again(bench: Bench) -> None:
+    second = """[ -e "$0.second" ] && echo 'Hello from Docker!'; : >"$0.second\""""
+    done = climb(bench, **(WELL | {"run": second}))
+    assert done.of("verified") == ["daemon 29.7.2 · pull sha256:0123456789ab · hello-world ran"]
+    silent = climb(bench, **(WELL | {"run": "true"}))
+    assert silent.status == 8
+    assert silent.of("output") == ["the container ended with 0 and said nothing"]
+    assert sum(call.startswith("docker run") for call in bench.calls()) == 2 + 3
 
 
 def test_without_a_client_the_first_rung_breaks(bench: Bench) -> None:

@@ -736,6 +736,19 @@ verify() { # ID TITLE: a check that is run, not applied; it fails with 8
   record verified "$1" "$(said)"
 }
 
+# run_once SECONDS WORD...: docker run, its output in $answer. Of a container that ends at once, dockerd
+# now and then loses all output ("stream copy error: reading from a closed fifo" in its journal; moby
+# 41378): where it ended well and said nothing, it is asked again.
+run_once() {
+  limit=$1
+  shift
+  for _ in 1 2 3; do
+    answer=$(timeout "$limit" docker run --rm "$@" 2>&1) || return
+    [ -z "$answer" ] || return 0
+  done
+  answer="the container ended with 0 and said nothing"
+}
+
 # cause_of TEXT: Docker's own words (they are not translated) to a cause.
 cause_of() {
   case $1 in
