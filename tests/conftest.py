@@ -8,6 +8,9 @@ from collections import defaultdict
 import pytest
 from hypothesis import settings
 
+# What its assertions compare is shown as in a test.
+pytest.register_assert_rewrite("tests.hosts.support")
+
 # Machines that are shared take their time now and then.
 settings.register_profile("quick", deadline=None, max_examples=25)
 settings.register_profile("thorough", deadline=None)

@@ -35,6 +35,9 @@ VOLATILE = (
     "/etc/.updated",  # stamps of systemd-update-done
     "/var/.updated",
     "/etc/.pwd.lock",
+    # Its daemon writes there of its own accord; /var/lib/docker, for the same reason, is no part of
+    # a host's overlay.
+    "/var/snap/docker/common/var-lib-docker",
 )
 
 HASH_UP_TO = 1 << 20  # bytes; of larger files size, time and inode have to tell
