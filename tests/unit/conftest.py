@@ -1,14 +1,25 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+from typer import main, testing
 
 from dockwright import trust
 from dockwright.cli import session
 from tests.unit.playing import World
 from tests.unit.shell import TOOLS, Bench
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands() -> Iterator[None]:
+    """The tree of commands is the same in each test, and takes longer to grow than most tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(testing, "_get_command", cache(main.get_command))
+        yield
 
 
 @pytest.fixture

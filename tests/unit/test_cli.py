@@ -966,6 +966,7 @@ def test_the_version_is_told() -> None:
     assert (done.exit_code, done.stdout) == (0, f"dockwright {__version__}\n")
 
 
+@pytest.mark.slow
 def test_the_module_is_the_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "dockwright", "install", "web1"],

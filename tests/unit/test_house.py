@@ -37,6 +37,7 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """The top-level packages that a module imports, wherever in it."""
     found = set()

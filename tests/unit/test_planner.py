@@ -109,6 +109,7 @@ def whole_plans() -> list[tuple[str, HostPlan]]:
     return [(name, planned(case)[0]) for name, case in cases.items() if "error" not in case]
 
 
+@pytest.mark.slow
 def test_every_action_has_an_id_of_its_own_and_a_reason() -> None:
     for name, plan in whole_plans():
         ids = [action.id for action in plan.actions]
@@ -121,6 +122,7 @@ def test_a_plan_survives_json() -> None:
         assert HostPlan.model_validate_json(plan.model_dump_json()) == plan, name
 
 
+@pytest.mark.slow
 def test_the_same_facts_make_the_same_plan() -> None:
     assert whole_plans() == whole_plans.__wrapped__()
 

@@ -294,6 +294,7 @@ def test_there_is_no_golden_program_that_nobody_renders() -> None:
     assert found == set(SCRIPTS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", ["dash", "bash", "sh"])
 def test_every_shell_reads_every_program(shell: str) -> None:
     found = shutil.which(shell)
@@ -363,6 +364,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("empty")
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.lists(HOSTILE, min_size=3, max_size=3))
 def test_every_value_arrives_as_the_word_that_it_was(empty: Path, values: list[str]) -> None:
@@ -476,6 +478,7 @@ def _written(name: str, value: Fill, *, comment: bool) -> str:
     return text if comment else text.replace("'", "'\"'\"'")  # within single quotes
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(
     st.dictionaries(st.integers(0, 7), HOSTILE.map(lambda text: text.replace("/", "")), min_size=1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
@@ -25,6 +26,7 @@ WANTED = [
 ]  # fmt: skip
 
 
+@cache
 def named(folder: str) -> dict[str, set[str]]:
     """Rows, each with the tests that name it."""
     found: dict[str, set[str]] = {}

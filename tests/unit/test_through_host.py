@@ -262,6 +262,7 @@ def test_where_neither_reaches_the_vendor_both_are_told(
 # --- the script itself ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_script_with_a_helper_of_its_own(tmp_path: Path) -> None:
     """Pieces, a refusal, and one that is late, from the very script; nothing is left in /run."""
     if os.geteuid() != 0:

@@ -296,6 +296,7 @@ def test_b15_nothing_loops_or_explodes(write: Write, errors: Errors, value: str,
     assert errors() == [f"components/own.yaml:4:16: {why}"]
 
 
+@pytest.mark.slow
 def test_b15_a_billion_laughs(write: Write, errors: Errors) -> None:
     ten = ", ".join(["'{{ v%d }}'"] * 10)
     lines = [f"  v{i}: {{type: list, default: [{ten % ((i + 1,) * 10)}]}}\n" for i in range(6)]

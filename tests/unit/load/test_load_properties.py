@@ -103,6 +103,7 @@ def test_an_edited_component(edits: list[tuple[int, int, str]]) -> None:
     load_own(text)
 
 
+@pytest.mark.slow
 @QUICK
 @given(st.dictionaries(KEYS, VALUES | st.lists(st.dictionaries(KEYS, VALUES), max_size=3)))
 def test_a_component_of_any_shape(value: dict[str, Any]) -> None:

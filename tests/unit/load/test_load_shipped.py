@@ -264,6 +264,7 @@ def usual() -> list[Any]:
     return fields_of(load_playbook("docker"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["docker_version", "docker_channel", "hello_image", "docker_url"])
 def test_b06_hostile_text_is_refused_or_stays_one_value(name: str, usual: list[Any]) -> None:
     for text in (*HOSTILE, *(f"https://x/{text}" for text in HOSTILE)):

@@ -158,6 +158,7 @@ def test_commands_can_be_pasted() -> None:
 # --- log --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", [samples.install, samples.broken, samples.fleet, samples.hostile])
 def test_a_log_reads_back_to_the_same_tally(run: Any) -> None:
     events: list[Event] = run()

@@ -191,6 +191,7 @@ def test_a_host_that_sends_whatever_hurts_is_bounded() -> None:
     assert "\u202e" not in text
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(any_events())
 def test_any_list_of_events_makes_a_page(events: list[Event]) -> None:
@@ -237,6 +238,7 @@ def test_a_thousand_hosts_of_which_no_two_are_alike_are_a_small_page_too() -> No
     Page(text)
 
 
+@pytest.mark.slow
 def test_hosts_that_have_no_room_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(html_hosts, "_ROWS", 30)
     bad = samples.untrusted("bad")

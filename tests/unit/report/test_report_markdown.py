@@ -91,6 +91,7 @@ def test_hostile_text_is_text(payload: str) -> None:
     assert html.count("<h2>") == 1
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(any_events())
 def test_any_list_of_events_makes_a_summary(events: list[Event]) -> None:

@@ -21,6 +21,8 @@ from dockwright.transport import ConnectOptions, Secret, Silent, open_transport
 from tests.unit.transport.ssh_server import Server, serving
 from tests.unit.transport.sshd import sshd
 
+pytestmark = pytest.mark.slow  # real sockets, shells and programs
+
 LIMIT = 20.0
 
 

@@ -14,6 +14,8 @@ from dockwright.models import Host
 from dockwright.transport import ConnectOptions, Silent, local
 from dockwright.transport.local import LocalTransport, LocalWire
 
+pytestmark = pytest.mark.slow  # real sockets, shells and programs
+
 
 def test_who_this_is(monkeypatch: pytest.MonkeyPatch) -> None:
     def described() -> str:

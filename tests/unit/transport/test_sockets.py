@@ -10,6 +10,8 @@ import pytest
 from dockwright.errors import UnreachableError
 from dockwright.transport.net import ProxyCommand, dial, failure
 
+pytestmark = pytest.mark.slow  # real sockets, shells and programs
+
 
 def test_the_socket_has_no_delay_and_notices_a_dead_peer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -21,6 +21,8 @@ from dockwright.models import Host
 from dockwright.transport import ConnectOptions, Secret, Silent, open_transport, ssh
 from tests.unit.transport.ssh_server import Server, serving
 
+pytestmark = pytest.mark.slow  # real sockets, shells and programs
+
 
 @pytest.fixture(scope="module")
 def keys() -> list[paramiko.PKey]:
