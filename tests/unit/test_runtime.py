@@ -632,6 +632,18 @@ def test_a_unit_beside_it_that_somebody_disabled_stays_so(bench: Bench) -> None:
     assert "systemctl enable -q docker.socket" in bench.calls()
 
 
+@pytest.mark.parametrize(("before", "off"), [("absent", ""), ("29.7.1", " docker.socket")])
+def test_a_run_that_brought_packages_and_failed_may_have_disabled_a_unit(
+    bench: Bench, before: str, off: str
+) -> None:
+    bench.fake("systemctl", "echo disabled")
+    (bench.top / "state/unverified").write_text("one\n")
+    (bench.top / "state/runs/one").mkdir(parents=True)
+    (bench.top / "state/runs/one/receipt").write_text(f"package docker-ce {before} 29.7.2\n")
+    done = bench.run("find_chosen_off docker.socket; printf '%s' \"$chosen_off\"", "decide")
+    assert done.output == off
+
+
 def test_a_service_that_does_not_start_tells_its_journal(bench: Bench) -> None:
     bench.fake(
         "systemctl",

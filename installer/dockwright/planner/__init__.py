@@ -6,6 +6,7 @@ It runs twice where a vendor must be consulted: the first result names the repos
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from dockwright.errors import RepairError
@@ -55,7 +56,7 @@ def make_plan(
             offers=offers or {},
             key_owners=key_owners or {},
             upgrade=upgrade,
-            resuming=verify or bool(facts.cut),
+            resuming=verify or bool(facts.cut) or _failed_to_install(facts),
             login=login,
             component=component,
         )
@@ -126,6 +127,16 @@ def repair(host: str, playbook: str, facts: Facts) -> HostPlan:
         notes=("what was asked for is planned after that",),
         preliminary=True,
     )
+
+
+def _failed_to_install(facts: Facts) -> bool:
+    """The last run brought packages and failed: how their units stand may be its doing.
+
+    Where another run came between, a repair say, the receipt at hand is not the one that counts.
+    """
+    if not facts.unverified or facts.unverified != facts.last_run:
+        return bool(facts.unverified)
+    return re.search(r"^package \S+ absent ", facts.last_receipt, re.MULTILINE) is not None
 
 
 def _unfinished(facts: Facts, intended: Sequence[Action]) -> list[Action]:

@@ -91,8 +91,8 @@ class View:
 
     ``key_owners`` maps each key file on the host to the primary fingerprints in it; ``upgrade``
     is what the user said, ``login`` whether a login for the proxy was given. ``resuming`` says that a
-    run before this one died or only repaired: what is half done may be its doing, and not somebody's
-    choice.
+    run before this one died, failed to install or only repaired: what is half done may be its doing,
+    and not somebody's choice.
     """
 
     facts: Facts

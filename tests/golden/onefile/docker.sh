@@ -814,10 +814,13 @@ decide() {
 major_of() { printf '%s' "$1" | sed 's/^[0-9]*://; s/[^0-9].*//'; }
 
 # find_chosen_off UNIT...: those that are there and disabled are somebody's choice, and stay so. After a
-# run that was cut it may be the run's doing. Sets chosen_off.
+# run that was cut, or that brought packages and failed, it may be the run's doing. Sets chosen_off.
 find_chosen_off() {
   chosen_off=
   [ ! -e "$state/live" ] || return 0
+  if read -r failed 2>/dev/null <"$state/unverified"; then
+    ! grep -qs '^package [^ ]* absent ' "$state/runs/$failed/receipt" || return 0
+  fi
   for unit; do
     case $(systemctl is-enabled "$unit" 2>/dev/null) in disabled|masked) chosen_off="$chosen_off $unit" ;; esac
   done
