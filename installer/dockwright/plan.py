@@ -122,7 +122,7 @@ class Transaction(Frozen):
 
 
 class Assumptions(Frozen):
-    """What the program checks first: it exits 3 where the host is no longer what was planned for.
+    """What the program checks first: it exits 3 where the host is no longer what was planned for; 4 for a key.
 
     ``init`` says how the program is started. ``files`` maps the path of each file that the plan merges or replaces to its sha256, or to
     ``absent``.

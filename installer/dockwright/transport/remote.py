@@ -18,7 +18,7 @@ class SshTransport:
     def __init__(self, host: Host, options: ConnectOptions, ask: Asker) -> None:
         changed = {"user": host.user or options.user, "port": host.port or options.port}
         self._password = SudoPassword(host, options, ask)
-        self._how = ""
+        self._how = self._lax = ""
         self._connection = SshConnection(
             host.model_copy(update=changed),
             options,
@@ -29,14 +29,17 @@ class SshTransport:
 
     @property
     def description(self) -> str:
-        """``as ubuntu@10.0.0.11, sudo without password``; sudo is known after the first shell."""
-        return ", ".join(filter(None, (f"as {self._connection.who}", self._how)))
+        """``as ubuntu@10.0.0.11, sudo without password``; the rest is known after the first shell."""
+        return ", ".join(filter(None, (f"as {self._connection.who}", self._how, self._lax)))
 
     def root_shell(self, script: str) -> Channel:
         """As ``Transport.root_shell``; one channel, no round trip more for a root login."""
         handshake, who = Handshake(), self._connection.who
         wire = self._connection.session(handshake.command(), lambda channel: SshWire(channel, who))
         channel, self._how = become_root(wire, handshake, script, self._password, who)
+        # Told, and not refused: paramiko prefers counter mode, which the attack does not reach.
+        strict = self._connection.transport.agreed_on_strict_kex
+        self._lax = "" if strict else "without strict key exchange (its sshd has CVE-2023-48795)"
         return channel
 
     def close(self) -> None:

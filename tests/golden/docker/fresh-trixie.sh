@@ -793,7 +793,7 @@ guard() {
     stop 3 guard "this host is $(dpkg --print-architecture); "'the plan is for amd64'
   [ "$(cat /etc/machine-id 2>/dev/null)" = 57ad4a8173eb4a9297900ed8f0498c4f ] ||
     stop 3 guard "this is another machine than the plan was made for"
-  [ "$(sum_of /etc/apt/keyrings/docker.asc)" = absent ] || stop 3 guard '/etc/apt/keyrings/docker.asc changed since the plan: plan again'
+  [ "$(sum_of /etc/apt/keyrings/docker.asc)" = absent ] || stop 4 guard '/etc/apt/keyrings/docker.asc changed since the plan: plan again'
   [ "$(sum_of /etc/apt/sources.list.d/docker.sources)" = absent ] || stop 3 guard '/etc/apt/sources.list.d/docker.sources changed since the plan: plan again'
 }
 

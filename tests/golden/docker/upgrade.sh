@@ -791,7 +791,7 @@ guard() {
     stop 3 guard "this host is $(dpkg --print-architecture); "'the plan is for amd64'
   [ "$(cat /etc/machine-id 2>/dev/null)" = 452be6978d76484ba2ab950025a82549 ] ||
     stop 3 guard "this is another machine than the plan was made for"
-  [ "$(sum_of /etc/apt/keyrings/docker.asc)" = 48232176278b9d70c1ff0f45b2c29414ea2fc17f03b50b2c0491fd9755f9af8f ] || stop 3 guard '/etc/apt/keyrings/docker.asc changed since the plan: plan again'
+  [ "$(sum_of /etc/apt/keyrings/docker.asc)" = 48232176278b9d70c1ff0f45b2c29414ea2fc17f03b50b2c0491fd9755f9af8f ] || stop 4 guard '/etc/apt/keyrings/docker.asc changed since the plan: plan again'
   [ "$(sum_of /etc/apt/sources.list.d/docker.sources)" = 12b3e1c6e74d2169b249f86f50a5e312fd36c299b8c6de7656cad944a6315d5e ] || stop 3 guard '/etc/apt/sources.list.d/docker.sources changed since the plan: plan again'
 }
 

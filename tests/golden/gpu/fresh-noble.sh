@@ -938,10 +938,10 @@ guard() {
     stop 3 guard "this host is $(dpkg --print-architecture); "'the plan is for amd64'
   [ "$(cat /etc/machine-id 2>/dev/null)" = f26d22a7d8b140aa9634dff2626acc7f ] ||
     stop 3 guard "this is another machine than the plan was made for"
-  [ "$(sum_of /etc/apt/keyrings/docker.asc)" = absent ] || stop 3 guard '/etc/apt/keyrings/docker.asc changed since the plan: plan again'
+  [ "$(sum_of /etc/apt/keyrings/docker.asc)" = absent ] || stop 4 guard '/etc/apt/keyrings/docker.asc changed since the plan: plan again'
   [ "$(sum_of /etc/apt/sources.list.d/docker.sources)" = absent ] || stop 3 guard '/etc/apt/sources.list.d/docker.sources changed since the plan: plan again'
   [ "$(sum_of /etc/docker/daemon.json)" = absent ] || stop 3 guard '/etc/docker/daemon.json changed since the plan: plan again'
-  [ "$(sum_of /etc/apt/keyrings/nvidia-container-toolkit.asc)" = absent ] || stop 3 guard '/etc/apt/keyrings/nvidia-container-toolkit.asc changed since the plan: plan again'
+  [ "$(sum_of /etc/apt/keyrings/nvidia-container-toolkit.asc)" = absent ] || stop 4 guard '/etc/apt/keyrings/nvidia-container-toolkit.asc changed since the plan: plan again'
   [ "$(sum_of /etc/apt/sources.list.d/nvidia-container-toolkit.sources)" = absent ] || stop 3 guard '/etc/apt/sources.list.d/nvidia-container-toolkit.sources changed since the plan: plan again'
 }
 

@@ -35,6 +35,7 @@ class Server:
     forward: bool = True
     two_factors: bool = False
     tells_status: bool = True
+    strict: bool = True
     attempts: int = 99
     shell: str = "sh"
     logins: list[str] = field(default_factory=list)
@@ -62,7 +63,7 @@ class Server:
             if self.banner_delay is not None:
                 self._spawn(self._stall, sock)
                 continue
-            transport = paramiko.Transport(sock)
+            transport = paramiko.Transport(sock, strict_kex=self.strict)
             for key in self.host_keys:
                 transport.add_server_key(key)
             self.transports.append(transport)

@@ -390,6 +390,15 @@ def test_options_fill_in_what_the_target_leaves_open(known: Path, server: Server
         open_transport(Host(name="h", address="h"), ConnectOptions(user="$(id)"), Silent())
 
 
+@pytest.mark.parametrize("strict", [True, False])
+def test_t23_a_server_without_strict_key_exchange_is_told_of(
+    server: Server, known: Path, strict: bool
+) -> None:
+    """Terrapin, CVE-2023-48795: an sshd before OpenSSH 9.6 that nobody patched."""
+    server.strict = strict
+    assert ("CVE-2023-48795" in hello(server, known_hosts=known)) is not strict
+
+
 def test_something_that_is_not_ssh(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
