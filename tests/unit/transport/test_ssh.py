@@ -392,7 +392,7 @@ def test_options_fill_in_what_the_target_leaves_open(known: Path, server: Server
 
 @pytest.mark.parametrize("strict", [True, False])
 def test_t23_a_server_without_strict_key_exchange_is_told_of(
-    server: Server, known: Path, strict: bool
+    server: Server, known: Path, *, strict: bool
 ) -> None:
     """Terrapin, CVE-2023-48795: an sshd before OpenSSH 9.6 that nobody patched."""
     server.strict = strict
