@@ -17,8 +17,8 @@ doctor() {
     printf 'source %s %s\n' "$(printf %s "$path" | b64)" "${body:-=}"
   done
 
-  # The keyrings that they name: PATH STATE KIND. apt reads them as the user _apt, and takes an
-  # armoured one for .asc and a binary one for .gpg only.
+  # The keyrings that they name: PATH STATE KIND. apt reads them as the user _apt; before
+  # 2.9 it takes an armoured one for .asc and a binary one for .gpg only.
   sed -nE '/^[^#]*[Ss][Ii][Gg][Nn][Ee][Dd]-[Bb][Yy] *[:=]/ s/.*[Ss][Ii][Gg][Nn][Ee][Dd]-[Bb][Yy] *[:=] *([^]]*).*/\1/p' \
     /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null |
     tr ', \t' '[\n*]' | grep '^/[A-Za-z0-9._/+@-]*$' | sort -u | head -n 50 | while read -r path; do
@@ -34,7 +34,7 @@ doctor() {
         done
         if [ ! -s "$path" ]; then
           kind=empty
-        elif head -c 100 "$path" | grep -q -- '-----BEGIN PGP PUBLIC KEY BLOCK-----'; then
+        elif head -c 4096 "$path" | grep -q -- '-----BEGIN PGP PUBLIC KEY BLOCK-----'; then
           kind=armoured
         else # the tag of an OpenPGP public key packet, old and new form (RFC 9580, 4.2)
           case $(od -An -tx1 -N1 "$path" | tr -d ' ') in 98 | 99 | c6) kind=binary ;; esac

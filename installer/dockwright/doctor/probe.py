@@ -29,8 +29,9 @@ class Keyring(Frozen):
 
     @property
     def fits(self) -> bool:
-        """Whether apt takes it: armoured keys from .asc, binary ones from all others."""
-        return self.kind == ("armoured" if self.path.endswith(".asc") else "binary")
+        """Whether its name says what is in it, as apt before 2.9 has it (``apt-key``): later ones look."""
+        wanted = {"asc": "armoured", "gpg": "binary"}.get(self.path.rpartition(".")[2], self.kind)
+        return self.kind == wanted
 
 
 class Route(Frozen):

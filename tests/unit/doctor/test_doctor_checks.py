@@ -110,7 +110,6 @@ def test_a_malformed_source() -> None:
         ("closed", "armoured", "cannot be read by apt's user"),
         ("open", "empty", "is empty"),
         ("open", "other", "holds no OpenPGP key"),
-        ("open", "binary", "does not take by that name"),
     ],
 )
 def test_a_keyring_that_apt_cannot_use(state: str, kind: str, word: str) -> None:
@@ -124,6 +123,14 @@ def test_a_keyring_that_apt_cannot_use(state: str, kind: str, word: str) -> None
         (f"chmod a+r {KEY}",) if state == "closed"
         else tuple(line.replace("HOST", "ops@web1") for line in BY_ID["no-pubkey"].mend)
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("version", "found"), [("2.7.14build2", True), ("3.0.3", False)])
+def test_a_keyring_whose_name_lies(version: str, *, found: bool) -> None:
+    ring = Keyring(path=KEY, state="open", kind="binary")
+    findings = diagnose(case_of(facts={"packages": {"apt": version}}, seen={"keyrings": (ring,)}))
+    assert [one.id for one in findings] == ["no-pubkey"] * found
+    assert not found or "a file that ends in .gpg only" in findings[0].evidence
 
 
 def test_a_keyring_that_no_source_uses_is_nobody_s_trouble() -> None:

@@ -11,8 +11,10 @@ from dockwright.doctor.entries import Entry
 from dockwright.doctor.probe import Keyring
 from dockwright.doctor.sources import Complaint
 from dockwright.events import Severity
+from dockwright.steps.versions import compare
 
 DOCKER = "download.docker.com/linux/"
+_LOOKS_INSIDE = "2.9"  # since then apt asks sqv, or reads the keyring itself, whatever its name
 
 
 def lock(case: Case) -> Iterator[Found]:
@@ -52,20 +54,24 @@ def keyrings(case: Case) -> Iterator[Found]:
     """Keyrings that a source names and apt cannot use."""
     used = {path for entry in case.apt.entries for path in _keyrings(entry)}
     for ring in case.seen.keyrings:
-        why = _unusable(ring)
+        why = _unusable(ring, case)
         if why and ring.path in used:
             mend = (f"chmod a+r {ring.path}",) if ring.state == "closed" else ()
             yield Found("no-pubkey", f"{ring.path} {why}", mend)
 
 
-def _unusable(ring: Keyring) -> str:
+def _unusable(ring: Keyring, case: Case) -> str:
     if ring.state == "missing":
         return "is named by a source, and is not there"
     if ring.state == "closed":
         return "cannot be read by apt's user _apt"
     if ring.kind in ("empty", "other"):
         return f"{'is empty' if ring.kind == 'empty' else 'holds no OpenPGP key'}"
-    return "" if ring.fits else f"holds an {ring.kind} key, which apt does not take by that name"
+    apt = case.facts.package("apt")
+    if ring.fits or apt is None or not apt.version or compare(apt.version, _LOOKS_INSIDE) >= 0:
+        return ""
+    right = "asc" if ring.kind == "armoured" else "gpg"
+    return f"is {ring.kind}, which apt {apt.version} takes from a file that ends in .{right} only"
 
 
 def _keyrings(entry: Entry) -> list[str]:
@@ -78,7 +84,7 @@ def indexes(case: Case) -> Iterator[Found]:
     Silent where apt has no lists at all, as on a fresh image, and where it reads no source. Others'
     repositories are passed over: an update of one source alone, as ours, leaves them without an index.
     """
-    broken = {ring.path for ring in case.seen.keyrings if _unusable(ring)}
+    broken = {ring.path for ring in case.seen.keyrings if _unusable(ring, case)}
     if not case.facts.apt_lists or case.apt.complaints:
         return
     asked: dict[str, Entry] = {}
