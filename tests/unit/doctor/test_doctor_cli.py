@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -101,15 +102,22 @@ def test_the_verdict_as_json(world: World) -> None:
     assert finding["action"][-1] == "apt-get update"
 
 
-def test_a_log_tells_it_again_with_the_same_exit_code(
-    world: World, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_a_log_and_reports_tell_it_again(world: World, tmp_path: Path) -> None:
     world.host("web1", host("ubuntu-24.04-installed", *CONFLICT))
-    top = tmp_path_factory.mktemp("log")
-    done = dockwright("web1", "--log", f"{top}/run.jsonl", "--junit", f"{top}/run.xml")
-    told = read_log(top / "run.jsonl")
+    names = {
+        "--log": "run.jsonl",
+        "--junit": "run.xml",
+        "--html": "run.html",
+        "--summary": "run.md",
+    }
+    words = [word for option, name in names.items() for word in (option, str(tmp_path / name))]
+    done = dockwright("web1", *words)
+    told = read_log(tmp_path / "run.jsonl")
     assert exit_code(tally(told).values()) == done.exit_code == Exit.VERIFY
-    assert "two sources of one repository" in (top / "run.xml").read_text()
+    for name in names.values():
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        assert "two sources of one repository name different keys" in text, name
+        assert "comment the other out" in text, name
 
 
 def test_many_hosts(world: World) -> None:
