@@ -54,8 +54,11 @@ doctor() {
 
   if [ -d /run/systemd/system ]; then
     printf 'exec_start %s\n' "$(systemctl show -P ExecStart docker.service 2>/dev/null | sed -n 's/.*argv\[\]=\(.*\) ; ignore_errors=.*/\1/p' | head -c 2000 | b64)"
-    if have dockerd && ! systemctl is-active -q docker.service; then
-      printf 'docker_log %s\n' "$(timeout 5 journalctl -q -u docker.service -b -n 60 -o cat --no-pager 2>/dev/null |
+    # Of the last start alone, and only where that failed: what came before may be mended since.
+    begun=$(systemctl show -P InvocationID docker.service 2>/dev/null)
+    result=$(systemctl show -P Result docker.service 2>/dev/null)
+    if have dockerd && [ -n "$begun" ] && [ "$result" != success ]; then
+      printf 'docker_log %s\n' "$(timeout 5 journalctl -q "_SYSTEMD_INVOCATION_ID=$begun" -n 60 -o cat --no-pager 2>/dev/null |
         grep -E 'failed to start daemon|unable to configure|level=(fatal|error)' | tail -n 1 | head -c 600 | b64)"
     fi
   fi

@@ -67,6 +67,7 @@ MESSAGES = [
     ("E: Release file for https://download.docker.com/linux/debian/dists/trixie/InRelease is not valid yet (invalid for another 3h 2min 5s). Updates for this repository will not be applied.", "not-valid-yet"),
     ("E: Release file for http://mirror/debian/dists/trixie/InRelease is expired (invalid since 5d 3h). Updates for this repository will not be applied.", "expired-release"),
     ("sudo: apt-key: command not found", "apt-key-gone"),
+    ("dpkg: error processing package docker-compose-plugin (--configure):\n package docker-compose-plugin is not ready for configuration\n cannot configure (current status 'half-installed')", "half-installed"),
     # Docker
     ('permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: Get "http://%2Fvar%2Frun%2Fdocker.sock/v1.47/containers/json": dial unix /var/run/docker.sock: connect: permission denied', "socket-denied"),
     ("permission denied while trying to connect to the docker API at unix:///var/run/docker.sock", "socket-denied"),
@@ -109,7 +110,14 @@ def test_each_pattern_s_entry_has_a_message_that_is_tried() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "\n", "Hello from Docker!", "Reading package lists... Done", "docker version 29.7.2"],
+    [
+        "",
+        "\n",
+        "Hello from Docker!",
+        "Reading package lists... Done",
+        "docker version 29.7.2",
+        "the module is not signed",
+    ],
 )
 def test_what_is_no_error_has_no_cause(text: str) -> None:
     assert explain(text) == ()

@@ -58,7 +58,6 @@ APT = (
             r"NO_PUBKEY",
             r"the following signatures (couldn't|could not) be verified",
             r"repository '.*' is not signed",
-            r"is not signed\.?$",
             r"Missing key [0-9A-F]+, which is needed to verify",  # sqv, apt 3
         ),
         finding="a repository's signature cannot be verified",
@@ -169,6 +168,7 @@ APT = (
         rung="dpkg",
         messages=(
             r"very bad inconsistent state",
+            r"cannot configure \(current status 'half-installed'\)",
             r"package \S+ needs to be reinstalled",
             r"you should\s+reinstall it before attempting",
         ),
