@@ -31,7 +31,8 @@ from tests.lab import deb
 from tests.lab.fixtures import HostFactory
 from tests.lab.host import Host
 from tests.lab.lab import Lab
-from tests.lab.nvidia import DRIVER
+from tests.lab.nvidia import DRIVER, library, triplet
+from tests.lab.snap import install_snap
 
 pytestmark = pytest.mark.lab
 
@@ -129,8 +130,8 @@ def test_a_host_that_was_set_up_by_hand(lab: Lab, prepared: Make) -> None:
     well(lab, host)
 
 
-def test_a_gpu_host_of_stand_ins(lab: Lab, host_factory: HostFactory) -> None:
-    """Before and after the toolkit, and with a driver that was upgraded under its feet."""
+def test_gpu_hosts_of_stand_ins(lab: Lab, host_factory: HostFactory) -> None:
+    """Well before and after the toolkit; then what breaks a GPU host, one by one."""
     host = host_factory(dress="ubuntu-24.04", gpu=True)
     well(lab, host)
     pins = (f"docker_fingerprint={lab.fingerprint}", f"nvidia_fingerprint={lab.nvidia_fingerprint}")
@@ -138,10 +139,35 @@ def test_a_gpu_host_of_stand_ins(lab: Lab, host_factory: HostFactory) -> None:
     run = dockwright(lab, "install", "--gpu", at(host), "--yes", *sets)
     assert run.code == 0, run
     well(lab, host)
-    host.exec(f"sed -i 's/{DRIVER}/1.2.3/' /var/run/cdi/nvidia.yaml")
+
+    spec = "/var/run/cdi/nvidia.yaml"
+    host.exec(f"cp {spec} /run/spec; sed -i 's/{DRIVER}/1.2.3/' {spec}")
     finding = first(lab, host)
-    assert finding.id == "cdi-stale"
-    assert DRIVER in finding.evidence
+    assert (finding.id, DRIVER in finding.evidence) == ("cdi-stale", True)
+    host.exec(f"rm {spec}; docker pull -q ubuntu")
+    said = says(host, "docker run --rm --device nvidia.com/gpu=all ubuntu nvidia-smi -L")
+    assert meaning(lab, said) == ["cdi-unresolvable"]
+    host.exec(f"cp /run/spec {spec}; docker image rm ubuntu")
+
+    host.exec("mv /dev/nvidia-uvm /dev/elsewhere")
+    assert first(lab, host).id == "uvm-missing"
+    host.exec("mv /dev/elsewhere /dev/nvidia-uvm")
+    well(lab, host)
+
+    folder, newer = f"/usr/lib/{triplet()}", "575.57.08"
+    host.put(f"{folder}/libnvidia-ml.so.{newer}", library(newer))
+    host.exec(f"ln -sfn libnvidia-ml.so.{newer} {folder}/libnvidia-ml.so.1")
+    finding = first(lab, host)
+    assert (finding.id, finding.evidence) == (
+        "driver-mismatch", f"module {DRIVER}, library {newer}",
+    )  # fmt: skip
+    assert meaning(lab, says(host, "nvidia-smi")) == ["driver-mismatch"]
+
+    host.exec("rm -r /proc/driver/nvidia /dev/nvidia*")
+    assert first(lab, host).id == "driver-not-loaded"
+    assert meaning(lab, says(host, "nvidia-smi")) == ["driver-not-loaded"]
+    host.exec("for d in /sys/bus/pci/devices/*; do ln -sfn ../nouveau $d/driver; done")
+    assert first(lab, host).id == "nouveau"
 
 
 # --- apt ------------------------------------------------------------------------------------------
@@ -304,6 +330,44 @@ def test_a_daemon_that_was_stopped(lab: Lab, host: Host) -> None:
     assert finding.id == "daemon-down"
     assert "docker.service is inactive" in finding.evidence
     until(lambda: host.exec("docker version", check=False).returncode == 0, "dockerd")
+
+
+def test_a_unit_that_is_masked(lab: Lab, host: Host) -> None:
+    host.exec("systemctl stop docker.socket docker.service; systemctl mask -q docker.service")
+    try:
+        said = says(host, "systemctl start docker.service")
+        finding = first(lab, host)
+    finally:
+        host.exec(
+            "systemctl unmask -q docker.service; systemctl start docker.socket docker.service"
+        )
+    assert (finding.id, meaning(lab, said)) == ("unit-masked", ["unit-masked"])
+    until(lambda: host.exec("docker version", check=False).returncode == 0, "dockerd")
+
+
+def test_a_network_that_docker_s_lies_in(lab: Lab, host: Host) -> None:
+    network = "172.17.200.0/24"
+    gateway = host.exec("ip -4 route show default").stdout.split()
+    way = gateway[gateway.index("via") : gateway.index("via") + 2] if "via" in gateway else []
+    assert way, gateway
+    host.exec(["ip", "route", "add", network, *way])
+    try:
+        finding = first(lab, host)
+    finally:
+        host.exec(["ip", "route", "del", network])
+    assert finding.id == "subnet-clash"
+    assert network in finding.evidence
+
+
+def test_the_snap_beside_the_packages(lab: Lab, prepared: Make) -> None:
+    """snapd is a stand-in."""
+    host = prepared("docker")
+    host.exec("systemctl disable -q --now docker.socket docker.service")
+    install_snap(host)
+    host.exec("systemctl stop snap.docker.dockerd; systemctl start docker.socket docker.service")
+    finding = first(lab, host)
+    assert finding.id == "two-dockers"
+    assert "docker-ce" in finding.evidence
 
 
 def test_permission_denied(lab: Lab, host: Host) -> None:
