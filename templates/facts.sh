@@ -121,7 +121,7 @@ facts() {
     BEGIN { count = split(paths, path, " ") }
     $1 == "Filesystem" { table++; row = 0; next }
     table == 1 { row++; free[row] = $4; total[row] = $2 }
-    table == 2 { inodes[++row] = $4 }
+    table == 2 { inodes[++row] = $2 ? $4 : "-" } # btrfs has none to count
     END { for (i = 1; i <= count; i++) print "disk", path[i], free[i], total[i], inodes[i] }'
 
   # The Docker family of every origin, and what stands beside it. The globs are dpkg's.

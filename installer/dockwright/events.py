@@ -53,6 +53,43 @@ class PastRun(Frozen):
     merged: tuple[Merged, ...] = ()
 
 
+class Severity(str, Enum):
+    """How bad a finding is: something does not work now, or it will not stay so."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Finding(Frozen):
+    """Something that is wrong on a host.
+
+    ``evidence`` is what was seen there, ``action`` what mends it, ``rung`` what does not carry, and
+    ``source`` where the fact can be read. ``id`` is the catalogue's.
+    """
+
+    id: str
+    severity: Severity
+    rung: str
+    finding: str
+    cause: str
+    evidence: str
+    action: tuple[str, ...]
+    source: str
+
+
+class Explanation(Frozen):
+    """What a message means; ``seen`` says whether the host shows it now, ``None`` where none was asked."""
+
+    id: str
+    rung: str
+    finding: str
+    cause: str
+    look: tuple[str, ...]
+    action: tuple[str, ...]
+    source: str
+    seen: bool | None = None
+
+
 class _Event(Frozen):
     schema_version: Literal[1] = SCHEMA
     host: str
@@ -87,6 +124,14 @@ class HistoryTold(_Event):
 
     event: Literal["history_told"] = "history_told"
     runs: tuple[PastRun, ...]
+
+
+class Diagnosed(_Event):
+    """What is wrong on the host, the root of it first, and what a message that was given means."""
+
+    event: Literal["diagnosed"] = "diagnosed"
+    findings: tuple[Finding, ...]
+    explained: tuple[Explanation, ...] = ()
 
 
 class PhaseFinished(_Event):
@@ -194,6 +239,7 @@ Event: TypeAlias = Annotated[
     RunStarted
     | HostReached
     | HistoryTold
+    | Diagnosed
     | PhaseFinished
     | Planned
     | ProgramStarted

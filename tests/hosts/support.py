@@ -95,7 +95,7 @@ class Run:
 def arguments(lab: Lab, *args: str | Path) -> list[str]:
     """A command line with the lab's pin, unless it names one, and events as the output."""
     pin = ["--set", f"docker_fingerprint={lab.fingerprint}"]
-    unpinned = args[0] in ("verify", "history", "undo")
+    unpinned = args[0] in ("verify", "doctor", "history", "undo")
     if unpinned or any(str(arg).startswith("docker_fingerprint=") for arg in args):
         pin = []
     return [*map(str, args[:1]), *pin, "--json", *map(str, args[1:])]

@@ -117,7 +117,7 @@ def test_the_import_contract_is_kept() -> None:
         ("jinja2", r"renderer(\.\w+)?|load\.\w+|report\.html"),
         (
             "pydantic",
-            r"models(\.\w+)?|plan|events|judge|receipts\.\w+|report\.jsonl|load(\.\w+)+|steps\.\w+|renderer\.\w+|trust\.\w+",
+            r"models(\.\w+)?|plan|events|judge|receipts\.\w+|doctor\.probe|report\.jsonl|load(\.\w+)+|steps\.\w+|renderer\.\w+|trust\.\w+",
         ),
         ("typer", r"cli(\.\w+)?"),
         ("rich", r"report\.\w+"),

@@ -129,7 +129,7 @@ def finish(prepared: Prepared) -> Iterator[Event]:
     yield events.RunFinished(
         host=prepared.host.name,
         at=time.time(),
-        exit=Exit.OK,
+        exit=Exit.VERIFY if prepared.findings else Exit.OK,
         same=len(plan.actions) - len(plan.changes) - len(plan.checks) if plan else 0,
         seconds=time.monotonic() - prepared.began,
     )

@@ -7,8 +7,19 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from dockwright import __version__, events, facts, judge, planner, receipts, renderer, runner
+from dockwright import (
+    __version__,
+    doctor,
+    events,
+    facts,
+    judge,
+    planner,
+    receipts,
+    renderer,
+    runner,
+)
 from dockwright.app.consulting import consult
+from dockwright.app.diagnosing import diagnosed
 from dockwright.app.run import Connect, Prepared, Request, proxy_for
 from dockwright.channel import Channel, Transport
 from dockwright.errors import BY_EXIT, BusyError, Exit, FailedError, RefusedError, UnreachableError
@@ -45,6 +56,9 @@ def gather(prepared: Prepared, request: Request, connect: Connect) -> Iterator[E
     if request.command == "purge":
         script += receipts.data.question(nonce, request.level.named)
         whole = receipts.data.answered
+    if request.command == "doctor":
+        script += doctor.question(nonce)
+        whole = doctor.answered
     output = converse(prepared.transport, script, partial(whole, nonce=nonce))
     machine = request.proxy.machine if request.proxy else ""
     prepared.facts = facts.judge_login(facts.read(output, nonce, host=name), nonce, machine)
@@ -52,6 +66,9 @@ def gather(prepared: Prepared, request: Request, connect: Connect) -> Iterator[E
         host=name, at=time.time(), how=prepared.transport.description, facts=prepared.facts,
         seconds=time.monotonic() - begun,
     )  # fmt: skip
+    if request.command == "doctor":
+        seen = doctor.read(output, nonce)
+        yield diagnosed(prepared, request, seen, key_owners(prepared.facts))
     if request.back:
         prepared.trail = receipts.read(output, nonce, prepared.facts)
         if request.command == "purge":

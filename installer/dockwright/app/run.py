@@ -11,6 +11,8 @@ from enum import Enum
 
 from dockwright import __version__
 from dockwright.channel import Transport
+from dockwright.doctor.catalogue import Entry
+from dockwright.events import Finding
 from dockwright.load import Playbook
 from dockwright.models import Facts, Host, LiveRun
 from dockwright.plan import HostPlan
@@ -59,7 +61,7 @@ class Request:
     ``lock_timeout`` is in seconds; ``operator`` is named in the host's journal; ``again`` is
     the command line that would apply what is planned. ``undoes`` is the run to take back, empty for
     the last. An uninstall knows Docker by the repository and packages of ``playbook``;
-    ``level`` is how much a purge deletes.
+    ``level`` is how much a purge deletes; ``asked`` what messages that doctor was given mean.
     """
 
     command: str
@@ -74,6 +76,7 @@ class Request:
     playbooks: Mapping[str, Playbook] = field(default_factory=dict, repr=False)
     machines: Machines = field(default_factory=Machines, compare=False, repr=False)
     undoes: str = ""
+    asked: tuple[Entry, ...] = ()
     level: Level = field(default_factory=Level)
 
     @property
@@ -111,7 +114,7 @@ class Prepared:
     """What is known of a host when its plan is made; ``plan`` stays None where it failed.
 
     ``joins`` is a run that is under way there for the same wish; ``again`` says that the run only
-    made the host fit to be planned for.
+    made the host fit to be planned for. ``findings`` are doctor's.
     """
 
     host: Host
@@ -120,6 +123,7 @@ class Prepared:
     facts: Facts | None = None
     trail: Trail | None = None
     data: Data | None = None
+    findings: tuple[Finding, ...] = ()
     plan: HostPlan | None = None
     joins: LiveRun | None = None
     again: bool = False

@@ -1,13 +1,15 @@
-"""Everyday: install, plan, verify, uninstall."""
+"""Everyday: install, plan, verify, doctor, uninstall."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dockwright import __version__
+from dockwright.cli.explaining import asked_for, explain_only
 from dockwright.cli.fleet import Fleet
 from dockwright.cli.options import (
     WHAT,
@@ -90,6 +92,34 @@ def verify(*, hosts: Hosts = None, values: Values, reach: Reach, show: Show) -> 
     with Session(fleet, reach, show) as session:
         session.prepare(request)
         session.carry_out(request)
+    return session.exit()
+
+
+@command(EVERYDAY)
+def doctor(
+    *,
+    hosts: Hosts = None,
+    error: Annotated[
+        str | None,
+        typer.Option(
+            "--error",
+            metavar="TEXT",
+            help="A message of apt, docker or nvidia-smi, or - for stdin: what it means, and what "
+            "each HOST shows of it. Without a HOST none is contacted.",
+            show_default=False,
+        ),
+    ] = None,
+    reach: Reach,
+    show: Show,
+) -> Exit:
+    """Tell what is wrong on each HOST, and what mends it; read-only, one round trip."""
+    asked = asked_for(error, reach)
+    if error is not None and not hosts and not reach.inventory:
+        return explain_only(asked, show)
+    request = replace(request_for("doctor"), asked=asked)
+    with Session(Fleet(hosts, reach, show), reach, show) as session:
+        session.gather(request)
+        session.finish()
     return session.exit()
 
 

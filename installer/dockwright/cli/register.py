@@ -16,8 +16,8 @@ from dockwright.errors import DockwrightError, Exit
 EXITS = (
     "Exit codes: 0 converged (20 changed, with --detailed-exitcode) · 2 input · 3 refused, nothing "
     "changed · 4 trust, nothing changed · 5 unreachable, login, sudo · 6 failed, resumable · "
-    "7 host needs repair · 8 verification failed · 9 destructive action refused · 10 busy · 130 "
-    "interrupted. Many hosts: the worst of 7>6>4>9>8>10>3>5>0."
+    "7 host needs repair · 8 verification failed, or doctor found something · 9 destructive action "
+    "refused · 10 busy · 130 interrupted. Many hosts: the worst of 7>6>4>9>8>10>3>5>0."
 )
 
 typer_app = typer.Typer(

@@ -17,6 +17,7 @@ from rich.text import Text
 from dockwright import events
 from dockwright.events import Outcome
 from dockwright.report import errors, summary
+from dockwright.report.doctor_view import diagnosis_lines
 from dockwright.report.live import Frame, Running
 from dockwright.report.page import Page, styled
 from dockwright.report.plan_view import count_line, plan_lines
@@ -70,6 +71,7 @@ class ConsoleReporter:
             events.RunStarted: self._run_started,
             events.HostReached: self._host_reached,
             events.HistoryTold: lambda _: None,  # the command prints it as a table
+            events.Diagnosed: lambda event: self._screen.put(diagnosis_lines(self._page, event)),
             events.PhaseFinished: self._phase_finished,
             events.Planned: self._planned,
             events.ProgramStarted: self._program_started,
@@ -105,8 +107,7 @@ class ConsoleReporter:
             self._running.clear()
             self._screen.end()
             tallies = list(self._tallies.values())
-            lines = summary.ending(self._page, tallies, quiet=self._quiet)
-            self._screen.put(lines)
+            self._screen.put(summary.ending(self._page, tallies, quiet=self._quiet))
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -252,11 +253,9 @@ class ConsoleReporter:
         text = f"waiting for {event.holder}"
         self._run(event.host, lock, text, waiting=True, since=self._clock() - seconds)
         if self._remind(event, text):
-            sign = styled(self._page.signs.wait, "yellow")
-            body = self._page.text(text)
-            self._screen.put(
-                [self._rows.row(event.host, sign, lock, body, right=duration(seconds))]
-            )
+            sign, body = styled(self._page.signs.wait, "yellow"), self._page.text(text)
+            row = self._rows.row(event.host, sign, lock, body, right=duration(seconds))
+            self._screen.put([row])
 
     def _noted(self, event: events.Note) -> None:
         if not self._quiet:

@@ -32,7 +32,7 @@ BECOMES = {
     "purge": ("has nothing of Docker, nor its data", "have nothing of Docker, nor its data"),
     "undo": ("is as it was before that run", "are as they were before that run"),
 }
-_PLAN_ONLY = ("plan", "facts", "history", "render")
+_PLAN_ONLY = ("plan", "facts", "history", "doctor", "render")
 
 
 @dataclass

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from dockwright.report.page import Page
 
-_LOOKS = ("facts", "history", "render")  # what they print is what was asked for
+_LOOKS = ("facts", "history", "doctor", "render")  # what they print is what was asked for
 _SHOWN = 20
 
 

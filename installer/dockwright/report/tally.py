@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from dockwright.errors import Exit, worst
 from dockwright.events import (
     CommitPoint,
+    Diagnosed,
     Event,
     Failed,
+    Finding,
     Outcome,
     Planned,
     ProgramStarted,
@@ -31,7 +33,7 @@ class HostTally:
 
     ``would`` counts the changes of its plan, ``before`` what a preliminary run changed that this
     one goes on from; ``exit`` is ``None`` until the run on it ended, and
-    ``failure`` is what it failed with. ``outcomes`` counts the steps.
+    ``failure`` is what it failed with, ``findings`` what doctor found. ``outcomes`` counts the steps.
     """
 
     host: str
@@ -50,6 +52,7 @@ class HostTally:
     outcomes: Mapping[Outcome, int] = field(default_factory=dict)
     failure: Failed | None = None
     finish: RunFinished | None = None
+    findings: tuple[Finding, ...] = ()
 
     def count(self, outcome: Outcome) -> int:
         """How many steps ended so."""
@@ -113,6 +116,8 @@ def fold(tally: HostTally | None, event: Event) -> HostTally:
     if isinstance(event, StepFinished):
         count = tally.count(event.outcome) + 1
         return replace(tally, outcomes={**tally.outcomes, event.outcome: count})
+    if isinstance(event, Diagnosed):
+        return replace(tally, findings=event.findings)
     if isinstance(event, Failed):
         return replace(tally, failure=event)
     if isinstance(event, RunFinished):

@@ -92,6 +92,8 @@ def _trouble(story: HostStory) -> Trouble:
     if failure is not None:
         titles = {span.step: span.title for span in story.spans if span.step}
         return Trouble.of_event(failure, titles.get(failure.step or ""))
+    if story.tally.findings:
+        return _found(story)
     if story.tally.finish is not None:
         return Trouble(story.code, f"ended with {story.code.word}", host=story.host)
     joins = "dockwright attach HOST".replace(HOST, shlex.quote(clean(story.host)))
@@ -102,6 +104,22 @@ def _trouble(story: HostStory) -> Trouble:
         next_step=f"see how it went on: {joins}" if program else "run the same command again",
         host=story.host,
         changed=None if program else False,
+    )
+
+
+def _found(story: HostStory) -> Trouble:
+    """What doctor found: the first of it whole, as it is the root of the others more often than not."""
+    first, *others = story.tally.findings
+    details = [("seen", first.evidence), ("cause", first.cause)]
+    details += [(one.rung, f"{one.finding}: {one.evidence}") for one in others]
+    return Trouble(
+        story.code,
+        first.finding,
+        details=tuple(details),
+        step=first.rung,
+        next_step="\n".join(first.action),
+        host=story.host,
+        changed=False,
     )
 
 

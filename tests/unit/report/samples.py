@@ -349,10 +349,40 @@ def told() -> list[Event]:
     return play(ev.RunFinished, exit=Exit.OK, seconds=0.3).events
 
 
+FINDING = ev.Finding(
+    id="signed-by-conflict", severity=ev.Severity.ERROR, rung="apt",
+    finding="two sources of one repository name different keys",
+    cause="apt reads no source at all while two entries contradict each other",
+    evidence="Conflicting values set for option Signed-By (docker.list:1, docker.sources:1)",
+    action=("keep one of the two, and comment the other out", "apt-get update"),
+    source="https://github.com/docker/for-linux/issues/1349",
+)  # fmt: skip
+WARNED = FINDING.model_copy(
+    update={
+        "id": "apt-locked", "severity": ev.Severity.WARNING,
+        "finding": "another program holds apt's lock", "evidence": "held by pid 812, unattended-upgr",
+    }
+)  # fmt: skip
+
+
+def diagnosed(*findings: ev.Finding, text: str = "") -> list[Event]:
+    """What doctor tells of a host."""
+    means = ev.Explanation(
+        id="apt-locked", rung="apt", finding=text or "another program holds apt's lock",
+        cause=text or "on a fresh machine unattended-upgrades installs packages",
+        look=(text or "fuser -v /var/lib/dpkg/lock-frontend",), action=(text or "wait",),
+        source=text or "https://github.com/docker/docker-install/issues/366",
+        seen=any(one.id == "apt-locked" for one in findings),
+    )  # fmt: skip
+    play = Play("web1", "doctor").reached()(ev.Diagnosed, findings=findings, explained=(means,))
+    code = Exit.VERIFY if findings else Exit.OK
+    return play(ev.RunFinished, exit=code, seconds=0.3).events
+
+
 def every_event() -> list[Event]:
     """One event of each type, and the test that uses it fails where one is missing."""
     seen: dict[type, Event] = {}
-    for event in (*install(), *broken(), *untrusted(), *told()):
+    for event in (*install(), *broken(), *untrusted(), *told(), *diagnosed(FINDING)):
         seen.setdefault(type(event), event)
     return list(seen.values())
 
@@ -386,6 +416,15 @@ def hostile() -> list[Event]:
         cause=huge, seconds=1e300,
     )  # fmt: skip
     play(ev.Note, text=huge)
+    found = {
+        "finding": huge,
+        "cause": huge,
+        "evidence": huge,
+        "action": (huge, HOSTILE),
+        "rung": huge,
+    }
+    (_, _, said, _) = diagnosed(FINDING.model_copy(update=found), text=huge)
+    play(ev.Diagnosed, findings=said.findings, explained=said.explained)  # type: ignore[union-attr]
     play(
         ev.Failed, exit=Exit.REPAIR, brief=huge, details=((huge, huge), ("x:1", huge)), step=huge,
         next_step="one\ntwo", changed_host=True,

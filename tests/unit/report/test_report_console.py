@@ -4,6 +4,7 @@ import atexit
 import re
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,13 +21,15 @@ from dockwright.report.rows import Rows
 from tests.unit.report import samples
 from tests.unit.report.show import Stream, check_golden, pipe, play, terminal, written
 
-RUNS = {
+RUNS: dict[str, Callable[[], list[Event]]] = {
     "install": samples.install,
     "converged": samples.converged,
     "plan": samples.plan_only,
     "untrusted": samples.untrusted,
     "broken": samples.broken,
     "fleet": samples.fleet,
+    "doctor": lambda: samples.diagnosed(samples.FINDING, samples.WARNED),
+    "well": samples.diagnosed,
 }
 
 

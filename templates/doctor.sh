@@ -1,0 +1,75 @@
+# What doctor asks beside the facts, in the same round trip; read-only. Stands behind facts.sh and
+# runtime/locks.sh in one script. $1: the nonce. Free text, paths and contents are base64.
+# shellcheck disable=SC2034  # runtime/locks.sh reads it
+now() { read -r uptime _ </proc/uptime; }
+
+doctor() {
+  LC_ALL=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+  export LC_ALL PATH
+  b64() { base64 -w0; }
+  have() { command -v "$1" >/dev/null 2>&1; }
+  printf 'dw1 %s doctor\n' "$1"
+
+  # Every source file, whoever's: one broken entry stops apt for all. PATH CONTENT.
+  for path in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+    [ -f "$path" ] || continue
+    if [ -r "$path" ] && [ "$(stat -Lc %s "$path")" -le 262144 ]; then body=$(b64 <"$path"); else body=-; fi
+    printf 'source %s %s\n' "$(printf %s "$path" | b64)" "${body:-=}"
+  done
+
+  # The keyrings that they name: PATH STATE KIND. apt reads them as the user _apt; before
+  # 2.9 it takes an armoured one for .asc and a binary one for .gpg only.
+  sed -nE '/^[^#]*[Ss][Ii][Gg][Nn][Ee][Dd]-[Bb][Yy] *[:=]/ s/.*[Ss][Ii][Gg][Nn][Ee][Dd]-[Bb][Yy] *[:=] *([^]]*).*/\1/p' \
+    /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null |
+    tr ', \t' '[\n*]' | grep '^/[A-Za-z0-9._/+@-]*$' | sort -u | head -n 50 | while read -r path; do
+      state=open kind=other
+      if [ ! -e "$path" ]; then
+        state=missing
+      else
+        [ -n "$(find -L "$path" -maxdepth 0 -perm -o=r 2>/dev/null)" ] || state=closed
+        above=$(dirname "$(readlink -f "$path")")
+        while [ "$above" != / ]; do
+          [ -n "$(find "$above" -maxdepth 0 -perm -o=x 2>/dev/null)" ] || state=closed
+          above=$(dirname "$above")
+        done
+        if [ ! -s "$path" ]; then
+          kind=empty
+        elif head -c 4096 "$path" | grep -q -- '-----BEGIN PGP PUBLIC KEY BLOCK-----'; then
+          kind=armoured
+        else # the tag of an OpenPGP public key packet, old and new form (RFC 9580, 4.2)
+          case $(od -An -tx1 -N1 "$path" | tr -d ' ') in 98 | 99 | c6) kind=binary ;; esac
+        fi
+      fi
+      printf 'keyring %s %s %s\n' "$path" "$state" "$kind"
+    done
+
+  if holder=$(lock_holder); then printf 'lock %s\n' "$(printf %s "$holder" | b64)"; fi
+
+  # Half installed packages whose archive is needed: dpkg's third letter R.
+  have dpkg-query && dpkg-query -W -f='${db:Status-Abbrev} ${Package}\n' 2>/dev/null |
+    awk 'substr($1, 3, 1) == "R" { print "reinstall", $2 }' | head -n 20
+  # File systems that count inodes: some have none to count (btrfs), and that is not "full".
+  df -Pi / /var /var/lib/docker /var/lib/containerd 2>/dev/null |
+    awk '$1 != "Filesystem" && $2 ~ /^[0-9]+$/ && $2 > 0 { print "inodes", $6, $4, $2 }' | sort -u
+
+  if [ -d /run/systemd/system ]; then
+    printf 'exec_start %s\n' "$(systemctl show -P ExecStart docker.service 2>/dev/null | sed -n 's/.*argv\[\]=\(.*\) ; ignore_errors=.*/\1/p' | head -c 2000 | b64)"
+    # Of the last start alone, and only where that failed: what came before may be mended since.
+    begun=$(systemctl show -P InvocationID docker.service 2>/dev/null)
+    result=$(systemctl show -P Result docker.service 2>/dev/null)
+    if have dockerd && [ -n "$begun" ] && [ "$result" != success ]; then
+      printf 'docker_log %s\n' "$(timeout 5 journalctl -q "_SYSTEMD_INVOCATION_ID=$begun" -n 60 -o cat --no-pager 2>/dev/null |
+        grep -E 'failed to start daemon|unable to configure|level=(fatal|error)' | tail -n 1 | head -c 600 | b64)"
+    fi
+  fi
+  awk '$2 == "/sys/fs/cgroup" && $4 ~ /(^|,)ro(,|$)/ { print "cgroup_read_only 1"; exit }' /proc/mounts
+  for tool in iptables nft dockerd; do ! have "$tool" || echo "tool $tool"; done
+  # proc_net_route: destination and mask, hexadecimal, in this machine's order of bytes.
+  awk 'NR > 1 && $8 != "00000000" { print "route", $1, $2, $8 }' /proc/net/route 2>/dev/null | head -n 500
+  # The socket, and the groups that the user who logged in has by now.
+  stat -Lc 'socket %a %U:%G' /var/run/docker.sock 2>/dev/null
+  [ -z "$SUDO_USER" ] || printf 'groups %s\n' "$(id -nG "$SUDO_USER" 2>/dev/null)"
+  [ ! -e /usr/bin/nvidia-container-runtime ] || echo "tool nvidia-container-runtime"
+  printf 'dw1 %s diagnosed\n' "$1"
+}
+doctor "$@" </dev/null

@@ -1,0 +1,435 @@
+"""doctor on real hosts: nothing on those that are well, and the root first on those that are not.
+
+Each trouble is made for real, and where a program has a message for it, that very message is given
+to ``doctor --error`` beside it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from dockwright.events import Diagnosed, Finding
+from tests.hosts.support import (
+    DAEMON,
+    KEY,
+    SOURCE,
+    Layers,
+    Make,
+    Run,
+    at,
+    dockwright,
+    unseen,
+    until,
+)
+from tests.hosts.test_locks import held
+from tests.lab import deb
+from tests.lab.fixtures import HostFactory
+from tests.lab.host import Host
+from tests.lab.lab import Lab
+from tests.lab.nvidia import DRIVER, library, triplet
+from tests.lab.snap import install_snap
+
+pytestmark = pytest.mark.lab
+
+PARTS = "/etc/apt/sources.list.d"
+URL = "https://download.docker.com/linux/debian"
+
+
+@pytest.fixture(scope="module")
+def host(layers: Layers) -> Iterator[Host]:
+    """A Docker host of ours; each test puts back what it breaks."""
+    made = layers.host("docker")
+    yield made
+    made.remove()
+
+
+def diagnose(lab: Lab, host: Host, *args: str, user: str = "ops") -> Run:
+    """Ask doctor; it must leave no trace, whatever it finds."""
+    host.mark()
+    run = dockwright(lab, "doctor", at(host, user), *args)
+    unseen(host)
+    return run
+
+
+def findings(run: Run) -> tuple[Finding, ...]:
+    return run.one(Diagnosed).findings
+
+
+def first(lab: Lab, host: Host, *args: str, user: str = "ops") -> Finding:
+    """The first finding of a host that has one."""
+    run = diagnose(lab, host, *args, user=user)
+    assert run.code == 8, run
+    return findings(run)[0]
+
+
+def well(lab: Lab, host: Host) -> None:
+    run = diagnose(lab, host)
+    assert (run.code, findings(run)) == (0, ()), run
+
+
+def meaning(lab: Lab, text: str) -> list[str]:
+    """What a message means, without a host."""
+    done = lab.dockwright("doctor", "--json", "--error", text)
+    assert done.returncode == 0, done
+    return [one["id"] for one in json.loads(done.stdout)["explained"]]
+
+
+def says(host: Host, command: str, user: str | None = None) -> str:
+    """What a command that fails prints."""
+    done = host.exec(command, user=user, check=False)
+    assert done.returncode, done
+    return done.stdout + done.stderr
+
+
+@contextmanager
+def files(host: Host, texts: dict[str, str]) -> Iterator[None]:
+    """Files that are there for a while, instead of what was."""
+    for path, text in texts.items():
+        host.exec(f"[ ! -e {path} ] || cp -p {path} {path}.was")
+        host.put(path, text)
+    try:
+        yield
+    finally:
+        for path in texts:
+            host.exec(f"rm -f {path}; [ ! -e {path}.was ] || mv {path}.was {path}")
+
+
+@contextmanager
+def broken_daemon(host: Host, text: str) -> Iterator[None]:
+    """dockerd does not start with that daemon.json."""
+    with files(host, {DAEMON: text}):
+        says(host, "systemctl restart docker.service")
+        yield
+    host.exec(
+        "systemctl reset-failed docker.service docker.socket; systemctl restart docker.socket docker.service"
+    )
+    until(lambda: host.exec("docker version", check=False).returncode == 0, "dockerd")
+
+
+# --- well -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dress", ["debian-13", "ubuntu-24.04"])
+@pytest.mark.parametrize("kind", ["fresh", "distribution", "docker"])
+def test_hosts_that_are_well(lab: Lab, prepared: Make, kind: str, dress: str) -> None:
+    well(lab, prepared(kind, dress))
+
+
+def test_a_host_that_was_set_up_by_hand(lab: Lab, prepared: Make) -> None:
+    """As Docker's manual has it, without Dockwright."""
+    host = prepared("fresh")
+    key = (lab.parts["keys"] / "vendor.asc").read_text()
+    host.put("/etc/apt/keyrings/docker.asc", key)
+    host.put(f"{PARTS}/docker.list", f"deb [arch=amd64 signed-by={KEY}] {URL} trixie stable\n")
+    host.exec("apt-get -qq update && apt-get -qq -y install docker-ce docker-ce-cli containerd.io")
+    well(lab, host)
+
+
+def test_gpu_hosts_of_stand_ins(lab: Lab, host_factory: HostFactory) -> None:
+    """Well before and after the toolkit; then what breaks a GPU host, one by one."""
+    host = host_factory(dress="ubuntu-24.04", gpu=True)
+    well(lab, host)
+    pins = (f"docker_fingerprint={lab.fingerprint}", f"nvidia_fingerprint={lab.nvidia_fingerprint}")
+    sets = [word for pin in pins for word in ("--set", pin)]
+    run = dockwright(lab, "install", "--gpu", at(host), "--yes", *sets)
+    assert run.code == 0, run
+    well(lab, host)
+
+    spec = "/var/run/cdi/nvidia.yaml"
+    host.exec(f"cp {spec} /run/spec; sed -i 's/{DRIVER}/1.2.3/' {spec}")
+    finding = first(lab, host)
+    assert (finding.id, DRIVER in finding.evidence) == ("cdi-stale", True)
+    host.exec(f"rm {spec}; docker pull -q ubuntu")
+    said = says(host, "docker run --rm --device nvidia.com/gpu=all ubuntu nvidia-smi -L")
+    assert meaning(lab, said) == ["cdi-unresolvable"]
+    host.exec(f"cp /run/spec {spec}; docker image rm ubuntu")
+
+    host.exec("mv /dev/nvidia-uvm /dev/elsewhere")
+    assert first(lab, host).id == "uvm-missing"
+    host.exec("mv /dev/elsewhere /dev/nvidia-uvm")
+    well(lab, host)
+
+    folder, newer = f"/usr/lib/{triplet()}", "575.57.08"
+    host.put(f"{folder}/libnvidia-ml.so.{newer}", library(newer))
+    host.exec(f"ln -sfn libnvidia-ml.so.{newer} {folder}/libnvidia-ml.so.1")
+    finding = first(lab, host)
+    assert (finding.id, finding.evidence) == (
+        "driver-mismatch", f"module {DRIVER}, library {newer}",
+    )  # fmt: skip
+    assert meaning(lab, says(host, "nvidia-smi")) == ["driver-mismatch"]
+
+    host.exec("rm -r /proc/driver/nvidia /dev/nvidia*")
+    assert first(lab, host).id == "driver-not-loaded"
+    assert meaning(lab, says(host, "nvidia-smi")) == ["driver-not-loaded"]
+    host.exec("for d in /sys/bus/pci/devices/*; do ln -sfn ../nouveau $d/driver; done")
+    assert first(lab, host).id == "nouveau"
+
+
+# --- apt ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a", "z"])
+def test_two_keys_in_both_orders(lab: Lab, host: Host, name: str) -> None:
+    other = f"{PARTS}/{name}.list"
+    line = f"deb [signed-by=/usr/share/keyrings/docker.gpg] {URL} trixie stable\n"
+    with files(host, {other: line}):
+        said = says(host, "apt-get update")
+        assert "Conflicting values set for option Signed-By" in said
+        finding = first(lab, host)
+        assert finding.id == "signed-by-conflict"
+        # doctor has foreseen apt's very words.
+        (message,) = [text for text in said.splitlines() if "Conflicting" in text]
+        assert finding.evidence.startswith(message.removeprefix("E: "))
+        assert other in finding.evidence
+        assert SOURCE in finding.evidence
+        assert meaning(lab, said) == ["signed-by-conflict"]
+    well(lab, host)
+
+
+@pytest.mark.parametrize("kind", ["list", "sources"])
+def test_a_page_that_was_saved(lab: Lab, host: Host, kind: str) -> None:
+    path = f"{PARTS}/nvidia-docker.{kind}"
+    page = "<!doctype html>\n<html>\n<head><title>404</title></head>\n<body>Not found</body>\n</html>\n"
+    with files(host, {path: page}):
+        said = says(host, "apt-get update")
+        finding = first(lab, host)
+        assert (finding.id, finding.action[0]) == ("page-as-list", f"rm {path}")
+        assert finding.evidence in said
+        assert meaning(lab, said) == ["page-as-list"]
+
+
+def test_no_pubkey(lab: Lab, prepared: Make) -> None:
+    """A stranger's key, one that apt may not read, one in the wrong format, none at all."""
+    host = prepared("fresh")
+    stranger = (lab.parts["keys"] / "wrong.asc").read_text()
+    host.put(f"{PARTS}/docker.list", f"deb [signed-by={KEY}] {URL} trixie stable\n")
+    host.put(KEY, stranger)
+    said = says(host, "apt-get update 2>&1; apt-get -qq install docker-ce")
+    assert meaning(lab, said)[0] == "no-pubkey"
+    finding = first(lab, host)
+    assert finding.id == "no-pubkey"
+    assert "9DC858229FC7DD38854AE2D88D81803C0EBFCD88" in finding.evidence
+    for spoil, word in (
+        (f"chmod 0600 {KEY}", "cannot be read"),
+        (f"chmod 0644 {KEY}; echo '<html>' >{KEY}", "no OpenPGP key"),
+        (f": >{KEY}", "is empty"),
+        (f"rm {KEY}", "is not there"),
+    ):
+        host.exec(spoil)
+        finding = first(lab, host)
+        assert (finding.id, word in finding.evidence) == ("no-pubkey", True)
+    # The right key mends it.
+    host.put(KEY, (lab.parts["keys"] / "vendor.asc").read_text())
+    host.exec("apt-get -qq update")
+    well(lab, host)
+
+
+def test_no_release_file(lab: Lab, prepared: Make) -> None:
+    host = prepared("fresh")
+    host.put(KEY, (lab.parts["keys"] / "vendor.asc").read_text())
+    host.put(f"{PARTS}/docker.list", f"deb [signed-by={KEY}] {URL} noble stable\n")
+    said = says(host, "apt-get update")
+    finding = first(lab, host)
+    assert (finding.id, finding.action[0]) == (
+        "no-release",
+        f"write trixie for noble in {PARTS}/docker.list",
+    )
+    assert meaning(lab, said) == ["no-release"]
+    said = says(host, "apt-get install docker-ce")
+    assert meaning(lab, said) == ["not-locatable"]
+
+
+def test_who_holds_apt(lab: Lab, host: Host) -> None:
+    lock = "/var/lib/dpkg/lock-frontend"
+    with held(host, lock):
+        pid = host.exec("systemctl show -P MainPID holder").stdout.strip()
+        said = says(host, "apt-get -y install nothing-of-that-name 2>&1; apt-get -y -f install")
+        finding = first(lab, host)
+        assert finding.id == "apt-locked"
+        assert f"{lock} is held by pid {pid}" in finding.evidence
+        assert "slow-upgrade" in finding.evidence
+        assert "apt-locked" in meaning(lab, said)
+    well(lab, host)
+
+
+# --- dpkg -----------------------------------------------------------------------------------------
+
+
+def test_dpkg_was_interrupted(lab: Lab, host: Host) -> None:
+    journal = "/var/lib/dpkg/updates/0001"
+    host.exec(f"dpkg-query -s containerd.io >{journal}")
+    try:
+        said = says(host, "apt-get -y -f install")
+        finding = first(lab, host)
+    finally:
+        host.exec(f"rm {journal}")
+    assert (finding.id, finding.action[0]) == ("dpkg-interrupted", "dpkg --configure -a")
+    assert meaning(lab, said) == ["dpkg-interrupted"]
+    well(lab, host)
+
+
+def test_a_package_that_has_to_be_reinstalled(lab: Lab, host: Host) -> None:
+    """State iHR: killed while it was unpacked; apt refuses all else."""
+    name = "docker-compose-plugin"
+    edit = f"/^Package: {name}$/,/^$/ s/^Status: .*/Status: install reinstreq half-installed/"
+    host.exec(["cp", "-p", "/var/lib/dpkg/status", "/run/status"])
+    host.exec(["sed", "-i", edit, "/var/lib/dpkg/status"])
+    try:
+        run = diagnose(lab, host)
+        said = host.exec(f"dpkg --configure {name}", check=False)
+    finally:
+        host.exec("cp -p /run/status /var/lib/dpkg/status")
+    (finding,) = findings(run)
+    assert (finding.id, finding.evidence) == ("half-installed", f"{name} is in state iHR")
+    assert finding.action[0] == f"apt-get install --reinstall {name}"
+    assert "half-installed" in meaning(lab, said.stdout + said.stderr)
+    well(lab, host)
+
+
+# --- Docker ---------------------------------------------------------------------------------------
+
+
+def test_a_comma_too_many(lab: Lab, host: Host) -> None:
+    with broken_daemon(host, '{\n  "log-driver": "local",\n}\n'):
+        log = host.exec("journalctl -q -u docker -b -n 50 -o cat --no-pager").stdout
+        finding = first(lab, host)
+        assert finding.id == "daemon-json-invalid"
+        assert f"{DAEMON} line 3, column 1" in finding.evidence
+        assert "daemon-json-invalid" in meaning(lab, log)
+    well(lab, host)
+
+
+@pytest.mark.parametrize(
+    ("text", "entry"),
+    [
+        ('{"hosts": ["fd://"]}', "flag-and-file"),
+        ('{"default-runtime": "nvidia"}', "default-runtime-unknown"),
+        ('{"log-drivers": "local"}', "daemon-json-invalid"),
+    ],
+)
+def test_settings_that_dockerd_refuses(lab: Lab, host: Host, text: str, entry: str) -> None:
+    with broken_daemon(host, text):
+        log = host.exec("journalctl -q -u docker -b -n 20 -o cat --no-pager").stdout
+        assert first(lab, host).id == entry
+        assert entry in meaning(lab, log)
+    well(lab, host)
+
+
+def test_a_daemon_that_was_stopped(lab: Lab, host: Host) -> None:
+    host.exec("systemctl stop docker.socket docker.service")
+    try:
+        said = says(host, "docker ps")
+        finding = first(lab, host, "--error", said)
+    finally:
+        host.exec("systemctl start docker.socket docker.service")
+    assert finding.id == "daemon-down"
+    assert "docker.service is inactive" in finding.evidence
+    until(lambda: host.exec("docker version", check=False).returncode == 0, "dockerd")
+
+
+def test_a_unit_that_is_masked(lab: Lab, host: Host) -> None:
+    host.exec("systemctl stop docker.socket docker.service; systemctl mask -q docker.service")
+    try:
+        said = says(host, "systemctl start docker.service")
+        finding = first(lab, host)
+    finally:
+        host.exec(
+            "systemctl unmask -q docker.service; systemctl start docker.socket docker.service"
+        )
+    assert (finding.id, meaning(lab, said)) == ("unit-masked", ["unit-masked"])
+    until(lambda: host.exec("docker version", check=False).returncode == 0, "dockerd")
+
+
+def test_a_network_that_docker_s_lies_in(lab: Lab, host: Host) -> None:
+    network = "172.17.200.0/24"
+    gateway = host.exec("ip -4 route show default").stdout.split()
+    way = gateway[gateway.index("via") : gateway.index("via") + 2] if "via" in gateway else []
+    assert way, gateway
+    host.exec(["ip", "route", "add", network, *way])
+    try:
+        finding = first(lab, host)
+    finally:
+        host.exec(["ip", "route", "del", network])
+    assert finding.id == "subnet-clash"
+    assert network in finding.evidence
+
+
+def test_the_snap_beside_the_packages(lab: Lab, prepared: Make) -> None:
+    """snapd is a stand-in."""
+    host = prepared("docker")
+    host.exec("systemctl disable -q --now docker.socket docker.service")
+    install_snap(host)
+    host.exec("systemctl stop snap.docker.dockerd; systemctl start docker.socket docker.service")
+    finding = first(lab, host)
+    assert finding.id == "two-dockers"
+    assert "docker-ce" in finding.evidence
+
+
+def test_permission_denied(lab: Lab, host: Host) -> None:
+    said = says(host, "docker ps", user="ops")
+    well(lab, host)  # by itself it is none
+    finding = first(lab, host, "--error", said)
+    assert finding.id == "socket-denied"
+    assert "ops is not in group docker" in finding.evidence
+
+
+def test_gpus_where_there_is_no_toolkit(lab: Lab, host: Host) -> None:
+    host.exec("docker pull -q hello-world")
+    for option, entry in (
+        ("--runtime=nvidia", "unknown-runtime"),
+        ("--gpus all", "no-device-driver"),
+    ):
+        said = says(host, f"docker run --rm {option} hello-world")
+        finding = first(lab, host, "--error", said)
+        assert finding.id == entry, said
+        assert "not installed" in finding.evidence
+    host.exec("docker image rm hello-world")
+
+
+def test_podman_in_the_way(lab: Lab, prepared: Make) -> None:
+    """A stand-in by name."""
+    host = prepared("fresh")
+    words = {"Package": "podman-docker", "Version": "4.0"}
+    package = deb.small(lab.dir / f"podman-docker-{host.name}.deb", words)
+    text = base64.b64encode(package.read_bytes()).decode()
+    host.exec("base64 -d >/run/podman.deb && dpkg -i /run/podman.deb", input=text)
+    finding = first(lab, host)
+    assert (finding.id, finding.severity.value) == ("podman-in-the-way", "warning")
+
+
+# --- the machine ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "fill", "word"),
+    [
+        ("size=8m", "true", "of 8 MiB are free below /var/lib/docker"),
+        (
+            "size=400m,nr_inodes=4500",
+            "cd /var/lib/docker && seq 2600 | xargs touch",
+            "of 4500 inodes",
+        ),
+    ],
+    ids=["bytes", "inodes"],
+)
+def test_a_full_file_system(lab: Lab, prepared: Make, options: str, fill: str, word: str) -> None:
+    host = prepared("fresh")
+    host.exec(f"mkdir -p /var/lib/docker && mount -t tmpfs -o {options} tmpfs /var/lib/docker")
+    host.exec(fill)
+    finding = first(lab, host)
+    assert (finding.id, finding.rung) == ("disk-full", "host")
+    assert word in finding.evidence
+
+
+def test_a_clock_that_is_off(lab: Lab, prepared: Make) -> None:
+    """The hosts share this machine's clock, so ``date`` is one that is off."""
+    host = prepared("fresh")
+    host.put("/usr/local/bin/date", '#!/bin/sh\nexec /usr/bin/date -d "1 hour ago" "$@"\n', 0o755)
+    finding = first(lab, host)
+    assert finding.id == "not-valid-yet"
+    assert "behind this machine's" in finding.evidence
