@@ -99,6 +99,13 @@ facts() {
       if hook_seen "$hook"; then say "nvidia_hook seen"; else say "nvidia_hook unseen"; fi
       break
     done
+    # nvidia-docker 1.0: its volumes, and the containers that have them, running or not.
+    if [ -e /usr/bin/nvidia-docker-plugin ] && have docker; then
+      for volume in $(timeout 20 docker volume ls -q -f driver=nvidia-docker 2>/dev/null); do
+        say "old_volume $volume"
+        timeout 20 docker ps -a --no-trunc -f "volume=$volume" --format 'old_container {{.ID}} {{.Names}} {{.State}}' 2>/dev/null
+      done
+    fi
     ! have docker || say "runtimes $(timeout 10 docker info --format '{{range $name, $_ := .Runtimes}}{{$name}} {{end}}' 2>/dev/null)"
   }
 
@@ -163,9 +170,13 @@ facts() {
 
   # Apt sources that name a vendor, in both formats, and the keys beside them.
   for path in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
-    if [ -f "$path" ] && grep -qiE 'docker|nvidia' "$path" 2>/dev/null; then file_fact source "$path"; fi
+    # By its name, too: a page that was saved as a list may hold no such word.
+    case ${path##*/} in
+      *nvidia*) file_fact source "$path" ;;
+      *) if [ -f "$path" ] && grep -qiE 'docker|nvidia' "$path" 2>/dev/null; then file_fact source "$path"; fi ;;
+    esac
   done
-  for path in /etc/apt/keyrings/* /usr/share/keyrings/*docker* /usr/share/keyrings/*nvidia* /etc/apt/trusted.gpg.d/*docker*; do
+  for path in /etc/apt/keyrings/* /usr/share/keyrings/*docker* /usr/share/keyrings/*nvidia* /etc/apt/trusted.gpg /etc/apt/trusted.gpg.d/*docker* /etc/apt/trusted.gpg.d/*nvidia*; do
     file_fact key "$path"
   done
   # The login of apt's proxy stays here: a sum that nobody can make without this answer's nonce.

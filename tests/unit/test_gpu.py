@@ -93,6 +93,59 @@ def test_a_hook_that_was_not_seen_for_certain_was_not_seen(word: str) -> None:
     assert told(f"nvidia_hook {word}").nvidia.hook == "unseen"
 
 
+def test_g06_containers_of_nvidia_docker_1_are_told_once_each() -> None:
+    nvidia = told(
+        "old_volume nvidia_driver_367.57",
+        "old_container abc trained exited",
+        "old_volume nvidia_driver_375.66",
+        "old_container abc trained exited",
+        "old_container def serv\x1b[31ming running",
+    ).nvidia
+    assert nvidia.old_volumes == ("nvidia_driver_367.57", "nvidia_driver_375.66")
+    assert [(one.id, one.name, one.state) for one in nvidia.old_containers] == [
+        ("abc", "trained", "exited"),
+        ("def", "serv", "[31ming"),
+    ]
+
+
+# --- what earlier recipes left --------------------------------------------------------------------
+
+
+def with_key(path: str, *, source: str = "") -> HostPlan:
+    """A finished host with NVIDIA's key in a further file, which a source of somebody else may name."""
+    facts = recorded("ubuntu-24.04-gpu")
+    (key,) = [file for file in facts.keys if "nvidia" in file.path]
+    keys = {path: {"content": key.content, "sha256": key.sha256}}
+    sources = {"/etc/apt/sources.list.d/own-nvidia.list": source} if source else {}
+    return gpu_plan(changed(facts, {"keys": keys, "sources": sources}))
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/apt/trusted.gpg", "/usr/share/keyrings/nvidia-docker-keyring.gpg"]
+)
+def test_a_further_file_with_the_key_alone_goes(path: str) -> None:
+    (gone,) = with_key(path).changes
+    assert (gone.verb, gone.target, gone.params["absent"]) == (Verb.REMOVE, path, True)
+
+
+def test_a_key_that_a_source_names_stays() -> None:
+    path = "/usr/share/keyrings/nvidia-docker-keyring.gpg"
+    line = f"deb [signed-by={path}] https://mirror.example.org/nvidia /\n"
+    assert with_key(path, source=line).changes == ()
+    assert [one.target for one in with_key(path, source=f"# {line}").changes] == [path]
+
+
+def test_a_keyring_of_several_is_told_and_stays() -> None:
+    """apt-key(8) keeps one file for all; the keys of others are not ours to lose."""
+    facts = recorded("ubuntu-24.04-gpu")
+    (nvidia,) = [file.content or "" for file in facts.keys if "nvidia" in file.path]
+    (docker,) = [file.content or "" for file in facts.keys if "docker" in file.path]
+    keys = {"/etc/apt/trusted.gpg": nvidia + docker}
+    plan = gpu_plan(changed(facts, {"keys": keys}))
+    assert plan.changes == ()
+    assert any(f"apt-key del {nvidia_pin()[-8:]}" in note for note in plan.notes)
+
+
 # --- the CDI specification ------------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from dockwright.steps.gpu import Gpu
 from dockwright.steps.gpu_check import GpuCheck
 from dockwright.steps.group_member import GroupMember
 from dockwright.steps.nvidia_hook import NvidiaHook
+from dockwright.steps.nvidia_past import NvidiaPast
 from dockwright.steps.nvidia_runtime import NvidiaRuntime
 from dockwright.steps.packages import Packages
 from dockwright.steps.service import Service
@@ -33,6 +34,7 @@ Step: TypeAlias = (
     | GpuCheck
     | GroupMember
     | NvidiaHook
+    | NvidiaPast
     | NvidiaRuntime
     | Packages
     | Service
@@ -58,6 +60,7 @@ STEPS: dict[str, type[Step]] = {
     "gpu_check": GpuCheck,
     "group_member": GroupMember,
     "nvidia_hook": NvidiaHook,
+    "nvidia_past": NvidiaPast,
     "nvidia_runtime": NvidiaRuntime,
     "packages": Packages,
     "service": Service,
@@ -76,6 +79,7 @@ __all__ = [
     "GpuCheck",
     "GroupMember",
     "NvidiaHook",
+    "NvidiaPast",
     "NvidiaRuntime",
     "Offer",
     "Packages",
