@@ -157,7 +157,7 @@ facts() {
       *download.docker.com*|*docker-ce*|*libnvidia-container*)
         /usr/lib/apt/apt-helper cat-file "$path" 2>/dev/null | awk '
           $1 == "Package:" { name = $2 }
-          $1 == "Version:" && name ~ /^(docker-ce|docker-ce-cli|containerd\.io|docker-(buildx|compose|model)-plugin|docker-ce-rootless-extras|nvidia-container-toolkit)$/ {
+          $1 == "Version:" && name ~ /^(docker-ce|docker-ce-cli|containerd\.io|docker-(buildx|compose|model)-plugin|docker-ce-rootless-extras|nvidia-container-toolkit|nvidia-docker2)$/ {
             print "offered", name, $2 }' ;;
     esac
   done
@@ -183,7 +183,7 @@ facts() {
   if [ -r /etc/apt/auth.conf.d/95dockwright-proxy.conf ]; then
     say "proxy_login $({ say "$nonce" && sed -n '/^machine /p' /etc/apt/auth.conf.d/95dockwright-proxy.conf; } | sha256sum | cut -d' ' -f1)"
   fi
-  for path in /etc/apt/apt.conf.d/*dockwright* /etc/docker/daemon.json /etc/default/docker /etc/systemd/system/docker.service.d/*.conf; do
+  for path in /etc/apt/apt.conf.d/*dockwright* /etc/docker/daemon.json /etc/default/docker /etc/systemd/system/docker.service.d/*.conf /usr/local/bin/nvidia-docker; do
     file_fact file "$path"
   done
 

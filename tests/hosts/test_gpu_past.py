@@ -152,6 +152,34 @@ def test_g07_nvidia_docker2_whose_conffile_is_daemon_json(
     assert host.exec("dpkg --audit").stdout == ""
 
 
+def test_g08_nvidia_docker2_by_its_name(lab: Lab, used: Callable[[], Host], tmp_path: Path) -> None:
+    """The playbook of that name makes of 2.13 the empty 2.14, and keeps the command alive."""
+    host = used()
+    dpkg(host, *past.toolkit(tmp_path), past.nvidia_docker2(tmp_path))
+    host.put(DAEMON, THEIRS)
+    wanted = ("--yes", "--set", "nvidia_docker_shim=true")
+    done = run(lab, "apply nvidia-docker2", host, *wanted)
+    assert done.code == 20, done
+    there = versions(host, *TOOLKIT, "nvidia-docker2")
+    assert there == dict.fromkeys(TOOLKIT, "1.20.1-1") | {"nvidia-docker2": "2.14.0-1"}
+    daemon = json.loads(host.exec(["cat", DAEMON]).stdout)
+    assert daemon == json.loads(THEIRS) | {"features": {"cdi": True}}
+    host.exec("docker pull -q ubuntu")
+    asked = "nvidia-docker run --rm --network none ubuntu nvidia-smi -L"
+    assert host.exec(asked).stdout.splitlines() == LISTED
+    assert host.exec(f"NV_GPU=1 {asked}").stdout.splitlines()[-1] == LISTED[1]
+    host.mark()
+    second = run(lab, "apply nvidia-docker2", host, *wanted)
+    assert second.code == 0, str(second)
+    assert host.changed() == []
+
+    back = lab.dockwright("undo", at(host), "--yes")
+    assert back.returncode == 0, back.stdout + back.stderr
+    assert versions(host, "nvidia-docker2") == {"nvidia-docker2": "2.13.0-1"}
+    assert host.exec(["cat", DAEMON]).stdout == THEIRS
+    assert host.exec("command -v nvidia-docker").stdout == "/usr/bin/nvidia-docker\n"
+
+
 def test_pages_that_were_saved_as_lists(lab: Lab, used: Callable[[], Host]) -> None:
     """nvidia-container-toolkit#565: apt is dead for the whole host, and a toolkit never came."""
     host = used()

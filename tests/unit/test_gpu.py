@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from dockwright.steps import DaemonJson, NvidiaRuntime, When
 from dockwright.steps.apt_sources import parse
 from dockwright.steps.cdi_spec import counted, stale
 from dockwright.steps.daemon_json import united
+from dockwright.steps.nvidia_shim import TEXT
 from tests.unit.making import (
     NONCE,
     answer_of,
@@ -26,6 +29,7 @@ from tests.unit.making import (
     recorded,
     whole_plan,
 )
+from tests.unit.shell import SHELLS, Bench
 
 TWO = ("GPU 0: NVIDIA H100 (UUID: GPU-a)", "GPU 1: NVIDIA H100 (UUID: GPU-b)")
 SPLIT = (
@@ -144,6 +148,32 @@ def test_a_keyring_of_several_is_told_and_stays() -> None:
     plan = gpu_plan(changed(facts, {"keys": keys}))
     assert plan.changes == ()
     assert any(f"apt-key del {nvidia_pin()[-8:]}" in note for note in plan.notes)
+
+
+ALL = "--device nvidia.com/gpu=all"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    ("words", "gpus", "asked"),
+    [
+        ("run --rm 'my image' sh -c 'a  b'", "", f"run {ALL} --rm 'my image' sh -c 'a  b'"),
+        ("run x", "0,1", "run --device nvidia.com/gpu=0 --device nvidia.com/gpu=1 x"),
+        ("-H tcp://run --debug create x", "", f"-H tcp://run --debug create {ALL} x"),
+        ("container run x run", "", f"container run {ALL} x run"),
+        ("volume create x", "", "volume create x"),
+        ("ps", "", "ps"),
+        ("", "", ""),
+    ],
+)
+def test_the_command_of_old_asks_for_gpus(
+    bench: Bench, shell: str, words: str, gpus: str, asked: str
+) -> None:
+    (bench.top / "nvidia-docker").write_text(TEXT)
+    bench.fake("docker", "for word; do printf '<%s>' \"$word\"; done")
+    body = f"NV_GPU={gpus} {shutil.which(shell)} '{bench.top}/nvidia-docker' {words}"
+    done = bench.run(body, shell=shell)
+    assert done.output == "".join(f"<{word}>" for word in shlex.split(asked))
 
 
 # --- the CDI specification ------------------------------------------------------------------------

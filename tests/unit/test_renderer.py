@@ -169,7 +169,8 @@ def past() -> HostPlan:
         "nvidia": {**facts.nvidia.model_dump(mode="json"), **old},
     }
     pins = {"docker_fingerprint": pin(), "nvidia_fingerprint": nvidia_pin()}
-    return whole_plan(changed(facts, changes), "gpu", {**pins, "nvidia_docker_remove": True})
+    agreed = {"nvidia_docker_remove": True, "nvidia_docker_shim": True}
+    return whole_plan(changed(facts, changes), "nvidia-docker2", {**pins, **agreed})
 
 
 def verify() -> HostPlan:

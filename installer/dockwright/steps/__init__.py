@@ -20,6 +20,7 @@ from dockwright.steps.group_member import GroupMember
 from dockwright.steps.nvidia_hook import NvidiaHook
 from dockwright.steps.nvidia_past import NvidiaPast
 from dockwright.steps.nvidia_runtime import NvidiaRuntime
+from dockwright.steps.nvidia_shim import NvidiaShim
 from dockwright.steps.packages import Packages
 from dockwright.steps.service import Service
 from dockwright.steps.snap import Snap
@@ -36,6 +37,7 @@ Step: TypeAlias = (
     | NvidiaHook
     | NvidiaPast
     | NvidiaRuntime
+    | NvidiaShim
     | Packages
     | Service
     | Snap
@@ -62,6 +64,7 @@ STEPS: dict[str, type[Step]] = {
     "nvidia_hook": NvidiaHook,
     "nvidia_past": NvidiaPast,
     "nvidia_runtime": NvidiaRuntime,
+    "nvidia_shim": NvidiaShim,
     "packages": Packages,
     "service": Service,
     "snap": Snap,
@@ -81,6 +84,7 @@ __all__ = [
     "NvidiaHook",
     "NvidiaPast",
     "NvidiaRuntime",
+    "NvidiaShim",
     "Offer",
     "Packages",
     "RepositoryWish",

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Dockwright X.Y.Z: A verified Docker host with GPUs
+# Dockwright X.Y.Z: A Docker host with GPUs, by its old name
 # For web1 (ubuntu noble, amd64). Run as root: sh FILE
 #
 # = remove old packages: old packages (none of them is installed)
@@ -14,6 +14,7 @@
 # - remove what nvidia-docker left: trained, nvidia_driver_375.66 (containers and volumes of nvidia-docker 1.0; undo does not bring them back)
 # + remove what nvidia-docker left: /var/lib/dockwright/debs (no archive has them any more: copies of what is installed, for the way back of nvidia-docker, nvidia-docker2, nvidia-container-toolkit, nvidia-container-toolkit-base)
 # - remove what nvidia-docker left: nvidia-docker 1.0.1-1, nvidia-docker2 2.13.0-1 (the NVIDIA Container Toolkit replaces it; removed and never purged)
+# = remove what nvidia-docker left: nvidia-docker2 (NVIDIA's repository has it no more: the toolkit is what it asked for)
 # ~ install the NVIDIA Container Toolkit: nvidia-container-toolkit 1.13.5 → 1.20.1, nvidia-container-toolkit-base 1.13.5 → 1.20.1 (nvidia-container-toolkit 1.13.5 is below 1.17.8: a container can become root on the host (CVE-2025-23266))
 # = enable and start docker: docker.service (enabled and running)
 # = let users talk to the daemon: docker (nobody asked to join)
@@ -21,6 +22,7 @@
 # = install the NVIDIA Container Toolkit: libnvidia-container-tools, libnvidia-container1 (installed)
 # = describe the GPUs for CDI: /var/run/cdi/nvidia.yaml (fresh)
 # = let docker run --gpus find them: docker.service (dockerd found NVIDIA's hook when it started)
+# + keep the command nvidia-docker: /usr/local/bin/nvidia-docker (docker with the GPUs, for old scripts)
 # ? verify with hello-world: hello-world (client, daemon, pull and run are told apart)
 # ? verify the GPUs in containers: ubuntu (nvidia-smi by --device, --gpus and --runtime=nvidia)
 #
@@ -38,7 +40,7 @@ state=/var/lib/dockwright
 lock_timeout=600
 committed=0
 operator=pat@controller
-playbook=gpu
+playbook=nvidia-docker2
 wanted='nvidia-docker- nvidia-docker2- nvidia-container-toolkit=1.20.1-1 nvidia-container-toolkit-base=1.20.1-1'
 apt_flags=''
 removals=''
@@ -945,6 +947,7 @@ guard() {
   [ "$(sum_of /etc/apt/keyrings/nvidia-container-toolkit.asc)" = 3c74d9fbced77e3c9b125019ef246e17f7bb0d72eee37374eb39caac9d2a430d ] || stop 3 guard '/etc/apt/keyrings/nvidia-container-toolkit.asc changed since the plan: plan again'
   [ "$(sum_of /etc/apt/sources.list.d/nvidia-container-toolkit.sources)" = 236b0f904e1534a88469c6a7001f2fa64b5dc1d007a4846969fb4b9c860f0e81 ] || stop 3 guard '/etc/apt/sources.list.d/nvidia-container-toolkit.sources changed since the plan: plan again'
   [ "$(sum_of /etc/apt/sources.list.d/nvidia-docker.list)" = 3b6f7a1cc0d84b15b9b9b8def6a0a989dd127f8c42aaf29bdddbba38e57c21e3 ] || stop 3 guard '/etc/apt/sources.list.d/nvidia-docker.list changed since the plan: plan again'
+  [ "$(sum_of /usr/local/bin/nvidia-docker)" = absent ] || stop 3 guard '/usr/local/bin/nvidia-docker changed since the plan: plan again'
 }
 
 check_s08() { # file nvidia-docker.list
@@ -971,19 +974,19 @@ for package in nvidia-docker nvidia-docker2 nvidia-container-toolkit nvidia-cont
   repack "$package" || return
 done
 }
-check_s13() { # install the NVIDIA Container Toolkit
+check_s14() { # install the NVIDIA Container Toolkit
 transaction_done
 }
-apply_s13() {
+apply_s14() {
 transact
 }
-check_s14() { # enable and start docker
+check_s15() { # enable and start docker
 case $(systemctl is-enabled docker.service 2>/dev/null) in enabled|static|alias|indirect|generated) ;; *) return 1 ;; esac
 also_enabled docker.socket || return
 also_enabled containerd.service || return
 systemctl is-active -q docker.service
 }
-apply_s14() {
+apply_s15() {
 receipt service docker.service "$(systemctl is-enabled docker.service 2>/dev/null)" "$(systemctl is-active docker.service 2>/dev/null)"
 systemctl enable -q docker.service || return
 also_enabled docker.socket || systemctl enable -q docker.socket || return
@@ -996,10 +999,56 @@ systemctl start docker.service || {
   return "$rc"
 }
 }
-check_s20() { # verify with hello-world
+check_s21() { # file nvidia-docker
+holds /usr/local/bin/nvidia-docker 0755 '#!/bin/sh
+# nvidia-docker: docker, with GPUs for "run" and "create": all, or those of NV_GPU=0,1.
+# Written by Dockwright. Today one writes: docker run --device nvidia.com/gpu=all ...
+left=$# value='"'"''"'"' found='"'"''"'"'
+while [ "$left" -gt 0 ]; do
+  word=$1 left=$((left - 1))
+  shift
+  set -- "$@" "$word"
+  [ -z "$found" ] || continue
+  if [ -n "$value" ]; then value='"'"''"'"'; continue; fi
+  case $word in
+    -H|-c|-l|--host|--context|--config|--log-level|--tlscacert|--tlscert|--tlskey) value=1 ;;
+    -*|container) ;;
+    run|create)
+      found=1
+      for gpu in $(printf %s "${NV_GPU:-all}" | tr '"'"','"'"' '"'"' '"'"'); do set -- "$@" --device "nvidia.com/gpu=$gpu"; done ;;
+    *) found=1 ;;
+  esac
+done
+exec docker "$@"
+'
+}
+apply_s21() {
+put /usr/local/bin/nvidia-docker 0755 '#!/bin/sh
+# nvidia-docker: docker, with GPUs for "run" and "create": all, or those of NV_GPU=0,1.
+# Written by Dockwright. Today one writes: docker run --device nvidia.com/gpu=all ...
+left=$# value='"'"''"'"' found='"'"''"'"'
+while [ "$left" -gt 0 ]; do
+  word=$1 left=$((left - 1))
+  shift
+  set -- "$@" "$word"
+  [ -z "$found" ] || continue
+  if [ -n "$value" ]; then value='"'"''"'"'; continue; fi
+  case $word in
+    -H|-c|-l|--host|--context|--config|--log-level|--tlscacert|--tlscert|--tlskey) value=1 ;;
+    -*|container) ;;
+    run|create)
+      found=1
+      for gpu in $(printf %s "${NV_GPU:-all}" | tr '"'"','"'"' '"'"' '"'"'); do set -- "$@" --device "nvidia.com/gpu=$gpu"; done ;;
+    *) found=1 ;;
+  esac
+done
+exec docker "$@"
+'
+}
+check_s22() { # verify with hello-world
 return 1
 }
-apply_s20() {
+apply_s22() {
 image=hello-world
 unset DOCKER_HOST DOCKER_CONTEXT
 if ! command -v docker; then
@@ -1040,10 +1089,10 @@ case $rc:$answer in
 esac
 say "daemon $version · pull $(printf '%s' "$digest" | cut -c1-19) · $image ran"
 }
-check_s21() { # verify the GPUs in containers
+check_s23() { # verify the GPUs in containers
 return 1
 }
-apply_s21() {
+apply_s23() {
 image=ubuntu gpus_flag=1
 unset DOCKER_HOST DOCKER_CONTEXT
 listing=$(timeout 60 nvidia-smi -L 2>&1) || {
@@ -1108,16 +1157,18 @@ step_id=s10
 step s10 'remove what nvidia-docker left'
 step_id=s11
 step s11 'remove what nvidia-docker left'
-step_id=s13
-step s13 'install the NVIDIA Container Toolkit'
+step_id=s14
+step s14 'install the NVIDIA Container Toolkit'
 step_id=refresh
 step refresh 'refresh lists'
-step_id=s14
-step s14 'enable and start docker'
-step_id=s20
-verify s20 'verify with hello-world'
+step_id=s15
+step s15 'enable and start docker'
 step_id=s21
-verify s21 'verify the GPUs in containers'
+step s21 'file nvidia-docker'
+step_id=s22
+verify s22 'verify with hello-world'
+step_id=s23
+verify s23 'verify the GPUs in containers'
 ended_well
 rm -f -- "$state/unverified"
 finish 0
