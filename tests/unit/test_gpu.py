@@ -139,6 +139,18 @@ def test_a_key_that_a_source_names_stays() -> None:
     assert [one.target for one in with_key(path, source=f"# {line}").changes] == [path]
 
 
+def test_a_key_that_a_mirror_may_rest_on_stays() -> None:
+    line = "deb http://mirror.example.org/libnvidia-container/deb /\n"
+    assert with_key("/etc/apt/trusted.gpg", source=line).changes == ()
+    named = line.replace("deb ", "deb [signed-by=/etc/apt/keyrings/x.asc] ")
+    assert len(with_key("/etc/apt/trusted.gpg", source=named).changes) == 1
+
+
+def test_a_key_file_of_another_name_stays() -> None:
+    """Who names it cannot be told: only sources with a vendor's name in them are looked at."""
+    assert with_key("/etc/apt/keyrings/site.asc").changes == ()
+
+
 def test_a_keyring_of_several_is_told_and_stays() -> None:
     """apt-key(8) keeps one file for all; the keys of others are not ours to lose."""
     facts = recorded("ubuntu-24.04-gpu")
