@@ -99,6 +99,13 @@ facts() {
       if hook_seen "$hook"; then say "nvidia_hook seen"; else say "nvidia_hook unseen"; fi
       break
     done
+    # nvidia-docker 1.0: its volumes, and the containers that have them, running or not.
+    if [ -e /usr/bin/nvidia-docker-plugin ] && have docker; then
+      for volume in $(timeout 20 docker volume ls -q -f driver=nvidia-docker 2>/dev/null); do
+        say "old_volume $volume"
+        timeout 20 docker ps -a --no-trunc -f "volume=$volume" --format 'old_container {{.ID}} {{.Names}} {{.State}}' 2>/dev/null
+      done
+    fi
     ! have docker || say "runtimes $(timeout 10 docker info --format '{{range $name, $_ := .Runtimes}}{{$name}} {{end}}' 2>/dev/null)"
   }
 
@@ -150,7 +157,7 @@ facts() {
       *download.docker.com*|*docker-ce*|*libnvidia-container*)
         /usr/lib/apt/apt-helper cat-file "$path" 2>/dev/null | awk '
           $1 == "Package:" { name = $2 }
-          $1 == "Version:" && name ~ /^(docker-ce|docker-ce-cli|containerd\.io|docker-(buildx|compose|model)-plugin|docker-ce-rootless-extras|nvidia-container-toolkit)$/ {
+          $1 == "Version:" && name ~ /^(docker-ce|docker-ce-cli|containerd\.io|docker-(buildx|compose|model)-plugin|docker-ce-rootless-extras|nvidia-container-toolkit|nvidia-docker2)$/ {
             print "offered", name, $2 }' ;;
     esac
   done
@@ -163,16 +170,20 @@ facts() {
 
   # Apt sources that name a vendor, in both formats, and the keys beside them.
   for path in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
-    if [ -f "$path" ] && grep -qiE 'docker|nvidia' "$path" 2>/dev/null; then file_fact source "$path"; fi
+    # By its name, too: a page that was saved as a list may hold no such word.
+    case ${path##*/} in
+      *nvidia*) file_fact source "$path" ;;
+      *) if [ -f "$path" ] && grep -qiE 'docker|nvidia' "$path" 2>/dev/null; then file_fact source "$path"; fi ;;
+    esac
   done
-  for path in /etc/apt/keyrings/* /usr/share/keyrings/*docker* /usr/share/keyrings/*nvidia* /etc/apt/trusted.gpg.d/*docker*; do
+  for path in /etc/apt/keyrings/* /usr/share/keyrings/*docker* /usr/share/keyrings/*nvidia* /etc/apt/trusted.gpg /etc/apt/trusted.gpg.d/*docker* /etc/apt/trusted.gpg.d/*nvidia*; do
     file_fact key "$path"
   done
   # The login of apt's proxy stays here: a sum that nobody can make without this answer's nonce.
   if [ -r /etc/apt/auth.conf.d/95dockwright-proxy.conf ]; then
     say "proxy_login $({ say "$nonce" && sed -n '/^machine /p' /etc/apt/auth.conf.d/95dockwright-proxy.conf; } | sha256sum | cut -d' ' -f1)"
   fi
-  for path in /etc/apt/apt.conf.d/*dockwright* /etc/docker/daemon.json /etc/default/docker /etc/systemd/system/docker.service.d/*.conf; do
+  for path in /etc/apt/apt.conf.d/*dockwright* /etc/docker/daemon.json /etc/default/docker /etc/systemd/system/docker.service.d/*.conf /usr/local/bin/nvidia-docker; do
     file_fact file "$path"
   done
 

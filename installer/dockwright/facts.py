@@ -20,6 +20,7 @@ from dockwright.models import (
     FileFact,
     LiveRun,
     Nvidia,
+    OldContainer,
     Package,
     Snap,
     Unit,
@@ -203,6 +204,13 @@ def _nvidia(told: dict[str, list[str]]) -> Nvidia:
         runtimes=tuple(_printable(_one(told, "runtimes")).split()),
         loose=_printable(_one(told, "nvidia_loose")),
         hook="seen" if hook == "seen" else "unseen" if hook else "",
+        old_volumes=tuple(name for name, _ in _words(told, "old_volume", 2)),
+        old_containers=tuple(
+            dict.fromkeys(
+                OldContainer(id=identity, name=name, state=state)
+                for identity, name, state in _words(told, "old_container", 3)
+            )
+        ),
     )
 
 

@@ -103,6 +103,10 @@ undo_packages() {
   printf '%s' "$transaction" | sort >"$private/want"
   # shellcheck disable=SC2086
   private_apt $apt_flags --download-only install $wanted >>"$out" 2>&1 || stop 5 "$1" "a package could not be downloaded"
+  # An archive that no source offers is taken from the cache alone where nothing may be downloaded.
+  for word in $wanted; do
+    case $word in /*) cp -- "$word" "$private/cache/archives/" || stop 3 "$1" "no room for private apt directories" ;; esac
+  done
   wait_for_locks "$1"
   committed=1 removals=
   transact || stop "${exit_code:-6}" "$1" "packages could not be put back" "${cause-}"

@@ -90,6 +90,7 @@ def ready(lab: Lab, layer: Layer) -> Iterator[Callable[[], Host]]:
 
 @pytest.mark.parametrize("dress", ["ubuntu-24.04", "debian-13"])
 def test_from_bare_to_every_route(lab: Lab, host_factory: HostFactory, dress: str) -> None:
+    """G13, the key with a subkey that ran out; G09, no other default runtime than there was."""
     host = host_factory(dress=dress, gpu=True)
     shown = run(lab, "plan gpu", host)
     assert shown.code == 20, shown
@@ -230,7 +231,7 @@ def test_live_restore_carries_containers_over_the_restart(
 def test_an_older_version_is_pinned_and_the_newer_is_told(
     lab: Lab, host_factory: HostFactory
 ) -> None:
-    """1.17 has no units that make the CDI specification anew: docker.service does, at each start."""
+    """G10, nothing below the floor; 1.17 has no units that make the CDI specification anew: docker.service does, at each start."""
     host = host_factory(dress="debian-13", gpu=True)
     low = install(lab, host, "--set", "nvidia_version=1.17.7")
     assert low.code == 3, low
@@ -340,6 +341,7 @@ def unload(host: Host) -> None:
     ids=["g02-no-driver", "g03-nouveau", "g04-not-loaded"],
 )
 def test_refused(lab: Lab, host_factory: HostFactory, change: str, words: list[str]) -> None:
+    """G02, G03 and G04: a driver that is not there, not NVIDIA's, or not loaded."""
     host = host_factory(dress="ubuntu-24.04", gpu=True)
     unload(host)
     host.exec(change)
@@ -362,6 +364,7 @@ def rung(lab: Lab, host: Host) -> tuple[str, str]:
 
 
 def test_each_rung_has_its_cause(lab: Lab, ready: Callable[[], Host]) -> None:
+    """G15, a node is missing; G11, the host has GPUs and a container has none, or others."""
     host = ready()
     host.exec("mv /dev/nvidia-uvm /dev/elsewhere")
     brief, cause = rung(lab, host)

@@ -102,7 +102,8 @@ def small(target: Path, control: Mapping[str, str], files: Mapping[str, str] | N
             place = root / path
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(text)
-            script = (path.startswith("DEBIAN/") and path != "DEBIAN/control") or "bin/" in path
+            plain = path in ("DEBIAN/control", "DEBIAN/conffiles")
+            script = (path.startswith("DEBIAN/") and not plain) or "bin/" in path
             place.chmod(0o755 if script else 0o644)
         sh(["dpkg-deb", "--root-owner-group", "-Znone", "-b", root, target])
     return target

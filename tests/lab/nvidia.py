@@ -155,7 +155,15 @@ def _pool(flat: Path, work: Path) -> list[str]:
             deb = f"{name}_{version}_{arch()}.deb"
             facts = Body.pack(name, root, scripts).write(flat / deb, control)
             stanzas.append(repo.stanza(control, f"./{deb}", *facts))
-    return stanzas
+    # Empty, and the last that there is of it: nvidia-docker's tag v2.14.0, debian/control.
+    root = work / "nvidia-docker2"
+    (root / "usr/share/doc/nvidia-docker2").mkdir(parents=True)
+    (root / "usr/share/doc/nvidia-docker2/copyright").write_text("A stand-in for tests.\n")
+    control = _control("nvidia-docker2", "2.14.0-1", "nvidia-container-toolkit (>= 1.14.0-1)")
+    control = control.replace(f"Architecture: {arch()}", "Architecture: all")
+    deb = "nvidia-docker2_2.14.0-1_all.deb"
+    facts = Body.pack("nvidia-docker2", root, {}).write(flat / deb, control)
+    return [*stanzas, repo.stanza(control, f"./{deb}", *facts)]
 
 
 def _key(out: Path) -> str:

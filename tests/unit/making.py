@@ -108,17 +108,18 @@ def offer(
     return Offer(id="docker", key=key, fingerprint=pin(), versions=versions)
 
 
-def nvidia_offer(versions: Sequence[str] = NVIDIA) -> Offer:
-    """What NVIDIA offers, for every release."""
+def nvidia_offer(versions: Sequence[str] = NVIDIA, meta: Sequence[str] | None = None) -> Offer:
+    """What NVIDIA offers, for every release; ``meta`` are its versions of nvidia-docker2."""
     names = (
         "nvidia-container-toolkit",
         "nvidia-container-toolkit-base",
         "libnvidia-container-tools",
         "libnvidia-container1",
     )
-    return Offer(
-        id="nvidia", key=KEY, fingerprint="C" * 40, versions=dict.fromkeys(names, tuple(versions))
-    )
+    offered = dict.fromkeys(names, tuple(versions))
+    if meta:
+        offered["nvidia-docker2"] = tuple(meta)
+    return Offer(id="nvidia", key=KEY, fingerprint="C" * 40, versions=offered)
 
 
 def playbook(name: str = "docker", variables: Mapping[str, Any] | None = None) -> Playbook:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from dockwright.steps import DaemonJson, NvidiaRuntime, When
 from dockwright.steps.apt_sources import parse
 from dockwright.steps.cdi_spec import counted, stale
 from dockwright.steps.daemon_json import united
+from dockwright.steps.nvidia_shim import TEXT
 from tests.unit.making import (
     NONCE,
     answer_of,
@@ -26,6 +29,7 @@ from tests.unit.making import (
     recorded,
     whole_plan,
 )
+from tests.unit.shell import SHELLS, Bench
 
 TWO = ("GPU 0: NVIDIA H100 (UUID: GPU-a)", "GPU 1: NVIDIA H100 (UUID: GPU-b)")
 SPLIT = (
@@ -91,6 +95,97 @@ def test_g16_a_driver_that_may_be_upgraded_unasked_is_told() -> None:
 @pytest.mark.parametrize("word", ["seen\x1b[31m", "$(reboot)", "other"])
 def test_a_hook_that_was_not_seen_for_certain_was_not_seen(word: str) -> None:
     assert told(f"nvidia_hook {word}").nvidia.hook == "unseen"
+
+
+def test_g06_containers_of_nvidia_docker_1_are_told_once_each() -> None:
+    nvidia = told(
+        "old_volume nvidia_driver_367.57",
+        "old_container abc trained exited",
+        "old_volume nvidia_driver_375.66",
+        "old_container abc trained exited",
+        "old_container def serv\x1b[31ming running",
+    ).nvidia
+    assert nvidia.old_volumes == ("nvidia_driver_367.57", "nvidia_driver_375.66")
+    assert [(one.id, one.name, one.state) for one in nvidia.old_containers] == [
+        ("abc", "trained", "exited"),
+        ("def", "serv", "[31ming"),
+    ]
+
+
+# --- what earlier recipes left --------------------------------------------------------------------
+
+
+def with_key(path: str, *, source: str = "") -> HostPlan:
+    """A finished host with NVIDIA's key in a further file, which a source of somebody else may name."""
+    facts = recorded("ubuntu-24.04-gpu")
+    (key,) = [file for file in facts.keys if "nvidia" in file.path]
+    keys = {path: {"content": key.content, "sha256": key.sha256}}
+    sources = {"/etc/apt/sources.list.d/own-nvidia.list": source} if source else {}
+    return gpu_plan(changed(facts, {"keys": keys, "sources": sources}))
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/apt/trusted.gpg", "/usr/share/keyrings/nvidia-docker-keyring.gpg"]
+)
+def test_a_further_file_with_the_key_alone_goes(path: str) -> None:
+    (gone,) = with_key(path).changes
+    assert (gone.verb, gone.target, gone.params["absent"]) == (Verb.REMOVE, path, True)
+
+
+def test_a_key_that_a_source_names_stays() -> None:
+    path = "/usr/share/keyrings/nvidia-docker-keyring.gpg"
+    line = f"deb [signed-by={path}] https://mirror.example.org/nvidia /\n"
+    assert with_key(path, source=line).changes == ()
+    assert [one.target for one in with_key(path, source=f"# {line}").changes] == [path]
+
+
+def test_a_key_that_a_mirror_may_rest_on_stays() -> None:
+    line = "deb http://mirror.example.org/libnvidia-container/deb /\n"
+    assert with_key("/etc/apt/trusted.gpg", source=line).changes == ()
+    named = line.replace("deb ", "deb [signed-by=/etc/apt/keyrings/x.asc] ")
+    assert len(with_key("/etc/apt/trusted.gpg", source=named).changes) == 1
+
+
+def test_a_key_file_of_another_name_stays() -> None:
+    """Who names it cannot be told: only sources with a vendor's name in them are looked at."""
+    assert with_key("/etc/apt/keyrings/site.asc").changes == ()
+
+
+def test_a_keyring_of_several_is_told_and_stays() -> None:
+    """apt-key(8) keeps one file for all; the keys of others are not ours to lose."""
+    facts = recorded("ubuntu-24.04-gpu")
+    (nvidia,) = [file.content or "" for file in facts.keys if "nvidia" in file.path]
+    (docker,) = [file.content or "" for file in facts.keys if "docker" in file.path]
+    keys = {"/etc/apt/trusted.gpg": nvidia + docker}
+    plan = gpu_plan(changed(facts, {"keys": keys}))
+    assert plan.changes == ()
+    assert any(f"apt-key del {nvidia_pin()[-8:]}" in note for note in plan.notes)
+
+
+ALL = "--device nvidia.com/gpu=all"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    ("words", "gpus", "asked"),
+    [
+        ("run --rm 'my image' sh -c 'a  b'", "", f"run {ALL} --rm 'my image' sh -c 'a  b'"),
+        ("run x", "0,1", "run --device nvidia.com/gpu=0 --device nvidia.com/gpu=1 x"),
+        ("-H tcp://run --debug create x", "", f"-H tcp://run --debug create {ALL} x"),
+        ("container run x run", "", f"container run {ALL} x run"),
+        ("volume create x", "", "volume create x"),
+        ("ps", "", "ps"),
+        ("", "", ""),
+    ],
+)
+def test_the_command_of_old_asks_for_gpus(
+    bench: Bench, shell: str, words: str, gpus: str, asked: str
+) -> None:
+    (bench.top / "nvidia-docker").write_text(TEXT)
+    bench.fake("docker", "for word; do printf '<%s>' \"$word\"; done")
+    body = f"NV_GPU={gpus} {shutil.which(shell)} '{bench.top}/nvidia-docker' {words}"
+    done = bench.run(body, shell=shell)
+    assert done.output == "".join(f"<{word}>" for word in shlex.split(asked))
 
 
 # --- the CDI specification ------------------------------------------------------------------------

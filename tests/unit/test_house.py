@@ -175,7 +175,16 @@ EXPRESSION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 
 
 def test_every_step_module_is_in_steps() -> None:
-    apart = {"__init__", "base", "apt_sources", "merging", "order", "runtimes", "versions"}
+    apart = {
+        "__init__",
+        "base",
+        "apt_past",
+        "apt_sources",
+        "merging",
+        "order",
+        "runtimes",
+        "versions",
+    }
     modules = {path.stem for path in (SOURCE / "steps").glob("*.py")} - apart
     assert modules == set(STEPS)
 

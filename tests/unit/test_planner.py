@@ -2,6 +2,7 @@
 
 A case has ``about``, ``facts`` (a recorded host) with ``change`` (other facts), and what is asked
 for: ``playbook``, ``variables``, ``offers`` (packages to upstream versions; ``null`` takes one out),
+``meta`` (NVIDIA's versions of nvidia-docker2),
 ``options`` of the planner and ``clock`` (how far the host's is ahead, in seconds). What comes of it
 is ``expect``, a list of [sign, kind, target, part of the reason], with ``transaction``, ``stops``,
 ``notes`` and ``unresolved`` where they matter; or ``error`` with ``exit``, a part of ``brief``, and a
@@ -26,7 +27,7 @@ from tests.unit.making import changed, nvidia_offer, nvidia_pin, offer, pin, pla
 
 CASES = Path(__file__).parent / "cases" / "planner"
 KEYS = {
-    "about", "facts", "change", "playbook", "variables", "offers", "options", "clock",
+    "about", "facts", "change", "playbook", "variables", "offers", "meta", "options", "clock",
     "expect", "transaction", "stops", "notes", "unresolved", "error",
 }  # fmt: skip
 
@@ -47,14 +48,17 @@ def planned(case: dict[str, Any]) -> tuple[HostPlan, tuple[str, ...]]:
     facts = facts_of(case)
     book = case.get("playbook", "docker")
     variables = dict(case.get("variables", {}))
-    if book in ("docker", "gpu"):
+    if book in ("docker", "gpu", "nvidia-docker2"):
         variables.setdefault("docker_fingerprint", pin())
-    if book == "gpu":
+    if book in ("gpu", "nvidia-docker2"):
         variables.setdefault("nvidia_fingerprint", nvidia_pin())
     options = {"now": facts.clock - case.get("clock", 0), **case.get("options", {})}
     plan, wishes = plan_for(facts, book, variables, **options)
     if wishes:
-        offers = {"docker": offer(facts, case.get("offers")), "nvidia": nvidia_offer()}
+        offers = {
+            "docker": offer(facts, case.get("offers")),
+            "nvidia": nvidia_offer(meta=case.get("meta")),
+        }
         plan, again = plan_for(facts, book, variables, offers, **options)
         assert again == (), "asks twice"
     return plan, tuple(wish.id for wish in wishes)

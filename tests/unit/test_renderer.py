@@ -153,6 +153,26 @@ def gpu(name: str, nvidia: dict[str, Any] | None = None) -> HostPlan:
     return whole_plan(changed(facts, {"nvidia": seen}), "gpu", pins)
 
 
+def past() -> HostPlan:
+    """A host with nvidia-docker 1.0 in use, nvidia-docker2 and their list."""
+    facts = recorded("ubuntu-24.04-gpu")
+    old = {
+        "old_volumes": ["nvidia_driver_375.66"],
+        "old_containers": [{"id": "abc", "name": "trained", "state": "exited"}],
+    }
+    frozen = "deb https://nvidia.github.io/nvidia-docker/ubuntu18.04/$(ARCH) /\n"
+    toolkit = ("", "-base")
+    changes = {
+        "packages": {"nvidia-docker": "1.0.1-1", "nvidia-docker2": "2.13.0-1"}
+        | {f"nvidia-container-toolkit{end}": "1.13.5-1" for end in toolkit},
+        "sources": {"/etc/apt/sources.list.d/nvidia-docker.list": frozen},
+        "nvidia": {**facts.nvidia.model_dump(mode="json"), **old},
+    }
+    pins = {"docker_fingerprint": pin(), "nvidia_fingerprint": nvidia_pin()}
+    agreed = {"nvidia_docker_remove": True, "nvidia_docker_shim": True}
+    return whole_plan(changed(facts, changes), "nvidia-docker2", {**pins, **agreed})
+
+
 def verify() -> HostPlan:
     return whole_plan(recorded("ubuntu-24.04-installed"), "verify", verify=True)
 
@@ -242,6 +262,7 @@ SCRIPTS: dict[str, Callable[[], str]] = {
     "back/undo": lambda: program(undone()),
     "gpu/fresh-noble": lambda: program(gpu("ubuntu-24.04-gpu-bare")),
     "gpu/docker-first": lambda: program(gpu("ubuntu-24.04-gpu", {"hook": "unseen", "specs": []})),
+    "gpu/past": lambda: program(past()),
     "gpu/verify": lambda: program(
         whole_plan(recorded("ubuntu-24.04-gpu"), "verify", verify=True), attached=RUN_ID
     ),

@@ -143,6 +143,13 @@ class Choice:
     remove_snap: Annotated[
         bool, _choice("Remove the snap 'docker', once the new daemon answers.", "--remove-snap")
     ] = False
+    remove_nvidia_docker: Annotated[
+        bool,
+        _choice(
+            "Containers and volumes of nvidia-docker 1.0 may go, with what is in them.",
+            "--remove-nvidia-docker",
+        ),
+    ] = False
 
 
 @dataclass(frozen=True)

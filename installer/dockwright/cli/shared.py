@@ -60,6 +60,7 @@ def _overrides(values: Values, choice: Choice, more: tuple[Flag, ...]) -> Overri
         ("--channel", "docker_channel", choice.channel),
         ("--add-user", "docker_users", choice.add_user),
         ("--remove-snap", "docker_remove_snap", choice.remove_snap),
+        ("--remove-nvidia-docker", "nvidia_docker_remove", choice.remove_nvidia_docker),
     )
     return Overrides(
         files=tuple(values.variables or ()),

@@ -34,7 +34,7 @@ from dockwright.models.fields import (
     Word,
     is_ipv6,
 )
-from dockwright.models.nvidia import CdiSpec, Nvidia
+from dockwright.models.nvidia import CdiSpec, Nvidia, OldContainer
 
 __all__ = [
     "HOST_NAME",
@@ -63,6 +63,7 @@ __all__ = [
     "LiveRun",
     "LoginName",
     "Nvidia",
+    "OldContainer",
     "Origin",
     "Package",
     "PackageName",

@@ -13,6 +13,14 @@ class CdiSpec(Frozen):
     devices: tuple[str, ...] = ()
 
 
+class OldContainer(Frozen):
+    """A container with a volume of nvidia-docker 1.0."""
+
+    id: str
+    name: str
+    state: str = ""
+
+
 class Nvidia(Frozen):
     """What NVIDIA's driver shows, and what dockerd makes of it; empty where there is none.
 
@@ -20,7 +28,8 @@ class Nvidia(Frozen):
     the versions of the loaded module and of libnvidia-ml, ``listing`` is what ``nvidia-smi -L``
     prints. ``platform`` is ``wsl`` or ``jetson``, where GPUs are no PCI devices. ``hook`` is
     ``seen`` where NVIDIA's hook was there when dockerd started, else ``unseen``; ``loose`` is a package of the driver that
-    unattended-upgrades may change.
+    unattended-upgrades may change. ``old_volumes`` are those of nvidia-docker 1.0 while its plugin
+    is there, ``old_containers`` who has them, running or not.
     """
 
     bound: tuple[str, ...] = ()
@@ -35,3 +44,5 @@ class Nvidia(Frozen):
     runtimes: tuple[str, ...] = ()
     hook: str = ""
     loose: str = ""
+    old_volumes: tuple[str, ...] = ()
+    old_containers: tuple[OldContainer, ...] = ()

@@ -171,12 +171,11 @@ def _title(action: Action) -> str:
 
 def _program(name: str, plan: HostPlan, **values: Any) -> Program:
     transaction = plan.transaction
-    installs, removals = transaction.installs, transaction.removals
     flags = ["--allow-downgrades"] if transaction.allow_downgrades else []
     if any(change.name in transaction.held for change in transaction.changes):
         flags.append("--allow-change-held-packages")
-    lines = [f"I {change.name} {change.new}" for change in installs]
-    lines += [f"R {change.name}" for change in removals]
+    lines = [f"I {change.name} {change.new}" for change in transaction.installs]
+    lines += [f"R {change.name}" for change in transaction.removals]
     text = (
         environment()
         .get_template(name)
@@ -184,7 +183,7 @@ def _program(name: str, plan: HostPlan, **values: Any) -> Program:
             plan=plan,
             version=__version__,
             wanted=" ".join(_wanted(plan)),
-            removals=" ".join(c.name for c in removals if transaction.way_back),
+            removals=" ".join(_kept(plan)),
             apt_flags=" ".join(flags),
             replaced=" ".join(_replaced(plan)),
             edited=_edited(plan),
@@ -195,6 +194,14 @@ def _program(name: str, plan: HostPlan, **values: Any) -> Program:
         )
     )
     return Program.of(text)
+
+
+def _kept(plan: HostPlan) -> Iterable[str]:
+    """What goes, and returns from its archive where the rest cannot be installed."""
+    repacked = {n for a in plan.actions if a.kind == "repack" for n in a.params["packages"]}
+    for change in plan.transaction.removals:
+        if plan.transaction.way_back and change.name not in repacked:
+            yield change.name
 
 
 def _wanted(plan: HostPlan) -> Iterable[str]:

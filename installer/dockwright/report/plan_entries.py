@@ -20,7 +20,11 @@ _WORDS = {
     "gpu_check": "check",
     "cdi_spec": "cdi",
     "nvidia_hook": "service",
+    "nvidia_past": "package",
     "nvidia_runtime": "merge",
+    "nvidia_shim": "file",
+    "nvidia_volumes": "volume",
+    "repack": "archive",
     "snap_disable": "snap",
     "snap_remove": "snap",
 }

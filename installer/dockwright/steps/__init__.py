@@ -18,7 +18,9 @@ from dockwright.steps.gpu import Gpu
 from dockwright.steps.gpu_check import GpuCheck
 from dockwright.steps.group_member import GroupMember
 from dockwright.steps.nvidia_hook import NvidiaHook
+from dockwright.steps.nvidia_past import NvidiaPast
 from dockwright.steps.nvidia_runtime import NvidiaRuntime
+from dockwright.steps.nvidia_shim import NvidiaShim
 from dockwright.steps.packages import Packages
 from dockwright.steps.service import Service
 from dockwright.steps.snap import Snap
@@ -33,7 +35,9 @@ Step: TypeAlias = (
     | GpuCheck
     | GroupMember
     | NvidiaHook
+    | NvidiaPast
     | NvidiaRuntime
+    | NvidiaShim
     | Packages
     | Service
     | Snap
@@ -58,7 +62,9 @@ STEPS: dict[str, type[Step]] = {
     "gpu_check": GpuCheck,
     "group_member": GroupMember,
     "nvidia_hook": NvidiaHook,
+    "nvidia_past": NvidiaPast,
     "nvidia_runtime": NvidiaRuntime,
+    "nvidia_shim": NvidiaShim,
     "packages": Packages,
     "service": Service,
     "snap": Snap,
@@ -76,7 +82,9 @@ __all__ = [
     "GpuCheck",
     "GroupMember",
     "NvidiaHook",
+    "NvidiaPast",
     "NvidiaRuntime",
+    "NvidiaShim",
     "Offer",
     "Packages",
     "RepositoryWish",

@@ -7,6 +7,7 @@ from typing import Literal
 from dockwright.errors import RefusedError
 from dockwright.models import AbsolutePath, AptUri, Fingerprint, Suite, Url, Word
 from dockwright.plan import Action, Repository, Verb, list_prefix
+from dockwright.steps import apt_past as past
 from dockwright.steps import apt_sources
 from dockwright.steps.apt_sources import expanded
 from dockwright.steps.base import Decision, Offer, RepositoryWish, StepBase, View, action, assumed
@@ -19,6 +20,10 @@ class AptRepository(StepBase):
     ``Signed-By``: a second key in the file is not trusted (sources.list(5)). The source file has
     the vendor's own name and shape, so that a host set up by the manual merges. In ``url``,
     ``$(ARCH)`` stands for the host's architecture, as it does for apt.
+
+    What became of the vendor's earlier repositories goes, too: entries below one of ``retired``;
+    files that have a name of ``lists`` and no entry, for a "not found" page was saved as one; and
+    other files that hold the pinned key alone, which would make it trusted for every source.
     """
 
     kind: Literal["apt_repository"]
@@ -30,6 +35,8 @@ class AptRepository(StepBase):
     components: tuple[Word, ...]
     key_path: AbsolutePath
     source_path: AbsolutePath
+    retired: tuple[Url, ...] = ()
+    lists: tuple[Word, ...] = ()
 
     def source(self, architecture: str) -> str:
         """The deb822 text, in the shape of Docker's manual."""
@@ -49,6 +56,7 @@ class AptRepository(StepBase):
         source = self.source(facts.architecture)
         url = expanded(self.url, facts.architecture)
         others = self._others(view)  # path to what is to be its text; None: it goes as a whole
+        spare = past.spare_keys(self, view, others) if self.retired else ()
         key_right = view.key_owners.get(self.key_path) == (self.fingerprint,)
         present = facts.file(self.source_path)
         source_right = present is not None and present.content == source
@@ -75,13 +83,16 @@ class AptRepository(StepBase):
                     text=source,
                     replaces=tuple(path for path, left in others.items() if left is None),
                 ),
+                *(self._spare_key(view, path) for path in spare),
                 *self._lists(view, settled=settled),
             ),
             repository=repository,
             wish=wish,
             assumes={
-                path: assumed(facts, path) for path in (self.key_path, self.source_path, *others)
+                path: assumed(facts, path)
+                for path in (self.key_path, self.source_path, *others, *spare)
             },
+            notes=tuple(past.shared_keyrings(view, self.fingerprint)) if self.retired else (),
         )
 
     def _resolved(self, offer: Offer, url: str, source: str) -> Repository:
@@ -133,12 +144,15 @@ class AptRepository(StepBase):
         for file in view.facts.sources:
             parsed = apt_sources.parse(file, view.facts.architecture)
             ours = file.path == self.source_path
-            if not parsed.names(url) or (ours and parsed.only(url)):
-                continue
-            if parsed.only(url) and file.path != "/etc/apt/sources.list":
+            if past.page_for_list(file, parsed, self.lists):
                 found[file.path] = None
                 continue
-            text = None if ours or file.target is not None else parsed.without(url)
+            if not parsed.names(url, self.retired) or (ours and parsed.only(url)):
+                continue
+            if parsed.only(url, self.retired) and file.path != "/etc/apt/sources.list":
+                found[file.path] = None
+                continue
+            text = None if ours or file.target is not None else parsed.without(url, self.retired)
             if text is None:
                 raise RefusedError(
                     f"{file.path} names this repository beside others, where they cannot be told apart",
@@ -188,10 +202,23 @@ class AptRepository(StepBase):
             params={"path": self.source_path, "mode": "0644", "content": text, "absent": False},
         )
 
+    def _spare_key(self, view: View, path: str) -> Action:
+        return action(
+            self,
+            view,
+            kind="file",
+            verb=Verb.REMOVE,
+            target=path,
+            reason=f"holds the key that is in {self.key_path} now; a backup is kept",
+            params={"path": path, "mode": "", "content": "", "absent": True},
+        )
+
     def _replaced(self, view: View, path: str, text: str | None) -> Action:
         """The file goes, or stays as ``text``: ``trial`` has apt's trial run see it like that."""
         before = view.facts.file(path)
         ours = f"same origin as {self.source_path.rpartition('/')[2]}"
+        if before and past.page_for_list(before, apt_sources.parse(before), self.lists):
+            ours = "no list, but a page that says there is none"
         if text is None:
             verb, reason = Verb.REMOVE, f"{ours}; a backup is kept"
             params = {"path": path, "mode": "", "content": "", "absent": True}

@@ -7,7 +7,7 @@ it can be commented out, and every byte of the others stays.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from dockwright.models import FileFact
@@ -33,19 +33,20 @@ class SourceFile:
     lines: tuple[str, ...]
     entries: tuple[Entry, ...]
 
-    def names(self, url: str) -> bool:
-        """Whether an enabled entry points at that URL, over http or https."""
+    def names(self, url: str, below: Sequence[str] = ()) -> bool:
+        """Whether an enabled entry points at that URL, over http or https.
+
+        What lies below one of ``below`` counts as well: here and in the methods beside this one.
+        """
         return any(
-            entry.enabled and _same(uri) == _same(url)
-            for entry in self.entries
-            for uri in entry.uris
+            entry.enabled and _ours(uri, url, below) for entry in self.entries for uri in entry.uris
         )
 
-    def only(self, url: str) -> bool:
+    def only(self, url: str, below: Sequence[str] = ()) -> bool:
         """Whether every entry points at that URL, also one that somebody disabled for a while."""
-        return all(_same(uri) == _same(url) for entry in self.entries for uri in entry.uris)
+        return all(_ours(uri, url, below) for entry in self.entries for uri in entry.uris)
 
-    def without(self, url: str) -> str | None:
+    def without(self, url: str, below: Sequence[str] = ()) -> str | None:
         """The file's text with the entries of that URL commented out.
 
         ``None`` where they cannot be told apart from others': a stanza with URIs of both, or text
@@ -55,7 +56,7 @@ class SourceFile:
         if any("\ufffd" in line for line in lines):
             return None
         for entry in self.entries:
-            ours = [_same(uri) == _same(url) for uri in entry.uris]
+            ours = [_ours(uri, url, below) for uri in entry.uris]
             if not (entry.enabled and any(ours)):
                 continue
             if not all(ours):
@@ -85,6 +86,10 @@ def expanded(text: str, architecture: str) -> str:
 def same(one: str, other: str) -> bool:
     """Whether two URIs name one repository, over http or https."""
     return _same(one) == _same(other)
+
+
+def _ours(uri: str, url: str, below: Sequence[str]) -> bool:
+    return _same(uri) == _same(url) or any(_same(uri).startswith(f"{_same(b)}/") for b in below)
 
 
 def _same(uri: str) -> str:

@@ -35,11 +35,15 @@ class NvidiaRuntime(MergesDaemonJson):
 
 
 def _registered(facts: Facts, path: str) -> bool:
-    """Whether the file registers NVIDIA's runtime under another path than ours."""
+    """Whether the file registers NVIDIA's runtime in other words than ours.
+
+    nvidia-docker2 wrote ``runtimeArgs``, which is dockerd's own word for what we call ``args``.
+    """
     file = facts.file(path)
     with suppress(ValueError, AttributeError, LookupError, TypeError):
-        there = json.loads((file and file.content) or "{}")["runtimes"]["nvidia"]["path"]
-        return bool(there != RUNTIME["path"] and there.endswith("/nvidia-container-runtime"))
+        there = json.loads((file and file.content) or "{}")["runtimes"]["nvidia"]
+        if "runtimeArgs" in there or there["path"] != RUNTIME["path"]:
+            return bool(there["path"].rpartition("/")[2] == RUNTIME["path"])
     return False
 
 

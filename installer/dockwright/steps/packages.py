@@ -7,6 +7,7 @@ replaces it is downloaded, and a failure leaves no gap.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -111,10 +112,10 @@ class Packages(StepBase):
         if not self.absent:
             return
         if not removal:
-            why = "none of them is installed"
             yield action(
-                self, view, kind="packages", verb=Verb.KEEP, target="old packages", reason=why
-            )
+                self, view, kind="packages", verb=Verb.KEEP, target="old packages",
+                reason="none of them is installed",
+            )  # fmt: skip
             return
         names = [change.name for change in removal]
         yield action(
@@ -141,8 +142,10 @@ class Packages(StepBase):
             for name in self.versioned
             if self.version and name in installed and not matches(installed[name], self.version)
         ]
+        if self._low(installed):  # what has a known hole is not kept
+            view = replace(view, upgrade=True)
         if not (missing or wrong or view.upgrade):
-            return [], [*self._low(installed), *self._newer(view, installed)]
+            return [], self._newer(view, installed)
         offer = view.offers.get(self.repository)
         if offer is None:
             return Decision(consult=(self.repository,))
@@ -157,7 +160,7 @@ class Packages(StepBase):
                 changes.append(
                     PackageChange(name=name, old=current, new=new, origin=self.repository)
                 )
-        if low := self._low({change.name: change.new or "" for change in changes}):
+        if low := self._low(installed | {change.name: change.new or "" for change in changes}):
             raise RefusedError(
                 low[0], step=self.name, next_step=f"name {self.least} or a newer version"
             )
@@ -246,14 +249,9 @@ class Packages(StepBase):
         live = bool(view.facts.daemon and view.facts.daemon.live_restore)
         if new:
             yield action(
-                self,
-                view,
-                kind="packages",
-                verb=Verb.ADD,
-                target=listed(new),
-                reason=self.because,
-                params={"packages": [change.name for change in new]},
-            )
+                self, view, kind="packages", verb=Verb.ADD, target=listed(new),
+                reason=self.because, params={"packages": [change.name for change in new]},
+            )  # fmt: skip
         if other:
             names = [change.name for change in other]
             yield action(
@@ -264,19 +262,19 @@ class Packages(StepBase):
                 target=", ".join(
                     f"{c.name} {upstream(c.old or '')} → {upstream(c.new or '')}" for c in other
                 ),
-                reason=f"version {self.version} was named" if self.version else "upgrade asked for",
+                reason=self._why(other),
                 params={"packages": names},
                 stops=stopped(view, names, live=live),
             )
         if same:
-            yield action(
-                self,
-                view,
-                kind="packages",
-                verb=Verb.KEEP,
-                target=", ".join(same),
-                reason="installed",
-            )
+            listing = ", ".join(same)
+            kept = {"kind": "packages", "verb": Verb.KEEP, "target": listing, "reason": "installed"}
+            yield action(self, view, **kept)
+
+    def _why(self, changes: list[PackageChange]) -> str:
+        low = self._low({change.name: change.old or "" for change in changes})
+        named = f"version {self.version} was named" if self.version else "upgrade asked for"
+        return low[0] if low else named
 
     def _hold_action(self, view: View, changes: list[PackageChange]) -> Iterator[Action]:
         if not self.hold or not self.present:
