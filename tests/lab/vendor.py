@@ -41,7 +41,9 @@ CODENAMES = (
     Codename("ubuntu", "jammy", "ubuntu.22.04~jammy", older=True),
     Codename("debian", "trixie", "debian.13~trixie"),
     Codename("debian", "bookworm", "debian.12~bookworm", older=True),
-    Codename("debian", "bullseye", "debian.11~bullseye", older=True),  # for releases' files; no host
+    Codename(
+        "debian", "bullseye", "debian.11~bullseye", older=True
+    ),  # for releases' files; no host
 )
 
 # Those that a release of Dockwright is made for. Only this machine's has packages, not just an index.

@@ -333,6 +333,29 @@ def test_a_source_that_was_changed_since_stays_with_its_key_and_lists() -> None:
     assert not any(target.startswith(("download.docker.com", "/etc/apt")) for target in gone)
 
 
+def test_the_lists_of_a_flat_repository_go_before_the_source_that_tells_of_them() -> None:
+    """NVIDIA's has no suites, and the host's architecture in its URL; ours by receipt alone."""
+    path = "/etc/apt/sources.list.d/nvidia-container-toolkit.sources"
+    site = "nvidia.github.io_libnvidia-container_stable_deb"
+    text = "Types: deb\nURIs: https://nvidia.github.io/libnvidia-container/stable/deb/$(ARCH)\nSuites: /\n"
+    facts = changed(installed(), {"sources": {path: text}})
+    lists = (f"{site}_amd64_InRelease", f"{site}_amd64_other_InRelease", f"{site}_arm64_InRelease")
+    facts = facts.model_copy(update={"lists": lists})
+    sha = hashlib.sha256(text.encode()).hexdigest()
+    receipt = f"file {path} absent -\nwrote {path} {sha}\n"
+    known = trail(f"path {path} {sha}", *run_lines("2026-11-25-gpu", receipt), facts=facts)
+    gone = [action.target for action in uninstall(facts, known).changes]
+    assert f"{site}_amd64" in gone
+    assert not any("other" in target or "arm64" in target for target in gone)
+    assert gone.index(f"{site}_amd64") < gone.index(path)
+    # While another source names it, they are that one's.
+    facts = changed(facts, {"sources": {path: text, path.replace("toolkit", "too"): text}})
+    facts = facts.model_copy(update={"lists": lists})
+    gone = [action.target for action in uninstall(facts, known).changes]
+    assert path in gone
+    assert f"{site}_amd64" not in gone
+
+
 def test_a_source_that_names_others_too_stays() -> None:
     mixed = "deb https://download.docker.com/linux/ubuntu noble stable\ndeb http://x.test y z\n"
     facts = changed(installed(), {"sources": {"/etc/apt/sources.list.d/docker-all.list": mixed}})

@@ -5,8 +5,8 @@
 # - remove packages: docker-ce 5:29.7.2-1, docker-ce-cli 5:29.7.2-1, containerd.io 2.2.1-1, docker-buildx-plugin 0.30.1-1, docker-compose-plugin 5.0.1-1, docker-ce-rootless-extras 5:29.7.2-1 (installed by run 2026-11-24-a7d0e8; data stays)
 # - remove packages: libnftables1 1.1.3-1, nftables 1.1.3-1 (came with them; nothing that stays depends on it)
 # ~ release holds: docker-ce (held by a run of ours)
-# - remove /etc/apt/sources.list.d/docker.sources: /etc/apt/sources.list.d/docker.sources (ours; a copy is kept with the run)
 # - forget lists: download.docker.com_linux_ubuntu_dists (apt's lists of a source that goes)
+# - remove /etc/apt/sources.list.d/docker.sources: /etc/apt/sources.list.d/docker.sources (ours; a copy is kept with the run)
 # - remove /etc/apt/keyrings/docker.asc: /etc/apt/keyrings/docker.asc (ours; a copy is kept with the run)
 # - remove empty directory: /etc/apt/keyrings (made by us, and empty then)
 # ~ take out of the group: docker (pat joined by a run of ours)
@@ -788,17 +788,17 @@ done
 apply_s03() {
 apt-mark unhold docker-ce && receipt unhold docker-ce
 }
-check_s04() { # file docker.sources
-[ ! -e /etc/apt/sources.list.d/docker.sources ] && [ ! -L /etc/apt/sources.list.d/docker.sources ]
-}
-apply_s04() {
-keep /etc/apt/sources.list.d/docker.sources && rm -f -- /etc/apt/sources.list.d/docker.sources && sync /etc/apt/sources.list.d
-}
-check_s05() { # forget lists
+check_s04() { # forget lists
 [ -z "$(find /var/lib/apt/lists -maxdepth 1 -type f -name download.docker.com_linux_ubuntu_dists'_*' 2>/dev/null)" ]
 }
-apply_s05() {
+apply_s04() {
 find /var/lib/apt/lists -maxdepth 1 -type f -name download.docker.com_linux_ubuntu_dists'_*' -delete
+}
+check_s05() { # file docker.sources
+[ ! -e /etc/apt/sources.list.d/docker.sources ] && [ ! -L /etc/apt/sources.list.d/docker.sources ]
+}
+apply_s05() {
+keep /etc/apt/sources.list.d/docker.sources && rm -f -- /etc/apt/sources.list.d/docker.sources && sync /etc/apt/sources.list.d
 }
 check_s06() { # file docker.asc
 [ ! -e /etc/apt/keyrings/docker.asc ] && [ ! -L /etc/apt/keyrings/docker.asc ]
@@ -838,9 +838,9 @@ step s02 'remove packages'
 step_id=s03
 step s03 'release holds'
 step_id=s04
-step s04 'file docker.sources'
+step s04 'forget lists'
 step_id=s05
-step s05 'forget lists'
+step s05 'file docker.sources'
 step_id=s06
 step s06 'file docker.asc'
 step_id=s07
