@@ -5,7 +5,8 @@ undo() {
   step_id=undo
   record begin undo "back to the state before the last run"
   last=${undoes-} # a plan names the run; by hand it is the last one
-  [ -n "$last" ] || read -r last 2>/dev/null <"$state/last" || stop 3 undo "there is no run to undo"
+  [ -n "$last" ] || last=$(newest_receipt)
+  [ -n "$last" ] || stop 3 undo "there is no run to undo"
   receipt=$state/runs/$last/receipt
   [ -s "$receipt" ] || stop 3 undo "run $last changed nothing that could be undone"
   judge_restart undo

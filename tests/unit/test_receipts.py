@@ -207,6 +207,18 @@ def test_an_undo_that_was_cut_goes_on_and_closes_the_run() -> None:
     assert [action.step for action in plan.changes] == ["close the run"]
 
 
+def test_the_last_run_is_the_newest_that_changed_something_however_it_ended() -> None:
+    """One that was cut is taken back, too; an undo that was cut is no run to take back."""
+    lines = (
+        *run_lines("cut", "hold other\n", code="-", began=1795522001),
+        *run_lines("undo", "package a 1 absent\n", playbook="undo", code="-", began=1795522002),
+        "run nothing 1795522003 0 docker -",
+    )
+    known = trail(*lines, "have other installed hold 1")
+    assert plan_undo("web1", installed(), known).undoes == "cut"
+    assert plan_undo("web1", installed(), known, INSTALL_RUN).undoes == INSTALL_RUN
+
+
 @pytest.mark.parametrize(
     ("lines", "words"),
     [

@@ -39,6 +39,15 @@ class Trail(Frozen):
         """The run of that id."""
         return next((run for run in self.runs if run.run_id == run_id), None)
 
+    @property
+    def last(self) -> PastRun | None:
+        """The newest run that changed something, whichever way it ended, and was not taken back.
+
+        An undo that was cut is none: the run that it was taking back still is.
+        """
+        undoable = (run for run in self.runs if run.receipt and not run.undone)
+        return next((run for run in reversed([*undoable]) if run.playbook != "undo"), None)
+
 
 def question(nonce: str, *, sizes: bool = False) -> str:
     """What is asked behind the facts, in the same round trip: their nonce frames the answer."""

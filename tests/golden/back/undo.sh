@@ -1,10 +1,9 @@
 #!/bin/sh
-# Dockwright X.Y.Z: Back to the state before run 2026-11-24-a7d0e8; data stays
+# Dockwright X.Y.Z: Back to the state before run r2; data stays
 # For web1. Run as root: sh FILE
 #
-# - remove what came: docker-ce 5:29.7.2-1, docker-ce-cli 5:29.7.2-1, containerd.io 2.2.1-1, docker-buildx-plugin 0.30.1-1, docker-compose-plugin 5.0.1-1, docker-ce-rootless-extras 5:29.7.2-1, nftables 1.1.3-1, libnftables1 1.1.3-1 (came with that run)
-# - restore files: /etc/apt/keyrings/docker.asc (was not there before)
-# - restore files: /etc/apt/sources.list.d/docker.sources (was not there before)
+# ~ release holds: docker-ce (held by that run)
+# ~ take out of the group: docker (pat joined by it)
 main() {
 set -u
 umask 022
@@ -88,11 +87,14 @@ ended_well() { # undo takes back the newest run that changed something
   printf '%s\n' "${newest:-$run_id}" >"$state/last"
 }
 
-newest_receipt() { # the run that it is of
+newest_receipt() { # the run that it is of; an undo that was cut is none: what it was taking back still is
   # shellcheck disable=SC2012  # names of ours, without blanks, by age
-  newest=$(ls -1t "$state"/runs/*/receipt 2>/dev/null | head -n 1)
-  newest=${newest%/receipt}
-  printf '%s' "${newest##*/}"
+  ls -1t "$state"/runs/*/receipt 2>/dev/null | while read -r newest; do
+    newest=${newest%/receipt}
+    grep -qs '^dw1 [^ ]* start - [^ ]* [^ ]* [^ ]* undo ' "$newest/ev" && continue
+    printf '%s' "${newest##*/}"
+    break
+  done
 }
 
 tell() { # who changed what here: journalctl -t dockwright
@@ -733,7 +735,8 @@ undo() {
   step_id=undo
   record begin undo "back to the state before the last run"
   last=${undoes-} # a plan names the run; by hand it is the last one
-  [ -n "$last" ] || read -r last 2>/dev/null <"$state/last" || stop 3 undo "there is no run to undo"
+  [ -n "$last" ] || last=$(newest_receipt)
+  [ -n "$last" ] || stop 3 undo "there is no run to undo"
   receipt=$state/runs/$last/receipt
   [ -s "$receipt" ] || stop 3 undo "run $last changed nothing that could be undone"
   judge_restart undo
@@ -866,20 +869,10 @@ case ${1-} in
   '') human=1; open_run "$(date +%Y-%m-%d)-$$" ;;
   *) echo "usage: sh $0" >&2; exit 2 ;;
 esac
-undoes=2026-11-24-a7d0e8
+undoes=r2
 # What the plan saw must still be so.
-[ "$(sum_of /var/lib/dockwright/runs/2026-11-24-a7d0e8/receipt)" = 57450b86062157b6e14253ffbfa44a2b3ea5275125aa90c1229a5512246f3b8d ] || stop 3 guard '/var/lib/dockwright/runs/2026-11-24-a7d0e8/receipt changed since the plan: plan again'
-[ "$(sum_of /etc/apt/keyrings/docker.asc)" = 48232176278b9d70c1ff0f45b2c29414ea2fc17f03b50b2c0491fd9755f9af8f ] || stop 3 guard '/etc/apt/keyrings/docker.asc changed since the plan: plan again'
-[ "$(sum_of /etc/apt/sources.list.d/docker.sources)" = 12b3e1c6e74d2169b249f86f50a5e312fd36c299b8c6de7656cad944a6315d5e ] || stop 3 guard '/etc/apt/sources.list.d/docker.sources changed since the plan: plan again'
-[ "$(version_of docker-ce)" = '5:29.7.2-1~ubuntu.24.04~noble' ] || stop 3 guard 'docker-ce changed since the plan: plan again'
-[ "$(version_of docker-ce-cli)" = '5:29.7.2-1~ubuntu.24.04~noble' ] || stop 3 guard 'docker-ce-cli changed since the plan: plan again'
-[ "$(version_of containerd.io)" = '2.2.1-1~ubuntu.24.04~noble' ] || stop 3 guard 'containerd.io changed since the plan: plan again'
-[ "$(version_of docker-buildx-plugin)" = '0.30.1-1~ubuntu.24.04~noble' ] || stop 3 guard 'docker-buildx-plugin changed since the plan: plan again'
-[ "$(version_of docker-compose-plugin)" = '5.0.1-1~ubuntu.24.04~noble' ] || stop 3 guard 'docker-compose-plugin changed since the plan: plan again'
-[ "$(version_of docker-ce-rootless-extras)" = '5:29.7.2-1~ubuntu.24.04~noble' ] || stop 3 guard 'docker-ce-rootless-extras changed since the plan: plan again'
-[ "$(version_of nftables)" = 1.1.3-1 ] || stop 3 guard 'nftables changed since the plan: plan again'
-[ "$(version_of libnftables1)" = 1.1.3-1 ] || stop 3 guard 'libnftables1 changed since the plan: plan again'
-undo s01 s02 s03
+[ "$(sum_of /var/lib/dockwright/runs/r2/receipt)" = c47223fb0782260886af89e67ba52944dfb989376cc8cbe1b7ec3d1c115c71ef ] || stop 3 guard '/var/lib/dockwright/runs/r2/receipt changed since the plan: plan again'
+undo s01 s02
 finish 0
 }
 main "$@" </dev/null

@@ -122,11 +122,14 @@ ended_well() { # undo takes back the newest run that changed something
   printf '%s\n' "${newest:-$run_id}" >"$state/last"
 }
 
-newest_receipt() { # the run that it is of
+newest_receipt() { # the run that it is of; an undo that was cut is none: what it was taking back still is
   # shellcheck disable=SC2012  # names of ours, without blanks, by age
-  newest=$(ls -1t "$state"/runs/*/receipt 2>/dev/null | head -n 1)
-  newest=${newest%/receipt}
-  printf '%s' "${newest##*/}"
+  ls -1t "$state"/runs/*/receipt 2>/dev/null | while read -r newest; do
+    newest=${newest%/receipt}
+    grep -qs '^dw1 [^ ]* start - [^ ]* [^ ]* [^ ]* undo ' "$newest/ev" && continue
+    printf '%s' "${newest##*/}"
+    break
+  done
 }
 
 tell() { # who changed what here: journalctl -t dockwright
@@ -1164,7 +1167,8 @@ undo() {
   step_id=undo
   record begin undo "back to the state before the last run"
   last=${undoes-} # a plan names the run; by hand it is the last one
-  [ -n "$last" ] || read -r last 2>/dev/null <"$state/last" || stop 3 undo "there is no run to undo"
+  [ -n "$last" ] || last=$(newest_receipt)
+  [ -n "$last" ] || stop 3 undo "there is no run to undo"
   receipt=$state/runs/$last/receipt
   [ -s "$receipt" ] || stop 3 undo "run $last changed nothing that could be undone"
   judge_restart undo
@@ -1559,7 +1563,7 @@ case $word in
     look
     go
     finish 0 ;;
-  undo) open_run "$(date +%Y-%m-%d)-$$"; profile || :; undo; finish 0 ;;
+  undo) playbook=undo; open_run "$(date +%Y-%m-%d)-$$"; profile || :; undo; finish 0 ;;
 esac
 }
 main "$@" </dev/null
