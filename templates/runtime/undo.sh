@@ -113,6 +113,7 @@ undo_files() {
   sed -n '/^\(file\|wrote\) /p' "$receipt" >"$run/files"
   while read -r kind path before backup; do
     [ "$kind" = file ] || continue
+    rm -f -- "${path%/*}"/.dockwright-* # of a run that was cut while it wrote
     [ "$(sum_of "$path")" != "$before" ] || continue
     wrote=$(sed -n "s|^wrote $path ||p" "$receipt" | tail -n 1)
     if [ "$(sum_of "$path")" != "${wrote:-absent}" ]; then
