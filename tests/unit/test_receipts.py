@@ -256,6 +256,22 @@ def test_uninstall_takes_what_is_ours_and_tells_of_the_data() -> None:
     assert plan.assumes.files.keys() == {KEY, SOURCE}
 
 
+def test_the_data_of_a_user_s_own_docker_is_named_and_stays(tmp_path: Path) -> None:
+    """Whoever may log in is looked at, wherever the home is; a purge says the same."""
+    (tmp_path / "a home/.local/share/docker").mkdir(parents=True)
+    users = tmp_path / "passwd"
+    users.write_text(f"pat:x:1000:1000::{tmp_path}/a home:/bin/sh\nsvc:x:900:900::/:/bin/false\n")
+    script = question(NONCE, more="data").replace("getent passwd", f"cat {users}")
+    for shell in ("dash", "bash"):
+        done = subprocess.run([shell], input=script, capture_output=True, text=True, check=True)
+        found = read(done.stdout, NONCE, installed()).rootless
+        assert found == (f"{tmp_path}/a home/.local/share/docker",)
+    plan = uninstall(installed(), trail(f"rootless {b64(found[0])}"))
+    (note,) = [note for note in plan.notes if found[0] in note]
+    assert "dockerd-rootless-setuptool.sh uninstall" in note
+    assert not any(found[0] in action.target for action in plan.actions)
+
+
 def test_a_host_without_receipts_is_known_by_the_vendor_s_own_files() -> None:
     plan = uninstall(installed(), read(told_runs(), NONCE, installed()))
     gone = targets(plan, Verb.REMOVE)

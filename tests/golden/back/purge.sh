@@ -803,13 +803,16 @@ emptied() {
   [ ! -e "$1" ] || { [ -d "$1" ] && [ -z "$(find "$1" -mindepth 1 -maxdepth 1 ! -name lost+found -print -quit)" ]; }
 }
 
-# still_running NAME...: a process of that name, in any cgroup, is at work on the data.
+# still_running NAME...: a process of that name, in any cgroup, is at work on the data. A user's own
+# daemon, without root, has data of its own.
 still_running() {
   for file in /proc/[0-9]*/comm; do
     read -r name 2>/dev/null <"$file" || continue
     for wanted; do
       # The kernel cuts names at 15 characters.
-      case $name in "$wanted"|"$wanted"-*) pid=${file#/proc/} && pid=${pid%/comm} && return 0 ;; esac
+      case $name in "$wanted"|"$wanted"-*) ;; *) continue ;; esac
+      [ "$(stat -c %u "${file%/comm}" 2>/dev/null)" = 0 ] || continue
+      pid=${file#/proc/} && pid=${pid%/comm} && return 0
     done
   done
   return 1
