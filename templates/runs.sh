@@ -1,5 +1,6 @@
 # The runs that this host keeps, and what became of what they changed; read-only. Stands behind facts.sh
-# in one script. $1: the nonce that frames the answer; $2: "sizes" where Docker's data is measured, too.
+# in one script. $1: the nonce that frames the answer; $2: "data" where data of users is named, too, and
+# "sizes" where Docker's own is measured as well.
 runs() {
   state=/var/lib/dockwright
   LC_ALL=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -67,6 +68,13 @@ runs() {
   printf '%s\n' "$all" | awk '$1 == "member" { print $2, $3 }' | sort -u | while read -r group user; do
     ! id -nG "$user" 2>/dev/null | tr ' ' '\n' | grep -qx -e "$group" || printf 'member %s %s\n' "$group" "$user"
   done
+  if [ -n "${2-}" ]; then
+    # Docker without root: in the homes of those who may have it; they are named, and never looked into.
+    getent passwd | awk -F: '($3 == 0 || ($3 >= 1000 && $3 < 65534)) && $6 ~ "^/." { print $6 "/.local/share/docker" }' |
+      head -n 1000 | sort -u | while read -r path; do
+        [ ! -d "$path" ] || printf 'rootless %s\n' "$(printf '%s' "$path" | base64 -w0)"
+      done
+  fi
   if [ "${2-}" = sizes ]; then
     root=$(timeout 10 docker info --format '{{.DockerRootDir}}' 2>/dev/null)
     for path in "${root:-/var/lib/docker}" /var/lib/containerd; do

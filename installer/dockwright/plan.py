@@ -185,6 +185,11 @@ class HostPlan(Frozen):
         return tuple(dict.fromkeys(name for action in self.actions for name in action.stops))
 
     @property
+    def deletes(self) -> bool:
+        """Whether data goes: a yes is not enough for that."""
+        return any(action.kind in ("data_gone", "prune") for action in self.changes)
+
+    @property
     def destructive(self) -> bool:
         """Whether anything is removed, restarted or stopped: then a question is asked."""
         return bool(self.stops) or any(

@@ -39,13 +39,16 @@ emptied() {
   [ ! -e "$1" ] || { [ -d "$1" ] && [ -z "$(find "$1" -mindepth 1 -maxdepth 1 ! -name lost+found -print -quit)" ]; }
 }
 
-# still_running NAME...: a process of that name, in any cgroup, is at work on the data.
+# still_running NAME...: a process of that name, in any cgroup, is at work on the data. A user's own
+# daemon, without root, has data of its own.
 still_running() {
   for file in /proc/[0-9]*/comm; do
     read -r name 2>/dev/null <"$file" || continue
     for wanted; do
       # The kernel cuts names at 15 characters.
-      case $name in "$wanted"|"$wanted"-*) pid=${file#/proc/} && pid=${pid%/comm} && return 0 ;; esac
+      case $name in "$wanted"|"$wanted"-*) ;; *) continue ;; esac
+      [ "$(stat -c %u "${file%/comm}" 2>/dev/null)" = 0 ] || continue
+      pid=${file#/proc/} && pid=${pid%/comm} && return 0
     done
   done
   return 1
@@ -96,16 +99,19 @@ scan_leftovers() {
     if emptied "$path" && [ -d "$path" ] && mountpoint -q -- "$path"; then left_over "$path" "a mount, and empty"; fi
   done
   for path in /etc/docker /etc/containerd /etc/default/docker /etc/systemd/system/docker.service.d /etc/cni /opt/cni \
-    /opt/containerd /var/lib/docker-engine /run/docker /run/containerd /var/run/cdi; do
+    /opt/containerd /var/lib/docker-engine /run/docker /run/containerd /etc/nvidia-container-runtime \
+    /etc/nvidia-container-toolkit /etc/cdi /var/run/cdi; do
     [ ! -e "$path" ] || left_over "$path" "settings or run time state; not ours, so it stays"
   done
-  for path in /etc/apt/sources.list.d/*docker* /etc/apt/keyrings/*docker* /usr/share/keyrings/*docker* /etc/apt/trusted.gpg.d/*docker*; do
+  for path in /etc/apt/sources.list.d/*docker* /etc/apt/keyrings/*docker* /usr/share/keyrings/*docker* /etc/apt/trusted.gpg.d/*docker* \
+    /etc/apt/sources.list.d/*nvidia-container* /etc/apt/keyrings/*nvidia-container* /usr/share/keyrings/*nvidia-container*; do
     [ ! -e "$path" ] || left_over "$path" "not ours, or changed since"
   done
   for path in /home/*/.docker /home/*/.local/share/docker /root/.docker /root/.local/share/docker; do
     [ ! -e "$path" ] || left_over "$path" "a user's own"
   done
-  for package in $(dpkg-query -W -f='${db:Status-Status} ${Package}\n' 'docker*' 'containerd*' runc 'moby-*' 2>/dev/null |
+  for package in $(dpkg-query -W -f='${db:Status-Status} ${Package}\n' 'docker*' 'containerd*' runc 'moby-*' \
+    'nvidia-container*' 'libnvidia-container*' nvidia-docker2 2>/dev/null |
     awk '$1 == "config-files" || $1 == "installed" { print $2 }'); do
     left_over "package $package" "$(dpkg-query -W -f='${db:Status-Status}' "$package"); never purged, for that could delete data"
   done

@@ -5,7 +5,8 @@ undo() {
   step_id=undo
   record begin undo "back to the state before the last run"
   last=${undoes-} # a plan names the run; by hand it is the last one
-  [ -n "$last" ] || read -r last 2>/dev/null <"$state/last" || stop 3 undo "there is no run to undo"
+  [ -n "$last" ] || last=$(newest_receipt)
+  [ -n "$last" ] || stop 3 undo "there is no run to undo"
   receipt=$state/runs/$last/receipt
   [ -s "$receipt" ] || stop 3 undo "run $last changed nothing that could be undone"
   judge_restart undo
@@ -116,6 +117,7 @@ undo_files() {
   sed -n '/^\(file\|wrote\) /p' "$receipt" >"$run/files"
   while read -r kind path before backup; do
     [ "$kind" = file ] || continue
+    rm -f -- "${path%/*}"/.dockwright-* # of a run that was cut while it wrote
     [ "$(sum_of "$path")" != "$before" ] || continue
     wrote=$(sed -n "s|^wrote $path ||p" "$receipt" | tail -n 1)
     if [ "$(sum_of "$path")" != "${wrote:-absent}" ]; then

@@ -7,7 +7,9 @@ looked at from inside.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -99,11 +101,26 @@ def test_all_of_it_and_nothing_else(lab: Lab, prepared: Make) -> None:
     clean(host)
 
 
-def test_after_an_uninstall(lab: Lab, prepared: Make) -> None:
+def test_after_an_uninstall_by_a_plan_that_was_saved(
+    lab: Lab, prepared: Make, tmp_path: Path
+) -> None:
+    """P02: the file's digest confirms it, and what came since stops it."""
     host = used(prepared("docker"))
     assert uninstall(lab, host).code == 20
+    saved = tmp_path / "p.json"
+    host.mark()
+    assert purge(lab, host, "--all", "-o", str(saved), confirm=False).code == 20
+    assert dockwright(lab, "apply", saved, "--yes").code == 9
+    untouched(host)
     assert inside(host, ROOT) != []
-    run = purge(lab, host, "--all")
+    digits = hashlib.sha256(saved.read_bytes()).hexdigest()[:8]
+    apply = ("apply", saved, "--confirm", digits, "--detailed-exitcode")
+    host.exec(f"mkdir {ROOT}/volumes/late && mount --bind /srv/canary {ROOT}/volumes/late")
+    late = dockwright(lab, *apply)
+    assert late.code == 9, late
+    assert "is mounted below it" in late.told
+    host.exec(f"umount {ROOT}/volumes/late")
+    run = dockwright(lab, *apply)
     assert run.code == 20, run
     assert inside(host, ROOT) == []
     assert inside(host, STORE) == []

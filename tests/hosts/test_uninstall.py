@@ -70,12 +70,12 @@ def uninstall(lab: Lab, host: Host, *args: str, user: str = "root") -> Run:
     return dockwright(lab, "uninstall", at(host, user), "--yes", "--detailed-exitcode", *args)
 
 
-def beyond(host: Host) -> list[str]:
-    """What differs from the mark and has no reason to."""
+def beyond(host: Host, *more: str) -> list[str]:
+    """What differs from the mark and has no reason to; ``more`` differs for one that is told there."""
     return [
         path
         for path in host.changed()
-        if not any(path == kept or path.startswith(f"{kept}/") for kept in KEPT)
+        if not any(path == kept or path.startswith(f"{kept}/") for kept in (*KEPT, *more))
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -535,7 +536,7 @@ def test_undo_joins_an_undo_that_is_under_way(world: World, playbook: str, code:
 
 
 def with_data(
-    *more: str, docker: str = "directory", name: str = "ubuntu-24.04-installed"
+    *more: str, docker: str = "directory", name: str = "ubuntu-24.04-installed", **facts: str
 ) -> Callable[[str], FakeChannel]:
     """Answers facts, runs and data of a host with Docker's own directories."""
     root, names = b64("/var/lib/docker"), b64("d/engine-id\0d/image\0d/volumes\0")
@@ -547,7 +548,7 @@ def with_data(
         f"dw1 {NONCE} measured",
     ]
     runs = installed_trail() if name == "ubuntu-24.04-installed" else told_runs()
-    return with_runs(name, runs + "".join(f"{line}\n" for line in lines))
+    return with_runs(name, runs + "".join(f"{line}\n" for line in lines), **facts)
 
 
 def purged() -> list[Any]:
@@ -649,6 +650,65 @@ def test_the_state_directory_goes_last(world: World, answer: str, code: Exit, sa
     assert done.exit_code == code, done.output
     assert said in done.output
     assert len(host.scripts) == 4
+
+
+def saved_purge(world: World, path: Path, *hosts: str) -> str:
+    """Plans that delete data, saved; the digits that confirm them."""
+    for name in hosts:
+        world.host(name, with_data(machine_id=name), probed(REMOVALS))
+    done = dockwright("purge", *hosts, "--all", "-o", str(path), *PIN)
+    assert done.exit_code == Exit.OK, done.output
+    digits = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+    assert f"dockwright apply {path} --confirm {digits}" in done.output
+    assert all(len(world.hosts[name].scripts) == 2 for name in hosts)
+    return digits
+
+
+def test_saved_plans_that_delete_are_confirmed_by_their_digest(
+    world: World, tmp_path: Path
+) -> None:
+    """P02, for many hosts: one confirmation, of exactly what was read."""
+    path = tmp_path / "p.json"
+    digits = saved_purge(world, path, "web1", "web2")
+    world.contacted.clear()
+    for words in ((), ("--confirm", "web1"), ("--confirm", "00000000")):
+        done = dockwright("apply", str(path), "--yes", *words)
+        assert done.exit_code == Exit.DESTRUCTIVE, done.output
+        assert "sha256sum" in done.output
+        assert digits not in done.output
+    assert world.contacted == []
+    for name in ("web1", "web2"):
+        world.host(name, with_data(machine_id=name), purged()[2])
+    done = dockwright("apply", str(path), "--confirm", digits)
+    assert done.exit_code == Exit.OK, done.output
+    for name in ("web1", "web2"):
+        assert "empty_out /var/lib/docker 8:1" in world.hosts[name].scripts[1]
+
+
+def test_what_may_not_be_deleted_by_now_is_not(world: World, tmp_path: Path) -> None:
+    """A saved plan is judged again by what the host is when it is applied."""
+    path = tmp_path / "p.json"
+    digits = saved_purge(world, path, "web1")
+    space = f"space {b64('k8s.io')}"
+    for more, words in (
+        ((space,), "k8s.io"),
+        (("mount {root} ext4 /var/lib/docker/volumes/x",), "is mounted below"),
+    ):
+        root = b64("/var/lib/docker")
+        host = world.host("web1", with_data(*(line.format(root=root) for line in more)))
+        done = dockwright("apply", str(path), "--confirm", digits)
+        assert done.exit_code == Exit.DESTRUCTIVE, done.output
+        assert words in " ".join(done.output.split())
+        assert len(host.scripts) == 1
+
+
+def test_a_confirmation_is_for_plans_that_delete(world: World, tmp_path: Path) -> None:
+    assert dockwright("apply", "docker", "web1", "--confirm", "00000000").exit_code == Exit.INPUT
+    path = tmp_path / "p.json"
+    done = dockwright("purge", "web1", "--all", "--forget", "-o", str(path))
+    assert done.exit_code == Exit.INPUT
+    assert "no part of a saved plan" in done.output
+    assert world.contacted == []
 
 
 def test_history_lists_runs_and_what_each_changed(world: World) -> None:

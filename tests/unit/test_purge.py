@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ from tests.unit.making import (
 ROOT, STORE, DAEMON = "/var/lib/docker", "/var/lib/containerd", "/etc/docker/daemon.json"
 NAMES = ("engine-id", "image", "containers", "volumes", "network", "buildkit", "overlay2")
 ALL = Level(everything=True)
+PURGE = (directory("templates") / "runtime" / "purge.sh").read_text(encoding="utf-8")
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="mounts and other users need root")
 
 
 def identity_of(path: Path) -> str:
@@ -94,6 +97,36 @@ def test_everything_goes_with_docker_itself() -> None:
     assert docker.params["identity"] == "1:2"
     assert [action.kind for action in plan.checks] == ["leftover_scan"]
     assert plan.playbook == "purge"
+
+
+def test_the_data_of_users_is_named_and_never_deleted() -> None:
+    path = "/home/pat/.local/share/docker"
+    plan = purge(there(), told=installed_trail(f"rootless {b64(path)}"))
+    assert emptied(plan) == [ROOT, STORE]
+    assert any(path in note for note in plan.notes)
+
+
+@root_only
+def test_a_user_s_own_daemon_is_not_at_work_on_the_data() -> None:
+    """A dockerd without root would keep everything else from being deleted."""
+    script = f"""{PURGE}
+    cp "$(command -v sleep)" "$1/dwtestd" && chmod 755 "$1" "$1/dwtestd"
+    setpriv --reuid=65533 --clear-groups "$1/dwtestd" 30 & user=$!
+    for attempt in $(seq 100); do
+      [ "$(cat /proc/$user/comm)" = dwtestd ] && [ "$(stat -c %u /proc/$user)" = 65533 ] && break
+      sleep 0.01
+    done
+    still_running dwtestd && echo "seen $pid"
+    "$1/dwtestd" 30 & root=$!
+    while [ "$(cat /proc/$root/comm)" != dwtestd ]; do sleep 0.01; done
+    still_running dwtestd && [ "$pid" = "$root" ] && echo right
+    kill $user $root
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            ["dash", "-c", script, "sh", folder], capture_output=True, text=True, check=False
+        )
+    assert done.stdout == "right\n", done.stderr
 
 
 def test_a_second_purge_has_nothing_to_do() -> None:
@@ -344,9 +377,6 @@ def test_the_script_tells_of_a_real_directory(tmp_path: Path, shell: str) -> Non
 
 
 # --- the deletion itself --------------------------------------------------------------------------
-
-PURGE = (directory("templates") / "runtime" / "purge.sh").read_text(encoding="utf-8")
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root")
 
 
 def empty_out(path: Path, identity: str | None = None, before: str = "") -> tuple[int, str]:

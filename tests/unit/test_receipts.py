@@ -207,6 +207,18 @@ def test_an_undo_that_was_cut_goes_on_and_closes_the_run() -> None:
     assert [action.step for action in plan.changes] == ["close the run"]
 
 
+def test_the_last_run_is_the_newest_that_changed_something_however_it_ended() -> None:
+    """One that was cut is taken back, too; an undo that was cut is no run to take back."""
+    lines = (
+        *run_lines("cut", "hold other\n", code="-", began=1795522001),
+        *run_lines("undo", "package a 1 absent\n", playbook="undo", code="-", began=1795522002),
+        "run nothing 1795522003 0 docker -",
+    )
+    known = trail(*lines, "have other installed hold 1")
+    assert plan_undo("web1", installed(), known).undoes == "cut"
+    assert plan_undo("web1", installed(), known, INSTALL_RUN).undoes == INSTALL_RUN
+
+
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
@@ -242,6 +254,22 @@ def test_uninstall_takes_what_is_ours_and_tells_of_the_data() -> None:
     assert "download.docker.com_linux_ubuntu_dists" in gone
     assert plan.notes[0] == "data stays: /var/lib/docker, 2.0 MB; dockwright purge web1 takes it"
     assert plan.assumes.files.keys() == {KEY, SOURCE}
+
+
+def test_the_data_of_a_user_s_own_docker_is_named_and_stays(tmp_path: Path) -> None:
+    """Whoever may log in is looked at, wherever the home is; a purge says the same."""
+    (tmp_path / "a home/.local/share/docker").mkdir(parents=True)
+    users = tmp_path / "passwd"
+    users.write_text(f"pat:x:1000:1000::{tmp_path}/a home:/bin/sh\nsvc:x:900:900::/:/bin/false\n")
+    script = question(NONCE, more="data").replace("getent passwd", f"cat {users}")
+    for shell in ("dash", "bash"):
+        done = subprocess.run([shell], input=script, capture_output=True, text=True, check=True)
+        found = read(done.stdout, NONCE, installed()).rootless
+        assert found == (f"{tmp_path}/a home/.local/share/docker",)
+    plan = uninstall(installed(), trail(f"rootless {b64(found[0])}"))
+    (note,) = [note for note in plan.notes if found[0] in note]
+    assert "dockerd-rootless-setuptool.sh uninstall" in note
+    assert not any(found[0] in action.target for action in plan.actions)
 
 
 def test_a_host_without_receipts_is_known_by_the_vendor_s_own_files() -> None:
@@ -331,6 +359,29 @@ def test_a_source_that_was_changed_since_stays_with_its_key_and_lists() -> None:
     assert SOURCE in kept[KEY]
     gone = targets(plan, Verb.REMOVE)
     assert not any(target.startswith(("download.docker.com", "/etc/apt")) for target in gone)
+
+
+def test_the_lists_of_a_flat_repository_go_before_the_source_that_tells_of_them() -> None:
+    """NVIDIA's has no suites, and the host's architecture in its URL; ours by receipt alone."""
+    path = "/etc/apt/sources.list.d/nvidia-container-toolkit.sources"
+    site = "nvidia.github.io_libnvidia-container_stable_deb"
+    text = "Types: deb\nURIs: https://nvidia.github.io/libnvidia-container/stable/deb/$(ARCH)\nSuites: /\n"
+    facts = changed(installed(), {"sources": {path: text}})
+    lists = (f"{site}_amd64_InRelease", f"{site}_amd64_other_InRelease", f"{site}_arm64_InRelease")
+    facts = facts.model_copy(update={"lists": lists})
+    sha = hashlib.sha256(text.encode()).hexdigest()
+    receipt = f"file {path} absent -\nwrote {path} {sha}\n"
+    known = trail(f"path {path} {sha}", *run_lines("2026-11-25-gpu", receipt), facts=facts)
+    gone = [action.target for action in uninstall(facts, known).changes]
+    assert f"{site}_amd64" in gone
+    assert not any("other" in target or "arm64" in target for target in gone)
+    assert gone.index(f"{site}_amd64") < gone.index(path)
+    # While another source names it, they are that one's.
+    facts = changed(facts, {"sources": {path: text, path.replace("toolkit", "too"): text}})
+    facts = facts.model_copy(update={"lists": lists})
+    gone = [action.target for action in uninstall(facts, known).changes]
+    assert path in gone
+    assert f"{site}_amd64" not in gone
 
 
 def test_a_source_that_names_others_too_stays() -> None:

@@ -212,7 +212,8 @@ def test_a_run_that_was_interrupted_leaves_the_old_file_and_is_resumed(bench: Be
     path, victim = bench.top / "etc/a", bench.top / "etc/victim"
     path.write_text("old")
     victim.write_text("theirs")
-    bench.fake("sync", "kill -KILL $PPID")  # power goes before the rename
+    # Power goes before the rename.
+    bench.fake("sync", "case $1 in */.dockwright-*) kill -KILL $PPID ;; esac")
     assert bench.run(f"put '{path}' 0644 new", "journal", "files").status != 0
     assert path.read_text() == "old"
     temporary = path.parent / ".dockwright-r1"
@@ -230,7 +231,25 @@ def test_a_disk_that_is_full_leaves_the_old_file(bench: Bench) -> None:
     path.write_text("old")
     bench.fake("sync", "exit 1")
     assert bench.run(f"put '{path}' 0644 new", "journal", "files").status != 0
-    assert path.read_text() == "old"
+    assert [(one.name, one.read_text()) for one in path.parent.iterdir()] == [("a", "old")]
+
+
+def test_without_room_for_its_receipt_no_file_is_written(bench: Bench) -> None:
+    path = bench.top / "etc/a"
+    (bench.top / "run/receipt").mkdir()
+    assert bench.run(f"put '{path}' 0644 new", "journal", "files").status != 0
+    assert [*path.parent.iterdir()] == []
+
+
+def test_a_file_is_in_the_receipt_before_it_is_there(bench: Bench) -> None:
+    """Cut right after the rename, the run still owns it, and the directory that it made."""
+    path = bench.top / "etc/new/a"
+    bench.fake("sync", "case $1 in */new) kill -KILL $PPID ;; esac")
+    assert bench.run(f"put '{path}' 0644 new", "journal", "files").status != 0
+    assert path.read_text() == "new"
+    lines = (bench.top / "run/receipt").read_text().splitlines()
+    assert [line.split()[0] for line in lines] == ["file", "directory", "wrote"]
+    assert lines[2].split()[2] == hashlib.sha256(b"new").hexdigest()
 
 
 def test_files_that_a_run_wrote_are_put_back(bench: Bench) -> None:
@@ -713,7 +732,9 @@ def test_a_daemon_json_that_dockerd_refuses_is_not_written(bench: Bench) -> None
     bench.fake("dockerd", 'case $1 in --help) echo "  --validate" ;; esac')
     assert run_step(bench, functions).status == 0
     assert path.read_text() == '{"x": 1}\n'
-    assert receipt(bench)[-1] == f"keys {path} x"
+    # The keys are told once the copy is there that tells them from others', and before they are.
+    assert [line.split()[0] for line in receipt(bench)] == ["file", "keys", "wrote"]
+    assert receipt(bench)[1] == f"keys {path} x"
 
 
 def test_a_daemon_json_that_another_program_wrote_meanwhile_stands(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import tarfile
 from pathlib import Path
@@ -319,7 +320,6 @@ def undone(bench: Bench, lines: list[str], body: str = "undo s01; finish 0") -> 
     run.mkdir(parents=True, exist_ok=True)
     if lines:
         (run / "receipt").write_text("".join(f"{line}\n" for line in lines))
-        (bench.top / "state/last").write_text("before\n")
     stubs = "refuse_to_stop() { :; }\nwait_for_locks() { :; }\nreplaced= lock_timeout=1\n"
     text = "\n".join(part(name) for name in ("transaction", "undo"))
     return bench.run(f"{text}\n{stubs}{body}", "journal", "files")
@@ -375,6 +375,21 @@ def test_the_run_before_can_be_undone_next(bench: Bench) -> None:
     assert undone(bench, []).of("passed") == ["run first is undone; data stays"]
     assert "apt-mark unhold docker-ce" in bench.calls()
     assert undone(bench, []).status == 3
+
+
+def test_an_undo_that_was_cut_is_not_the_run_to_undo(bench: Bench) -> None:
+    """Its receipt is newer than that of the run that it was taking back, which was cut before it."""
+    path = bench.top / "etc/a"
+    path.write_text("x")
+    lines = [f"file {path} absent -", f"wrote {path} {summed(path)}"]
+    cut = bench.top / "state/runs/cut"
+    cut.mkdir(parents=True)
+    (cut / "receipt").write_text("asked docker-ce-\n")
+    (cut / "ev").write_text("dw1 cut start - 9.13 1795522000 5d7c-boot undo cGF0\n")
+    os.utime(cut / "receipt", (2**31, 2**31))
+    done = undone(bench, lines)
+    assert done.of("passed") == ["run before is undone; data stays"]
+    assert not path.exists()
 
 
 def test_holds_groups_and_snaps(bench: Bench) -> None:

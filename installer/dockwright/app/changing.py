@@ -5,8 +5,10 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
-from dockwright import __version__, events, renderer, runner
+from dockwright import __version__, events, receipts, renderer, runner
+from dockwright.app import looking
 from dockwright.app.run import Connect, Prepared, Request
 from dockwright.channel import Transport
 from dockwright.errors import DestructiveError, Exit
@@ -18,8 +20,19 @@ from dockwright.runner import Stop
 def take_up(
     prepared: Prepared, plan: HostPlan, request: Request, connect: Connect
 ) -> Iterator[Event]:
-    """Connect for a plan that was saved; the program itself checks that what it assumed still holds."""
+    """Connect for a plan that was saved; the program itself checks that what it assumed still holds.
+
+    One that deletes data is judged again by what the host is now.
+    """
     name = prepared.host.name
+    if plan.deletes:
+        purging = replace(request, command="purge", level=receipts.meant(plan))
+        yield from looking.gather(prepared, purging, connect)
+        if prepared.facts and prepared.trail and prepared.data:
+            receipts.judge_again(prepared.facts, prepared.trail, prepared.data, plan)
+        prepared.plan = plan
+        yield events.Planned(host=name, at=time.time(), plan=plan)
+        return
     yield events.RunStarted(
         host=name, at=time.time(), command=request.command, version=__version__,
         playbook=plan.playbook, operator=request.operator,

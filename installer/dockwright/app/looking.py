@@ -51,8 +51,8 @@ def gather(prepared: Prepared, request: Request, connect: Connect) -> Iterator[E
     script, nonce = facts.question()
     whole = facts.answered
     if request.back:
-        sizes = request.command == "uninstall"
-        script, whole = script + receipts.question(nonce, sizes=sizes), receipts.answered
+        more = {"uninstall": "sizes", "purge": "data"}.get(request.command, "")
+        script, whole = script + receipts.question(nonce, more=more), receipts.answered
     if request.command == "purge":
         script += receipts.data.question(nonce, request.level.named)
         whole = receipts.data.answered

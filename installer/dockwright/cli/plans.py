@@ -27,7 +27,7 @@ from dockwright.cli.proxy import check_saved, flag_of, given_proxy
 from dockwright.cli.register import PLANS, command
 from dockwright.cli.session import Session
 from dockwright.cli.shared import change, playbook_of, playbooks_of, request_for, save
-from dockwright.errors import Exit, InputError
+from dockwright.errors import DestructiveError, Exit, InputError
 from dockwright.load.saved import read_plans
 from dockwright.proxies import Proxy
 
@@ -37,6 +37,15 @@ def apply(
     *,
     playbook: PlaybookName,
     hosts: Hosts = None,
+    confirm: Annotated[
+        str,
+        typer.Option(
+            "--confirm",
+            metavar="DIGITS",
+            help="For saved plans that delete data: the first eight digits of the file's sha256.",
+            show_default=False,
+        ),
+    ] = "",
     choice: Choice,
     values: Values,
     renewal: Renewal,
@@ -44,10 +53,12 @@ def apply(
     reach: Reach,
     show: Show,
 ) -> Exit:
-    """Apply a playbook to each HOST, or plans that were saved by plan -o."""
+    """Apply a playbook to each HOST, or plans that were saved by plan -o or purge -o."""
     proxy = given_proxy(renewal, reach)
     if playbook.endswith(".json"):
-        return _apply_saved(Path(playbook), hosts or [], proxy, consent, reach, show)
+        return _apply_saved(Path(playbook), hosts or [], confirm, proxy, consent, reach, show)
+    if confirm:
+        raise InputError("--confirm is for saved plans that delete data", next_step="leave it out")
     fleet = Fleet(hosts, reach, show)
     books = playbooks_of(playbook, values, choice, fleet, flag_of(proxy, renewal))
     request = request_for("apply", books, renewal, consent, proxy)
@@ -149,13 +160,15 @@ def render(
 def _apply_saved(
     path: Path,
     targets: list[str],
+    confirm: str,
     proxy: Proxy | None,
     consent: Consent,
     reach: Reach,
     show: Show,
 ) -> Exit:
     """Apply saved plans as they are: what was asked then is not asked again."""
-    plans = {plan.host: plan for plan in read_plans(path)}
+    saved, digest = read_plans(path)
+    plans = {plan.host: plan for plan in saved}
     if not plans:
         raise InputError(f"{path} has no plan for any host")
     fleet = Fleet(targets or list(plans), reach, show)
@@ -165,6 +178,13 @@ def _apply_saved(
             f"{path} has no plan for {', '.join(unknown)}", details=(("has", ", ".join(plans)),)
         )
     check_saved(str(path), [plans[host.name] for host in fleet.hosts], proxy)
+    doomed = [host.name for host in fleet.hosts if plans[host.name].deletes]
+    if doomed and not consent.dry_run and confirm.lower() != digest[:8]:
+        raise DestructiveError(
+            f"{path} deletes data: the first eight digits of its digest confirm it",
+            details=(("on", ", ".join(doomed)), ("hosts", "none was contacted")),
+            next_step=f"sha256sum {path}, and the same command with --confirm; --yes is not enough",
+        )
     request = request_for("apply", consent=consent, proxy=proxy)
     with Session(fleet, reach, show) as session:
         session.take_up(plans, request)

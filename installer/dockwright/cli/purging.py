@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from dockwright import __version__
 from dockwright.app import Prepared
 from dockwright.cli.fleet import Fleet
 from dockwright.cli.options import Consent, NamedHosts, Reach, Show, Values
 from dockwright.cli.register import EVERYDAY, command
 from dockwright.cli.session import Session
-from dockwright.cli.shared import playbooks_of, request_for
+from dockwright.cli.shared import playbooks_of, request_for, save
 from dockwright.errors import DestructiveError, Exit, InputError
+from dockwright.load.saved import digest, dump_plans
 from dockwright.receipts import Level, plain
 
 
@@ -47,12 +51,27 @@ def purge(
     forget: Annotated[
         bool, _flag("At the very end /var/lib/dockwright, too: receipts, backups.", "--forget")
     ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            help="Delete nothing, and save the plans here, for: apply FILE --confirm DIGITS.",
+            show_default=False,
+        ),
+    ] = None,
     values: Values,
     consent: Consent,
     reach: Reach,
     show: Show,
 ) -> Exit:
     """Delete Docker's data on each HOST, too: guarded, and confirmed by the host's name."""
+    if out is not None and forget:
+        raise InputError(
+            "--forget is no part of a saved plan",
+            details=(("hosts", "none was contacted"),),
+            next_step="after the plans were applied: dockwright purge HOST --all --forget",
+        )
     level = Level(
         images=images,
         volumes=volumes,
@@ -64,10 +83,11 @@ def purge(
     may = replace(consent, allow_restart=stop_containers)
     request = replace(request_for("purge", books, consent=may), level=level)
     with Session(fleet, reach, show) as session:
-        for going in _planned(session.prepare(request)):
-            if not consent.dry_run:
-                session.judge(going, partial(_confirmed, session, going, confirm or []))
-        if consent.dry_run:
+        planned = _planned(session.prepare(request))
+        looks = consent.dry_run or out is not None
+        for going in [] if looks else planned:
+            session.judge(going, partial(_confirmed, session, going, confirm or []))
+        if looks:
             session.finish()
         else:
             session.carry_out(request)
@@ -75,7 +95,20 @@ def purge(
                 session.carry_out(request)
             if forget:
                 session.forget(request)
+    if out is not None:
+        _save(out, planned)
     return session.exit()
+
+
+def _save(out: Path, planned: list[Prepared]) -> None:
+    """Write the plans that delete data; a host that has to be mended first has none yet."""
+    plans = [one.plan for one in planned if one.plan is not None and one.plan.deletes]
+    text = dump_plans(plans, __version__)
+    save(out, text)
+    names = ", ".join(plan.host for plan in plans) or "no host"
+    sys.stderr.write(
+        f"{out}: {names}\ndockwright apply {out} --confirm {digest(text)[:8]} deletes what it lists\n"
+    )
 
 
 def _path(text: str) -> str:

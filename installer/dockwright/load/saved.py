@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,13 @@ def dump_plans(plans: list[HostPlan], version: str) -> str:
     return json.dumps(whole, indent=1) + "\n"
 
 
-def read_plans(path: Path) -> tuple[HostPlan, ...]:
-    """The plans in a file.
+def digest(text: str) -> str:
+    """The sha256 of a file of plans; its first digits confirm those that delete data."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_plans(path: Path) -> tuple[tuple[HostPlan, ...], str]:
+    """The plans in a file, and its digest.
 
     Raises InputError where it is none, and RefusedError for a file that, as root, is not to be
     trusted.
@@ -33,7 +39,7 @@ def read_plans(path: Path) -> tuple[HostPlan, ...]:
     text = read_text(path, str(path))
     try:
         whole = json.loads(text)
-        return _PLANS.validate_json(json.dumps(whole["plans"]))
+        return _PLANS.validate_json(json.dumps(whole["plans"])), digest(text)
     except json.JSONDecodeError as error:
         raise InputError(f"{path}:{error.lineno}:{error.colno}: {error.msg}") from None
     except (KeyError, TypeError):

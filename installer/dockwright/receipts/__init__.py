@@ -8,7 +8,8 @@ from dockwright.receipts import data
 from dockwright.receipts.data import Data
 from dockwright.receipts.guards import plain
 from dockwright.receipts.owned import Vendor
-from dockwright.receipts.purge import Level, plan_purge
+from dockwright.receipts.places import Level
+from dockwright.receipts.purge import judge_again, meant, plan_purge
 from dockwright.receipts.receipt import Receipt, read_receipt
 from dockwright.receipts.trail import Trail, answered, question, read
 from dockwright.receipts.undo import plan_undo
@@ -22,6 +23,8 @@ __all__ = [
     "Vendor",
     "answered",
     "data",
+    "judge_again",
+    "meant",
     "plain",
     "plan_purge",
     "plan_undo",

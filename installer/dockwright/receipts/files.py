@@ -34,9 +34,9 @@ class Files:
     assumed: dict[str, str | None] = field(default_factory=dict)
 
     def actions(self) -> tuple[Action, ...]:
-        """Sources before keys: a key that a source still names must stay."""
+        """Lists before the sources that tell of them, and those before keys that they still name."""
         merges = [action for path in self.ours.merged for action in self._merged(path)]
-        found = [*self._sources(), *self._lists(), *self._keys(), *self._others(), *merges]
+        found = [*self._lists(), *self._sources(), *self._keys(), *self._others(), *merges]
         gone = {action.target for action in found if action.params.get("absent")}
         return (*found, *self._directories(gone))
 
@@ -67,20 +67,20 @@ class Files:
                 yield _kept(file.path, "names others beside Docker's repository: it stays")
 
     def _lists(self) -> Iterator[Action]:
-        stay = {
-            prefix
-            for file in self.facts.sources
-            if file not in self._leaving and self.vendor.source(file)[0]
-            for prefix in Vendor((), ()).prefixes([file])
-        }
-        for prefix in self.vendor.prefixes(self._leaving):
-            if prefix in stay or not any(n.startswith(f"{prefix}_") for n in self.facts.lists):
-                continue
-            yield Action(
-                id="", component="uninstall", step="forget lists", kind="lists_gone",
-                verb=Verb.REMOVE, target=prefix, reason="apt's lists of a source that goes",
-                params={"prefix": prefix},
-            )  # fmt: skip
+        architecture = self.facts.architecture
+        staying = (file for file in self.facts.sources if file not in self._leaving)
+        stay = Vendor((), ()).prefixes(staying, architecture)
+        for prefix in self.vendor.prefixes(self._leaving, architecture):
+            # A flat repository's lists have no further part; those of others may begin like them.
+            for start, deep in ((f"{prefix}_dists", True), (prefix, False)):
+                rest = (n[len(start) + 1 :] for n in self.facts.lists if n.startswith(f"{start}_"))
+                if prefix in stay or not any(deep or "_" not in name for name in rest):
+                    continue
+                yield Action(
+                    id="", component="uninstall", step="forget lists", kind="lists_gone",
+                    verb=Verb.REMOVE, target=start, reason="apt's lists of a source that goes",
+                    params={"prefix": start, "deep": deep},
+                )  # fmt: skip
 
     def _keys(self) -> Iterator[Action]:
         for file in self.facts.keys:

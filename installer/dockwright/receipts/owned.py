@@ -56,14 +56,12 @@ class Vendor:
         pins = {(repository.fingerprint,) for repository in self.repositories}
         return "docker" in file.path.rpartition("/")[2] and owners.get(file.path) in pins
 
-    def prefixes(self, files: Iterable[FileFact]) -> tuple[str, ...]:
-        """How apt names its lists of the vendor's repositories, and of these sources."""
-        own = [repository.url for repository in self.repositories]
-        entries = (entry for file in files for entry in apt_sources.parse(file).entries)
+    def prefixes(self, files: Iterable[FileFact], architecture: str) -> tuple[str, ...]:
+        """How apt's lists of the vendor's repositories, and of these sources, begin."""
+        own = [apt_sources.expanded(one.url, architecture) for one in self.repositories]
+        entries = (e for file in files for e in apt_sources.parse(file, architecture).entries)
         urls = (*own, *(uri for entry in entries for uri in entry.uris))
-        return tuple(
-            dict.fromkeys(list_prefix(url, "/") + "_dists" for url in urls if "://" in url)
-        )
+        return tuple(dict.fromkeys(list_prefix(url, "/") for url in urls if "://" in url))
 
 
 @dataclass(frozen=True)

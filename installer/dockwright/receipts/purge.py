@@ -6,9 +6,7 @@ an uninstall, and then Docker's and containerd's directories are emptied.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from dockwright.errors import DestructiveError, RefusedError
 from dockwright.models import Facts
@@ -17,23 +15,10 @@ from dockwright.receipts.base import assumptions, numbered
 from dockwright.receipts.data import Data, Place
 from dockwright.receipts.guards import DEFAULTS, refusals
 from dockwright.receipts.owned import Vendor
+from dockwright.receipts.places import Level, holds_something, places, refuse_shared
 from dockwright.receipts.receipt import read_receipt
 from dockwright.receipts.trail import Trail
 from dockwright.receipts.uninstall import plan_uninstall, size, stop_containers
-
-_OWN_SPACES = frozenset({"moby", "plugins.moby"})
-_ENGINES = ("docker.io", "moby-engine", "docker-engine")
-_CONTAINERDS = ("containerd", "moby-containerd")
-
-
-@dataclass(frozen=True)
-class Level:
-    """How much is deleted; ``named`` are data roots that are meant although nobody expects them."""
-
-    images: bool = False
-    volumes: bool = False
-    everything: bool = False
-    named: tuple[str, ...] = ()
 
 
 def plan_purge(
@@ -71,6 +56,40 @@ def _sizes(data: Data) -> Iterator[tuple[str, str]]:
         yield kind, f"{count}, {count - active} of them in no container's use"
     for volume in data.volumes[:20]:
         yield f"volume {volume.name}", f"{size(volume.kib)}{'' if volume.idle else ', in use'}"
+
+
+def meant(plan: HostPlan) -> Level:
+    """What was asked for where a plan was made that empties directories."""
+    roots = (a.target for a in plan.changes if a.kind == "data_gone")
+    return Level(
+        everything=True, named=tuple(root for root in roots if root not in DEFAULTS.values())
+    )
+
+
+def judge_again(facts: Facts, trail: Trail, data: Data, plan: HostPlan) -> None:
+    """Judge a plan that was saved: what it deletes must still be what may go.
+
+    Raises DestructiveError where it may not by now, RefusedError where it is something else.
+    """
+    targets = {a.target: a for a in plan.changes if a.kind == "data_gone"}
+    if not targets:
+        return  # the daemon's own prune, which takes what is in no use when it comes to it
+    refuse_shared(facts, data)
+    unknown = sorted({container.name for container in facts.containers} - set(plan.stops))
+    if unknown:
+        raise DestructiveError(
+            f"containers run that the plan does not know of: {', '.join(unknown)}",
+            next_step="stop them, or plan anew: dockwright purge",
+        )
+    going = {change.name for change in plan.transaction.removals}
+    for place in filter(holds_something, places(facts, data, meant(plan), going)):
+        action = targets.get(place.path)
+        if action is None or action.params["identity"] != place.identity:
+            raise RefusedError(
+                f"{place.path} is not what the plan was made for",
+                next_step="plan anew: dockwright purge",
+            )
+        _data_gone(place, data, _begun(trail))
 
 
 # --- prune ------------------------------------------------------------------------------------
@@ -127,12 +146,12 @@ def _all(
     data: Data,
     level: Level,
 ) -> HostPlan:
-    _lone(facts, data)
+    refuse_shared(facts, data)
     base = plan_uninstall(host, facts, trail, vendor, key_owners)
     going = {change.name for change in base.transaction.changes}
-    chosen = [*_docker(facts, data, level, going), *_containerd(facts, data, level, going)]
-    begun = {each for run in trail.runs for each in read_receipt(run.receipt).purging}
-    actions = [_data_gone(place, data, begun) for place in chosen if _holds_something(place)]
+    chosen = places(facts, data, level, going)
+    begun = _begun(trail)
+    actions = [_data_gone(place, data, begun) for place in chosen if holds_something(place)]
     running = tuple(container.name for container in facts.containers)
     stopping = [stop_containers(running, "their data goes")] if running else []
     others = [action for action in base.actions if action.kind != "containers_stop"]
@@ -149,114 +168,9 @@ def _all(
     )
 
 
-def _lone(facts: Facts, data: Data) -> None:
-    """Refuse a host on whose data others live."""
-    if data.swarm:
-        _, control, nodes, managers = (*data.swarm.split(" "), "", "", "", "")[:4]
-        role = "manager" if control == "true" else "worker"
-        leaves = f"{role}; the swarm has {nodes or '?'} nodes, {managers or '?'} of them managers"
-        lost = "services, secrets and the swarm's own state" if managers == "1" else "its tasks"
-        raise DestructiveError(
-            f"{facts.hostname} is a Swarm node",
-            details=(("role", leaves), ("goes", lost)),
-            next_step="on the node: docker swarm leave (a manager: docker node demote first)",
-        )
-    if facts.kubernetes:
-        raise DestructiveError(
-            f"{facts.hostname} is a Kubernetes node ({facts.kubernetes[0]})",
-            details=(("why", "its containerd's data is not Docker's"),),
-            next_step="drain the node and take Kubernetes off it first",
-        )
-    node = next((n for n, _ in data.processes if n.startswith(("k3s", "kubelet"))), "")
-    if node:
-        raise DestructiveError(
-            f"{node} runs on {facts.hostname}: it is a Kubernetes node",
-            next_step="drain the node and take Kubernetes off it first",
-        )
-    foreign = sorted(set(data.spaces) - _OWN_SPACES)
-    if foreign:
-        raise DestructiveError(
-            f"containerd is shared: it has the namespace {', '.join(foreign)}",
-            details=(("why", "that is not Docker's, and lives in the same directory"),),
-            next_step=f"ctr -n {foreign[0]} containers ls shows what is in it; take it out first",
-        )
-    engine = next((p for n in _ENGINES if (p := facts.package(n)) and p.installed), None)
-    if engine is not None:
-        raise DestructiveError(
-            f"{engine.name} lives on this data, and is not ours to remove",
-            next_step=f"apt-get remove {engine.name} (never purge: that deletes unasked), then again",
-        )
-
-
-def _roots(kind: str, data: Data, facts: Facts, level: Level) -> list[Place]:
-    """The directories that are meant: the one that is in use, or those that were named."""
-    places = [place for place in data.places if place.kind == kind]
-    by = {place.how: place for place in places if place.how != "named"}
-    used = by.get("daemon")
-    if used is None:
-        _settled(kind, by, facts)
-        used = by.get("settings") or by.get("options") or by.get("default")
-    named = [place for place in places if place.path in level.named]
-    unique = {place.path: place for place in named}
-    if used is None or used.type == "absent":
-        return list(unique.values())
-    if used.path != DEFAULTS[kind] and used.path not in level.named:
-        raise DestructiveError(
-            f"{kind}'s data is elsewhere: {used.path} ({size(used.kib)})",
-            details=(
-                ("known by", used.how),
-                ("default", f"{DEFAULTS[kind]} is not touched either"),
-            ),
-            next_step=f"if that is what you mean: --data-root {used.path}",
-        )
-    return list(unique.values()) or [used]
-
-
-def _settled(kind: str, by: Mapping[str, Place], facts: Facts) -> None:
-    """No daemon says where its data is: the settings must be plain about it."""
-    said = {place.path for how, place in by.items() if how in ("settings", "options")}
-    file = facts.file("/etc/docker/daemon.json")
-    if kind == "docker" and file is not None:
-        # The host looked for the key as text; what counts is what it is as JSON.
-        try:
-            value = json.loads(file.content or "{}")
-            root = value.get("data-root") or value.get("graph") or DEFAULTS[kind]
-        except (ValueError, AttributeError):
-            root = "daemon.json, which is not valid"
-        if "settings" in by or root != DEFAULTS[kind]:
-            said.add(str(root))
-    if len(said) > 1:
-        raise DestructiveError(
-            "it cannot be told where Docker's data is",
-            details=tuple(("says", path) for path in sorted(said)),
-            next_step="start the daemon, or mend its settings, then run the same command again",
-        )
-
-
-def _docker(facts: Facts, data: Data, level: Level, going: set[str]) -> list[Place]:
-    """The data root, unless a daemon runs on it that no package brought that goes."""
-    alien = next((pid for name, pid in data.processes if name == "dockerd"), "")
-    if alien and "docker-ce" not in going:
-        raise DestructiveError(
-            f"a dockerd runs (pid {alien}) that no package of Docker's own brought",
-            details=(("why", "data is not deleted below a daemon that goes on"),),
-            next_step="stop it and take it off the host first",
-        )
-    return _roots("docker", data, facts, level)
-
-
-def _containerd(facts: Facts, data: Data, level: Level, going: set[str]) -> list[Place]:
-    """The directory of containerd, unless one stays that is not Docker's own."""
-    runs = any(name == "containerd" for name, _ in data.processes)
-    if runs and "containerd.io" not in going:
-        return []
-    if any((package := facts.package(name)) and package.installed for name in _CONTAINERDS):
-        return []
-    return _roots("containerd", data, facts, level)
-
-
-def _holds_something(place: Place) -> bool:
-    return place.type in ("symlink", "other") or any(n != "lost+found" for _, n in place.names)
+def _begun(trail: Trail) -> set[tuple[str, str]]:
+    """The directories that runs of ours began to empty, with their identity."""
+    return {each for run in trail.runs for each in read_receipt(run.receipt).purging}
 
 
 def _data_gone(place: Place, data: Data, begun: set[tuple[str, str]]) -> Action:

@@ -22,7 +22,8 @@ class Trail(Frozen):
     apt-mark(8) means it) those among them; ``needs`` maps each to the installed packages that
     depend on it. ``files`` maps paths to their sha256, or to ``None`` where there is none;
     ``inside`` directories that a run made to the names in them; ``members`` are (group, user) that
-    still hold. ``data`` maps Docker's data to KiB, ``None`` where it was too much to be counted.
+    still hold. ``data`` maps Docker's data to KiB, ``None`` where it was too much to be counted;
+    ``rootless`` is that of users who have a Docker of their own.
     """
 
     runs: tuple[PastRun, ...] = ()
@@ -34,16 +35,29 @@ class Trail(Frozen):
     inside: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     members: tuple[tuple[str, str], ...] = ()
     data: dict[str, int | None] = Field(default_factory=dict)
+    rootless: tuple[str, ...] = ()
 
     def run(self, run_id: str) -> PastRun | None:
         """The run of that id."""
         return next((run for run in self.runs if run.run_id == run_id), None)
 
+    @property
+    def last(self) -> PastRun | None:
+        """The newest run that changed something, whichever way it ended, and was not taken back.
 
-def question(nonce: str, *, sizes: bool = False) -> str:
-    """What is asked behind the facts, in the same round trip: their nonce frames the answer."""
+        An undo that was cut is none: the run that it was taking back still is.
+        """
+        undoable = (run for run in self.runs if run.receipt and not run.undone)
+        return next((run for run in reversed([*undoable]) if run.playbook != "undo"), None)
+
+
+def question(nonce: str, *, more: str = "") -> str:
+    """What is asked behind the facts, in the same round trip: their nonce frames the answer.
+
+    ``more`` is ``data`` for the data of users, and ``sizes`` for how much there is of Docker's own, too.
+    """
     body = (directory("templates") / "runs.sh").read_text(encoding="utf-8")
-    return f"set -- {nonce}{' sizes' if sizes else ''}\n{body}"
+    return f"set -- {nonce}{' ' if more else ''}{more}\n{body}"
 
 
 def answered(output: str, nonce: str) -> bool:
@@ -87,6 +101,7 @@ def read(output: str, nonce: str, facts: Facts) -> Trail:
             if words
         },
         members=tuple((group, user) for group, user in rows("member", 2)),
+        rootless=tuple(_text(path) for (path,) in rows("rootless", 1)),
         data={
             _text(path): int(size) if size.isdecimal() else None for size, path in rows("data", 2)
         },

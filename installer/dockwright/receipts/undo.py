@@ -67,11 +67,11 @@ def plan_undo(host: str, facts: Facts, trail: Trail, run_id: str = "") -> HostPl
 
 
 def _run(host: str, facts: Facts, trail: Trail, run_id: str) -> PastRun:
-    run = trail.run(run_id or facts.last_run)
+    run = trail.run(run_id) if run_id else trail.last
     if run is None and not run_id:
         raise RefusedError(
             f"there is no run to undo on {facts.hostname}",
-            details=(("last run", facts.last_run or "none that changed anything"),),
+            next_step=f"dockwright history {host} lists the runs that it keeps",
         )
     if run is None:
         raise RefusedError(

@@ -186,6 +186,11 @@ def _kept(kind: str, target: str, reason: str) -> Action:
 def _notes(view: _View) -> Iterator[str]:
     for path, kib in view.trail.data.items():
         yield f"data stays: {path}, {size(kib)}; dockwright purge {view.host} takes it"
+    for path in view.trail.rootless:
+        yield (
+            f"data of a user's own Docker stays, and is never purged: {path}; that user ends it, best"
+            " before this, by dockerd-rootless-setuptool.sh uninstall"
+        )
     if view.facts.snaps and any(snap.name == "docker" for snap in view.facts.snaps):
         yield "the snap 'docker' is not touched: snap remove docker takes it, and its data with it"
     if view.facts.daemon is not None and _ENGINES & set(view.own):

@@ -95,11 +95,14 @@ ended_well() { # undo takes back the newest run that changed something
   printf '%s\n' "${newest:-$run_id}" >"$state/last"
 }
 
-newest_receipt() { # the run that it is of
+newest_receipt() { # the run that it is of; an undo that was cut is none: what it was taking back still is
   # shellcheck disable=SC2012  # names of ours, without blanks, by age
-  newest=$(ls -1t "$state"/runs/*/receipt 2>/dev/null | head -n 1)
-  newest=${newest%/receipt}
-  printf '%s' "${newest##*/}"
+  ls -1t "$state"/runs/*/receipt 2>/dev/null | while read -r newest; do
+    newest=${newest%/receipt}
+    grep -qs '^dw1 [^ ]* start - [^ ]* [^ ]* [^ ]* undo ' "$newest/ev" && continue
+    printf '%s' "${newest##*/}"
+    break
+  done
 }
 
 tell() { # who changed what here: journalctl -t dockwright
@@ -210,24 +213,28 @@ sum_of() { # PATH: sha256 of a file, or "absent"
   fi
 }
 
-receipt() { printf '%s\n' "$*" >>"$run/receipt"; } # what undo needs: one line a change
+# What undo and uninstall need: one line a change, written before it. Cut in between, a line tells of
+# what is not there, which is as before; the other way round it would be nobody's for ever.
+receipt() { printf '%s\n' "$*" >>"$run/receipt"; }
 
 keep() { # PATH: keep a copy of what stands there, once a run
-  [ -e "$1" ] || { receipt "file $1 absent -"; return 0; }
+  [ -e "$1" ] || { receipt "file $1 absent -"; return; }
   name=$(printf '%s' "$1" | tr / %)
   [ ! -e "$run/backup/$name" ] || return 0
-  mkdir -p "$run/backup" && cp -p -- "$1" "$run/backup/$name" && receipt "file $1 $(sum_of "$1") $run/backup/$name"
+  mkdir -p "$run/backup" && cp -p -- "$1" "$run/backup/$name" && sync "$run/backup/$name" &&
+    receipt "file $1 $(sum_of "$1") $run/backup/$name"
 }
 
 put() { # PATH MODE CONTENT: by a temporary file beside it, made durable, then renamed
   keep "$1" || return
   dir=${1%/*}
-  if [ ! -d "$dir" ]; then mkdir -p "$dir" && receipt "directory $dir" || return; fi
+  if [ ! -d "$dir" ]; then receipt "directory $dir" && mkdir -p "$dir" || return; fi
   temporary=$dir/.dockwright-$run_id
   rm -f -- "$dir"/.dockwright-* # a run that was cut may have left its own
-  (umask 077 && set -C && printf '%s' "$3" >"$temporary") &&
-    chown root:root "$temporary" && chmod "$2" "$temporary" && sync "$temporary" &&
-    mv -f -- "$temporary" "$1" && sync "$dir" && receipt "wrote $1 $(sum_of "$1")"
+  { (umask 077 && set -C && printf '%s' "$3" >"$temporary") &&
+    chown root:root "$temporary" && chmod "$2" "$temporary" && receipt "wrote $1 $(sum_of "$temporary")" &&
+    sync "$temporary" "$run/receipt" && mv -f -- "$temporary" "$1"; } || { rm -f -- "$temporary"; return 1; }
+  sync "$dir"
 }
 
 holds() { # PATH MODE CONTENT: the file is there, with that content and mode

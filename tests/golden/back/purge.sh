@@ -5,8 +5,8 @@
 # - remove packages: docker-ce 5:29.7.2-1, docker-ce-cli 5:29.7.2-1, containerd.io 2.2.1-1, docker-buildx-plugin 0.30.1-1, docker-compose-plugin 5.0.1-1, docker-ce-rootless-extras 5:29.7.2-1 (installed by run 2026-11-24-a7d0e8; data stays)
 # - remove packages: libnftables1 1.1.3-1, nftables 1.1.3-1 (came with them; nothing that stays depends on it)
 # ~ release holds: docker-ce (held by a run of ours)
-# - remove /etc/apt/sources.list.d/docker.sources: /etc/apt/sources.list.d/docker.sources (ours; a copy is kept with the run)
 # - forget lists: download.docker.com_linux_ubuntu_dists (apt's lists of a source that goes)
+# - remove /etc/apt/sources.list.d/docker.sources: /etc/apt/sources.list.d/docker.sources (ours; a copy is kept with the run)
 # - remove /etc/apt/keyrings/docker.asc: /etc/apt/keyrings/docker.asc (ours; a copy is kept with the run)
 # - remove empty directory: /etc/apt/keyrings (made by us, and empty then)
 # ~ take out of the group: docker (pat joined by a run of ours)
@@ -112,11 +112,14 @@ ended_well() { # undo takes back the newest run that changed something
   printf '%s\n' "${newest:-$run_id}" >"$state/last"
 }
 
-newest_receipt() { # the run that it is of
+newest_receipt() { # the run that it is of; an undo that was cut is none: what it was taking back still is
   # shellcheck disable=SC2012  # names of ours, without blanks, by age
-  newest=$(ls -1t "$state"/runs/*/receipt 2>/dev/null | head -n 1)
-  newest=${newest%/receipt}
-  printf '%s' "${newest##*/}"
+  ls -1t "$state"/runs/*/receipt 2>/dev/null | while read -r newest; do
+    newest=${newest%/receipt}
+    grep -qs '^dw1 [^ ]* start - [^ ]* [^ ]* [^ ]* undo ' "$newest/ev" && continue
+    printf '%s' "${newest##*/}"
+    break
+  done
 }
 
 tell() { # who changed what here: journalctl -t dockwright
@@ -227,24 +230,28 @@ sum_of() { # PATH: sha256 of a file, or "absent"
   fi
 }
 
-receipt() { printf '%s\n' "$*" >>"$run/receipt"; } # what undo needs: one line a change
+# What undo and uninstall need: one line a change, written before it. Cut in between, a line tells of
+# what is not there, which is as before; the other way round it would be nobody's for ever.
+receipt() { printf '%s\n' "$*" >>"$run/receipt"; }
 
 keep() { # PATH: keep a copy of what stands there, once a run
-  [ -e "$1" ] || { receipt "file $1 absent -"; return 0; }
+  [ -e "$1" ] || { receipt "file $1 absent -"; return; }
   name=$(printf '%s' "$1" | tr / %)
   [ ! -e "$run/backup/$name" ] || return 0
-  mkdir -p "$run/backup" && cp -p -- "$1" "$run/backup/$name" && receipt "file $1 $(sum_of "$1") $run/backup/$name"
+  mkdir -p "$run/backup" && cp -p -- "$1" "$run/backup/$name" && sync "$run/backup/$name" &&
+    receipt "file $1 $(sum_of "$1") $run/backup/$name"
 }
 
 put() { # PATH MODE CONTENT: by a temporary file beside it, made durable, then renamed
   keep "$1" || return
   dir=${1%/*}
-  if [ ! -d "$dir" ]; then mkdir -p "$dir" && receipt "directory $dir" || return; fi
+  if [ ! -d "$dir" ]; then receipt "directory $dir" && mkdir -p "$dir" || return; fi
   temporary=$dir/.dockwright-$run_id
   rm -f -- "$dir"/.dockwright-* # a run that was cut may have left its own
-  (umask 077 && set -C && printf '%s' "$3" >"$temporary") &&
-    chown root:root "$temporary" && chmod "$2" "$temporary" && sync "$temporary" &&
-    mv -f -- "$temporary" "$1" && sync "$dir" && receipt "wrote $1 $(sum_of "$1")"
+  { (umask 077 && set -C && printf '%s' "$3" >"$temporary") &&
+    chown root:root "$temporary" && chmod "$2" "$temporary" && receipt "wrote $1 $(sum_of "$temporary")" &&
+    sync "$temporary" "$run/receipt" && mv -f -- "$temporary" "$1"; } || { rm -f -- "$temporary"; return 1; }
+  sync "$dir"
 }
 
 holds() { # PATH MODE CONTENT: the file is there, with that content and mode
@@ -809,13 +816,16 @@ emptied() {
   [ ! -e "$1" ] || { [ -d "$1" ] && [ -z "$(find "$1" -mindepth 1 -maxdepth 1 ! -name lost+found -print -quit)" ]; }
 }
 
-# still_running NAME...: a process of that name, in any cgroup, is at work on the data.
+# still_running NAME...: a process of that name, in any cgroup, is at work on the data. A user's own
+# daemon, without root, has data of its own.
 still_running() {
   for file in /proc/[0-9]*/comm; do
     read -r name 2>/dev/null <"$file" || continue
     for wanted; do
       # The kernel cuts names at 15 characters.
-      case $name in "$wanted"|"$wanted"-*) pid=${file#/proc/} && pid=${pid%/comm} && return 0 ;; esac
+      case $name in "$wanted"|"$wanted"-*) ;; *) continue ;; esac
+      [ "$(stat -c %u "${file%/comm}" 2>/dev/null)" = 0 ] || continue
+      pid=${file#/proc/} && pid=${pid%/comm} && return 0
     done
   done
   return 1
@@ -866,16 +876,19 @@ scan_leftovers() {
     if emptied "$path" && [ -d "$path" ] && mountpoint -q -- "$path"; then left_over "$path" "a mount, and empty"; fi
   done
   for path in /etc/docker /etc/containerd /etc/default/docker /etc/systemd/system/docker.service.d /etc/cni /opt/cni \
-    /opt/containerd /var/lib/docker-engine /run/docker /run/containerd /var/run/cdi; do
+    /opt/containerd /var/lib/docker-engine /run/docker /run/containerd /etc/nvidia-container-runtime \
+    /etc/nvidia-container-toolkit /etc/cdi /var/run/cdi; do
     [ ! -e "$path" ] || left_over "$path" "settings or run time state; not ours, so it stays"
   done
-  for path in /etc/apt/sources.list.d/*docker* /etc/apt/keyrings/*docker* /usr/share/keyrings/*docker* /etc/apt/trusted.gpg.d/*docker*; do
+  for path in /etc/apt/sources.list.d/*docker* /etc/apt/keyrings/*docker* /usr/share/keyrings/*docker* /etc/apt/trusted.gpg.d/*docker* \
+    /etc/apt/sources.list.d/*nvidia-container* /etc/apt/keyrings/*nvidia-container* /usr/share/keyrings/*nvidia-container*; do
     [ ! -e "$path" ] || left_over "$path" "not ours, or changed since"
   done
   for path in /home/*/.docker /home/*/.local/share/docker /root/.docker /root/.local/share/docker; do
     [ ! -e "$path" ] || left_over "$path" "a user's own"
   done
-  for package in $(dpkg-query -W -f='${db:Status-Status} ${Package}\n' 'docker*' 'containerd*' runc 'moby-*' 2>/dev/null |
+  for package in $(dpkg-query -W -f='${db:Status-Status} ${Package}\n' 'docker*' 'containerd*' runc 'moby-*' \
+    'nvidia-container*' 'libnvidia-container*' nvidia-docker2 2>/dev/null |
     awk '$1 == "config-files" || $1 == "installed" { print $2 }'); do
     left_over "package $package" "$(dpkg-query -W -f='${db:Status-Status}' "$package"); never purged, for that could delete data"
   done
@@ -927,17 +940,17 @@ done
 apply_s03() {
 apt-mark unhold docker-ce && receipt unhold docker-ce
 }
-check_s04() { # file docker.sources
-[ ! -e /etc/apt/sources.list.d/docker.sources ] && [ ! -L /etc/apt/sources.list.d/docker.sources ]
-}
-apply_s04() {
-keep /etc/apt/sources.list.d/docker.sources && rm -f -- /etc/apt/sources.list.d/docker.sources && sync /etc/apt/sources.list.d
-}
-check_s05() { # forget lists
+check_s04() { # forget lists
 [ -z "$(find /var/lib/apt/lists -maxdepth 1 -type f -name download.docker.com_linux_ubuntu_dists'_*' 2>/dev/null)" ]
 }
-apply_s05() {
+apply_s04() {
 find /var/lib/apt/lists -maxdepth 1 -type f -name download.docker.com_linux_ubuntu_dists'_*' -delete
+}
+check_s05() { # file docker.sources
+[ ! -e /etc/apt/sources.list.d/docker.sources ] && [ ! -L /etc/apt/sources.list.d/docker.sources ]
+}
+apply_s05() {
+keep /etc/apt/sources.list.d/docker.sources && rm -f -- /etc/apt/sources.list.d/docker.sources && sync /etc/apt/sources.list.d
 }
 check_s06() { # file docker.asc
 [ ! -e /etc/apt/keyrings/docker.asc ] && [ ! -L /etc/apt/keyrings/docker.asc ]
@@ -1004,9 +1017,9 @@ step s02 'remove packages'
 step_id=s03
 step s03 'release holds'
 step_id=s04
-step s04 'file docker.sources'
+step s04 'forget lists'
 step_id=s05
-step s05 'forget lists'
+step s05 'file docker.sources'
 step_id=s06
 step s06 'file docker.asc'
 step_id=s07

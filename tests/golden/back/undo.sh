@@ -1,10 +1,9 @@
 #!/bin/sh
-# Dockwright X.Y.Z: Back to the state before run 2026-11-24-a7d0e8; data stays
+# Dockwright X.Y.Z: Back to the state before run r2; data stays
 # For web1. Run as root: sh FILE
 #
-# - remove what came: docker-ce 5:29.7.2-1, docker-ce-cli 5:29.7.2-1, containerd.io 2.2.1-1, docker-buildx-plugin 0.30.1-1, docker-compose-plugin 5.0.1-1, docker-ce-rootless-extras 5:29.7.2-1, nftables 1.1.3-1, libnftables1 1.1.3-1 (came with that run)
-# - restore files: /etc/apt/keyrings/docker.asc (was not there before)
-# - restore files: /etc/apt/sources.list.d/docker.sources (was not there before)
+# ~ release holds: docker-ce (held by that run)
+# ~ take out of the group: docker (pat joined by it)
 main() {
 set -u
 umask 022
@@ -88,11 +87,14 @@ ended_well() { # undo takes back the newest run that changed something
   printf '%s\n' "${newest:-$run_id}" >"$state/last"
 }
 
-newest_receipt() { # the run that it is of
+newest_receipt() { # the run that it is of; an undo that was cut is none: what it was taking back still is
   # shellcheck disable=SC2012  # names of ours, without blanks, by age
-  newest=$(ls -1t "$state"/runs/*/receipt 2>/dev/null | head -n 1)
-  newest=${newest%/receipt}
-  printf '%s' "${newest##*/}"
+  ls -1t "$state"/runs/*/receipt 2>/dev/null | while read -r newest; do
+    newest=${newest%/receipt}
+    grep -qs '^dw1 [^ ]* start - [^ ]* [^ ]* [^ ]* undo ' "$newest/ev" && continue
+    printf '%s' "${newest##*/}"
+    break
+  done
 }
 
 tell() { # who changed what here: journalctl -t dockwright
@@ -203,24 +205,28 @@ sum_of() { # PATH: sha256 of a file, or "absent"
   fi
 }
 
-receipt() { printf '%s\n' "$*" >>"$run/receipt"; } # what undo needs: one line a change
+# What undo and uninstall need: one line a change, written before it. Cut in between, a line tells of
+# what is not there, which is as before; the other way round it would be nobody's for ever.
+receipt() { printf '%s\n' "$*" >>"$run/receipt"; }
 
 keep() { # PATH: keep a copy of what stands there, once a run
-  [ -e "$1" ] || { receipt "file $1 absent -"; return 0; }
+  [ -e "$1" ] || { receipt "file $1 absent -"; return; }
   name=$(printf '%s' "$1" | tr / %)
   [ ! -e "$run/backup/$name" ] || return 0
-  mkdir -p "$run/backup" && cp -p -- "$1" "$run/backup/$name" && receipt "file $1 $(sum_of "$1") $run/backup/$name"
+  mkdir -p "$run/backup" && cp -p -- "$1" "$run/backup/$name" && sync "$run/backup/$name" &&
+    receipt "file $1 $(sum_of "$1") $run/backup/$name"
 }
 
 put() { # PATH MODE CONTENT: by a temporary file beside it, made durable, then renamed
   keep "$1" || return
   dir=${1%/*}
-  if [ ! -d "$dir" ]; then mkdir -p "$dir" && receipt "directory $dir" || return; fi
+  if [ ! -d "$dir" ]; then receipt "directory $dir" && mkdir -p "$dir" || return; fi
   temporary=$dir/.dockwright-$run_id
   rm -f -- "$dir"/.dockwright-* # a run that was cut may have left its own
-  (umask 077 && set -C && printf '%s' "$3" >"$temporary") &&
-    chown root:root "$temporary" && chmod "$2" "$temporary" && sync "$temporary" &&
-    mv -f -- "$temporary" "$1" && sync "$dir" && receipt "wrote $1 $(sum_of "$1")"
+  { (umask 077 && set -C && printf '%s' "$3" >"$temporary") &&
+    chown root:root "$temporary" && chmod "$2" "$temporary" && receipt "wrote $1 $(sum_of "$temporary")" &&
+    sync "$temporary" "$run/receipt" && mv -f -- "$temporary" "$1"; } || { rm -f -- "$temporary"; return 1; }
+  sync "$dir"
 }
 
 holds() { # PATH MODE CONTENT: the file is there, with that content and mode
@@ -733,7 +739,8 @@ undo() {
   step_id=undo
   record begin undo "back to the state before the last run"
   last=${undoes-} # a plan names the run; by hand it is the last one
-  [ -n "$last" ] || read -r last 2>/dev/null <"$state/last" || stop 3 undo "there is no run to undo"
+  [ -n "$last" ] || last=$(newest_receipt)
+  [ -n "$last" ] || stop 3 undo "there is no run to undo"
   receipt=$state/runs/$last/receipt
   [ -s "$receipt" ] || stop 3 undo "run $last changed nothing that could be undone"
   judge_restart undo
@@ -844,6 +851,7 @@ undo_files() {
   sed -n '/^\(file\|wrote\) /p' "$receipt" >"$run/files"
   while read -r kind path before backup; do
     [ "$kind" = file ] || continue
+    rm -f -- "${path%/*}"/.dockwright-* # of a run that was cut while it wrote
     [ "$(sum_of "$path")" != "$before" ] || continue
     wrote=$(sed -n "s|^wrote $path ||p" "$receipt" | tail -n 1)
     if [ "$(sum_of "$path")" != "${wrote:-absent}" ]; then
@@ -870,20 +878,10 @@ case ${1-} in
   '') human=1; open_run "$(date +%Y-%m-%d)-$$" ;;
   *) echo "usage: sh $0" >&2; exit 2 ;;
 esac
-undoes=2026-11-24-a7d0e8
+undoes=r2
 # What the plan saw must still be so.
-[ "$(sum_of /var/lib/dockwright/runs/2026-11-24-a7d0e8/receipt)" = 57450b86062157b6e14253ffbfa44a2b3ea5275125aa90c1229a5512246f3b8d ] || stop 3 guard '/var/lib/dockwright/runs/2026-11-24-a7d0e8/receipt changed since the plan: plan again'
-[ "$(sum_of /etc/apt/keyrings/docker.asc)" = 48232176278b9d70c1ff0f45b2c29414ea2fc17f03b50b2c0491fd9755f9af8f ] || stop 3 guard '/etc/apt/keyrings/docker.asc changed since the plan: plan again'
-[ "$(sum_of /etc/apt/sources.list.d/docker.sources)" = 12b3e1c6e74d2169b249f86f50a5e312fd36c299b8c6de7656cad944a6315d5e ] || stop 3 guard '/etc/apt/sources.list.d/docker.sources changed since the plan: plan again'
-[ "$(version_of docker-ce)" = '5:29.7.2-1~ubuntu.24.04~noble' ] || stop 3 guard 'docker-ce changed since the plan: plan again'
-[ "$(version_of docker-ce-cli)" = '5:29.7.2-1~ubuntu.24.04~noble' ] || stop 3 guard 'docker-ce-cli changed since the plan: plan again'
-[ "$(version_of containerd.io)" = '2.2.1-1~ubuntu.24.04~noble' ] || stop 3 guard 'containerd.io changed since the plan: plan again'
-[ "$(version_of docker-buildx-plugin)" = '0.30.1-1~ubuntu.24.04~noble' ] || stop 3 guard 'docker-buildx-plugin changed since the plan: plan again'
-[ "$(version_of docker-compose-plugin)" = '5.0.1-1~ubuntu.24.04~noble' ] || stop 3 guard 'docker-compose-plugin changed since the plan: plan again'
-[ "$(version_of docker-ce-rootless-extras)" = '5:29.7.2-1~ubuntu.24.04~noble' ] || stop 3 guard 'docker-ce-rootless-extras changed since the plan: plan again'
-[ "$(version_of nftables)" = 1.1.3-1 ] || stop 3 guard 'nftables changed since the plan: plan again'
-[ "$(version_of libnftables1)" = 1.1.3-1 ] || stop 3 guard 'libnftables1 changed since the plan: plan again'
-undo s01 s02 s03
+[ "$(sum_of /var/lib/dockwright/runs/r2/receipt)" = c47223fb0782260886af89e67ba52944dfb989376cc8cbe1b7ec3d1c115c71ef ] || stop 3 guard '/var/lib/dockwright/runs/r2/receipt changed since the plan: plan again'
+undo s01 s02
 finish 0
 }
 main "$@" </dev/null

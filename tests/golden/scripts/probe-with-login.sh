@@ -80,11 +80,14 @@ ended_well() { # undo takes back the newest run that changed something
   printf '%s\n' "${newest:-$run_id}" >"$state/last"
 }
 
-newest_receipt() { # the run that it is of
+newest_receipt() { # the run that it is of; an undo that was cut is none: what it was taking back still is
   # shellcheck disable=SC2012  # names of ours, without blanks, by age
-  newest=$(ls -1t "$state"/runs/*/receipt 2>/dev/null | head -n 1)
-  newest=${newest%/receipt}
-  printf '%s' "${newest##*/}"
+  ls -1t "$state"/runs/*/receipt 2>/dev/null | while read -r newest; do
+    newest=${newest%/receipt}
+    grep -qs '^dw1 [^ ]* start - [^ ]* [^ ]* [^ ]* undo ' "$newest/ev" && continue
+    printf '%s' "${newest##*/}"
+    break
+  done
 }
 
 tell() { # who changed what here: journalctl -t dockwright

@@ -64,7 +64,7 @@ def _run(bench: Bench, todo: list[Case], args: argparse.Namespace) -> int:
                 where = f"--dress {args.dress} --scenario {args.scenario}"
                 print(f"         again: script/faults {where} --case {outcome.case}", flush=True)
     stranded = sum(outcome.stranded for outcome in done)
-    repair = sum(outcome.second == 7 for outcome in done)
+    repair = sum(7 in outcome.after for outcome in done)
     wrong = sum(bool(outcome.wrong) for outcome in done)
     print(
         f"{bench.dress} {bench.scenario}: {len(done)} points tried of {len(todo)},"

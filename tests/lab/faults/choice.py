@@ -17,14 +17,14 @@ def cases(bench: Bench, faults: Sequence[str]) -> list[Case]:
         Case(name, point)
         for name in faults
         for point in range(len(bench.points))
-        if point > start or not FAULTS[name].needs_program
+        if FAULTS[name].suits(bench.scenario) and (point > start or not FAULTS[name].needs_program)
     ]
 
 
 def sample(bench: Bench, seed: int, number: int, faults: Sequence[str] = ()) -> list[Case]:
     """A seeded choice: each fault once before any comes twice, at points all along the run."""
     chance = random.Random(seed)
-    order = list(faults or FAULTS)
+    order = [name for name in faults or FAULTS if FAULTS[name].suits(bench.scenario)]
     chance.shuffle(order)
     names = [order[at % len(order)] for at in range(number)]
     choice = cases(bench, list(dict.fromkeys(names)))

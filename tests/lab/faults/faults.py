@@ -8,6 +8,7 @@ What is simulated, and how honestly:
   file is open for writing, so it happens at the first moment when none is, as with a network disk.
 - *power*: all processes end at once; the page cache survives, so what was not synced is not lost.
 - *reset*: the host's sshd processes of the session die, so the kernel closes the connection.
+- *mount*: what is not Docker's is mounted below its data while that is being deleted.
 - *drop*, *blackhole*: the cable is out for 3 s (TCP survives) and for 20 s (the connection is given up).
 """
 
@@ -89,7 +90,7 @@ class Fault:
     """What happens, what the disturbed run may then end with, and how the host is mended.
 
     ``first`` are the allowed exits of the disturbed run; 0 is one where it could still end well.
-    ``needs_program`` faults strike only where a program runs on the host.
+    ``needs_program`` faults strike only where a program runs on the host, ``only`` ones in that scenario.
     """
 
     name: str
@@ -98,6 +99,11 @@ class Fault:
     prepare: Callable[[Host], None] = _nothing
     heal: Callable[[Host], None] = _nothing
     needs_program: bool = False
+    only: str = ""
+
+    def suits(self, scenario: str) -> bool:
+        """Whether it can strike in that scenario."""
+        return self.only in ("", scenario)
 
 
 def _controller_dies(scene: Scene) -> None:
@@ -149,6 +155,14 @@ def _freezes(scene: Scene) -> None:
     scene.host.exec(_FREEZE, check=False)  # a run may end before there is such a moment
 
 
+_LATE = "/var/lib/docker/volumes/late"
+
+
+def _mounted(scene: Scene) -> None:
+    command = f"mkdir {_LATE} && mount --bind /srv {_LATE}"
+    scene.host.exec(command, check=False)  # the data may be gone by then
+
+
 FAULTS = {
     fault.name: fault
     for fault in (
@@ -180,6 +194,13 @@ FAULTS = {
             ),
         ),
         Fault("lock", _lock_taken, frozenset({0})),
+        Fault(
+            "mount",
+            _mounted,
+            frozenset({0, 6, 9}),
+            heal=lambda host: _done(host, f"umount {_LATE} 2>/dev/null; true"),
+            only="purge",
+        ),
     )
 }
 

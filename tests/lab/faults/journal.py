@@ -13,13 +13,15 @@ _EARLY = ("run_started", "host_reached", "phase_finished", "planned", "program_s
 _FREE_TEXT = ("wait", "note", "stop", "cause", "output", "end", "start")
 
 
-def journal(host: Host) -> str:
-    """All records of all runs on the host, read from outside."""
+def journal(host: Host, but: frozenset[str] = frozenset()) -> str:
+    """All records of all runs on the host ``but`` some, read from outside."""
     leader = host.leader()
     if leader is None:
         return ""
     text = ""
     for path in sorted(Path(f"/proc/{leader}/root/var/lib/dockwright/runs").glob("*/ev")):
+        if path.parent.name in but:
+            continue
         with suppress(OSError):
             text += path.read_text()
     return text
@@ -28,12 +30,13 @@ def journal(host: Host) -> str:
 class Watch:
     """Names moments of a run, so that the same moment can be found in another run."""
 
-    def __init__(self, points: list[str]) -> None:
+    def __init__(self, points: list[str], but: frozenset[str] = frozenset()) -> None:
+        self._but = but  # runs of before
         self._rank = {point: number for number, point in enumerate(points)}
 
     def reached(self, events: Path, host: Host) -> int:
         """The number of the furthest point that a run has reached; -1 before the first."""
-        seen = self.points(events, journal(host))
+        seen = self.points(events, journal(host, self._but))
         return max((self._rank.get(point, -1) for point in seen), default=-1)
 
     @staticmethod

@@ -1,7 +1,10 @@
-"""The hosts that faults are tried on: a bare one, and one whose Docker is being replaced.
+"""The hosts that faults are tried on, what is disturbed there, and what is asked of them after it.
 
-Both have canaries that no run may touch: an administrator's key in daemon.json, a package and a
-source of a third party, a file.
+An install on a bare host, and on one whose Docker is being replaced, is run again; or it is undone,
+and then run again. A purge is run twice more: the second has nothing to do.
+
+All have canaries that no run may touch: an administrator's key in daemon.json, a package and a
+source of a third party, a file that Docker's data has a link to.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -16,8 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.lab.control import Process
+from tests.lab.faults.faults import STATE
 from tests.lab.faults.journal import Watch, journal
-from tests.lab.faults.state import state
+from tests.lab.faults.state import answers, state
 from tests.lab.host import Host, Layer
 from tests.lab.lab import Lab
 from tests.lab.machine import ROOT
@@ -55,22 +60,44 @@ def _used(host: Host) -> None:
     host.exec("docker run -d --restart=always --name=app -v data:/d ubuntu sleep 100000")
 
 
+def _filled(host: Host) -> None:
+    host.exec("docker pull -q ubuntu && docker volume create data")
+    host.exec(
+        "docker run --name=old -v data:/d ubuntu sh -c 'echo much >/d/file; ln -s /srv /d/out'"
+    )
+    host.exec("ln -s /srv /var/lib/docker/volumes/data/_data/out-of-the-host")
+
+
 @dataclass(frozen=True)
 class Scenario:
-    """How a host is made, and what is then asked of it."""
+    """How a host is made, what is then disturbed there, and what is asked after the heal.
+
+    ``options`` are the install's. ``filled``: it is installed first, and its Docker is then used.
+    """
 
     make: Callable[[Host], None]
     options: tuple[str, ...]
+    disturbed: str = "install"
+    then: tuple[str, ...] = ("install",)
+    filled: bool = False
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The state of a host after a command: what it must have, and what it may have."""
+
+    must: frozenset[str]
+    may: frozenset[str]
 
 
 _FEW = "docker_packages=[docker-ce, docker-ce-cli, containerd.io]"
+_MUCH = ("--set", _FEW, "--set", 'docker_daemon={"live-restore": true}', "--add-user", "plain")
 SCENARIOS = {
-    "fresh": Scenario(
-        _bare,
-        ("--set", _FEW, "--set", 'docker_daemon={"live-restore": true}', "--add-user", "plain"),
-    ),
+    "fresh": Scenario(_bare, _MUCH),
     "replace": Scenario(_used, ("--set", _FEW, "--allow-restart")),
     "whole": Scenario(_plain, ("--add-user", "plain")),
+    "back": Scenario(_bare, _MUCH, then=("undo", "install")),
+    "purge": Scenario(_bare, _MUCH, disturbed="purge", then=("purge", "purge"), filled=True),
 }
 
 
@@ -82,11 +109,18 @@ class Bench:
     scenario: str = "fresh"
     dress: str = "debian-13"
     points: list[str] = field(default_factory=list)
-    expected: frozenset[str] = frozenset()
+    expected: list[Expected] = field(default_factory=list)
+    answers: bool = False
+    earlier: frozenset[str] = frozenset()
     seconds: float = 0.0
     _layer: Layer | None = None
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def plot(self) -> Scenario:
+        """What happens on its hosts."""
+        return SCENARIOS[self.scenario]
 
     def host(self) -> Host:
         """A prepared host, fresh from the layer."""
@@ -94,34 +128,40 @@ class Bench:
             number = next(self._numbers)
             if self._layer is None:
                 first = self.lab.host(f"{self.scenario[:5]}{number}", self.dress)
-                SCENARIOS[self.scenario].make(first)
+                self._make(first)
                 self._layer = first.freeze()
                 number = next(self._numbers)
         host = self.lab.host(f"{self.scenario[:5]}{number}", base=self._layer)
         if self.scenario == "replace":
             host.exec("timeout 30 sh -c 'until docker ps | grep -q app; do sleep 0.1; done'")
+        if self.plot.filled:
+            host.exec("timeout 30 sh -c 'until docker version; do sleep 0.1; done'")
         return host
 
-    def command(self, host: Host) -> list[str]:
-        """The command line that is disturbed, and run again."""
-        argv = [
-            sys.executable,
-            "-m",
-            "dockwright",
-            "install",
-            f"ops@{host.name}",
-            "--yes",
-            "--json",
-        ]
-        pin = f"docker_fingerprint={self.lab.fingerprint}"
-        return [*argv, "--set", pin, *SCENARIOS[self.scenario].options]
+    def _make(self, host: Host) -> None:
+        self.plot.make(host)
+        if self.plot.filled:
+            with tempfile.TemporaryDirectory() as folder:
+                self._undisturbed(host, "install", Path(folder) / "install.jsonl")
+            _filled(host)
+            self.earlier = frozenset(host.exec(f"ls {STATE}/runs").stdout.split())
 
-    def start(self, host: Host, out: Path) -> Process:
+    def command(self, host: Host, verb: str) -> list[str]:
+        """A command line for a host."""
+        pin = ("--set", f"docker_fingerprint={self.lab.fingerprint}")
+        options = {
+            "install": ("--yes", *pin, *self.plot.options),
+            "undo": ("--yes",),
+            "purge": ("--all", "--confirm", host.name, *pin),
+        }[verb]
+        return [sys.executable, "-m", "dockwright", verb, f"ops@{host.name}", "--json", *options]
+
+    def start(self, host: Host, verb: str, out: Path) -> Process:
         """The command under way; its events go to a file."""
         with out.open("wb") as stdout, out.with_suffix(".err").open("wb") as stderr:
             return Process(
                 self.lab,
-                self.command(host),
+                self.command(host, verb),
                 env={"PYTHONPATH": str(ROOT / "installer")},
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
@@ -129,15 +169,29 @@ class Bench:
             )
 
     def learn(self, folder: Path) -> None:
-        """Run once without a fault: its points and its end state."""
+        """Run once without a fault: its points, and the state after each command."""
         host = self.host()
+        before = state(host)
         out = folder / "reference.jsonl"
         began = time.monotonic()
-        with self.start(host, out) as process:
-            code = process.wait(300)
+        self._undisturbed(host, self.plot.disturbed, out)
         self.seconds = time.monotonic() - began
-        if code:
-            raise AssertionError(f"an undisturbed run ends with {code}\n{out.read_text()[-3000:]}")
-        self.points = Watch.points(out, journal(host))
-        self.expected = state(host)
+        self.points = Watch.points(out, journal(host, self.earlier))
+        for number, verb in enumerate(self.plot.then):
+            self._undisturbed(host, verb, folder / f"{number}-{verb}.jsonl")
+            after = state(host)
+            # What is undone may never have begun: conffiles and groups, which stay, never came.
+            wide = verb == "undo"
+            self.expected.append(
+                Expected(after & before if wide else after, after | before if wide else after)
+            )
+        self.answers = answers(host)
         host.remove()
+
+    def _undisturbed(self, host: Host, verb: str, out: Path) -> None:
+        with self.start(host, verb, out) as process:
+            code = process.wait(300)
+        if code:
+            raise AssertionError(
+                f"an undisturbed {verb} ends with {code}\n{out.read_text()[-3000:]}"
+            )

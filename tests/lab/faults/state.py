@@ -52,6 +52,9 @@ timeout 30 docker version --format 'daemon {{{{.Server.Version}}}}' 2>&1 | head 
 timeout 30 docker ps --format 'container {{{{.Names}}}}' 2>&1 | sort
 timeout 30 docker image ls --format 'image {{{{.Repository}}}}' 2>&1 | sort
 timeout 30 docker volume ls --format 'volume {{{{.Name}}}}' 2>&1 | sort
+for path in /var/lib/docker /var/lib/containerd; do
+  [ -z "$(ls -A $path 2>/dev/null)" ] || echo "data $path"
+done
 cat /srv/canary 2>/dev/null
 """
 
@@ -66,10 +69,8 @@ def answers(host: Host) -> bool:
     return host.exec("timeout 30 docker version", check=False).returncode == 0
 
 
-def difference(expected: frozenset[str], found: frozenset[str]) -> tuple[str, ...]:
+def difference(must: frozenset[str], may: frozenset[str], found: frozenset[str]) -> tuple[str, ...]:
     """What is missing (-) and what is there beyond (+)."""
     return tuple(
-        sorted(
-            [f"- {line}" for line in expected - found] + [f"+ {line}" for line in found - expected]
-        )
+        sorted([f"- {line}" for line in must - found] + [f"+ {line}" for line in found - may])
     )
