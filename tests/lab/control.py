@@ -45,7 +45,13 @@ NOT_PASSED = [
     "XDG_CACHE_HOME",
     "XDG_STATE_HOME",
     "XDG_RUNTIME_DIR",
+    # Each command would compile all it imports anew.
+    "PYTHONDONTWRITEBYTECODE",
 ]
+
+# Set, the commands count for the coverage too, which makes each take half as long again; what is asked
+# for, tests without a lab cover alone.
+MEASURED = "DOCKWRIGHT_LAB_COVERAGE"
 
 # The folder has to be opened inside: one that was opened outside belongs to another mount
 # namespace.
@@ -57,6 +63,8 @@ Answers = Sequence[tuple[str, str]]
 def environment(lab: Lab, home: Path | None, env: Mapping[str, str] | None) -> dict[str, str]:
     """The environment of a controller: this process's, without what belongs to its user."""
     own = {k: v for k, v in os.environ.items() if k not in NOT_PASSED and "DOCKWRIGHT" not in k}
+    if MEASURED not in os.environ:
+        own.pop("COVERAGE_PROCESS_CONFIG", None)
     return {**own, "HOME": str(home or lab.dir / "home"), "LC_ALL": "C.UTF-8", **(env or {})}
 
 

@@ -428,7 +428,7 @@ def filled(value: Fill) -> HostPlan:
         summary=value("summary"),
         assumes=Assumptions(
             os_id=value("os"), codename=value("codename"), architecture=value("architecture"),
-            machine_id=value("machine"), init="systemd", files={value("file"): value("sum")},
+            machine_id=value("machine"), init="systemd", files={value("key path"): value("sum")},
         ),
         actions=(
             act(1, "packages", Verb.KEEP),
