@@ -69,8 +69,9 @@ data() {
   # Daemons by their processes: a socket may be anywhere, and a unit may have another name.
   for path in /proc/[0-9]*/comm; do
     read -r name 2>/dev/null <"$path" || continue
+    case $name in dockerd|containerd|containerd-shim*|k3s*|kubelet) ;; *) continue ;; esac
     [ "$(stat -c %u "${path%/comm}" 2>/dev/null)" = 0 ] || continue # a user's own has data of its own
-    case $name in dockerd|containerd|containerd-shim*|k3s*|kubelet) echo "process $name $(echo "$path" | cut -d/ -f3)" ;; esac
+    echo "process $name $(echo "$path" | cut -d/ -f3)"
   done
   printf 'dw1 %s measured\n' "$nonce"
 }

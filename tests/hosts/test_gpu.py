@@ -88,6 +88,7 @@ def ready(lab: Lab, layer: Layer) -> Iterator[Callable[[], Host]]:
         host.remove()
 
 
+@pytest.mark.sampled("dress", 1)
 @pytest.mark.parametrize("dress", ["ubuntu-24.04", "debian-13"])
 def test_from_bare_to_every_route(lab: Lab, host_factory: HostFactory, dress: str) -> None:
     """G13, the key with a subkey that ran out; G09, no other default runtime than there was."""

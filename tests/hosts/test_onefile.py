@@ -319,6 +319,7 @@ def one_line(dress: str, key: str = KEY) -> str:
     return f"deb [arch={arch()} signed-by={key}] {url} {suite} stable\n"
 
 
+@pytest.mark.sampled("dress", 1)
 @pytest.mark.parametrize("dress", DRESSES)
 def test_docker_list_is_adopted(lab: Lab, prepared: Make, text: str, dress: str) -> None:
     """get.docker.com's source, with the same key path: replaced, a backup kept, apt silent."""
@@ -354,6 +355,7 @@ def test_an_entry_of_both_is_refused(lab: Lab, shared: Host) -> None:
         shared.mark()
 
 
+@pytest.mark.sampled("dress", 1)
 @pytest.mark.parametrize("dress", DRESSES)
 def test_an_entry_among_others_is_commented_out(prepared: Make, text: str, dress: str) -> None:
     """The vendor's line in /etc/apt/sources.list, its stanza in somebody's file: those alone."""

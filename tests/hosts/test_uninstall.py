@@ -88,6 +88,7 @@ def bare(host: Host) -> None:
     assert host.exec("apt-get -q update 2>&1").stdout.count("docker") == 0
 
 
+@pytest.mark.sampled("dress", 1)
 @pytest.mark.parametrize("dress", DRESSES)
 def test_there_and_back_again(lab: Lab, host_factory: Make, dress: str) -> None:
     host = host_factory(dress=dress)

@@ -168,6 +168,32 @@ def test_a_removal_that_dpkg_was_killed_in_is_ended(bench: Bench) -> None:
     assert [call for call in bench.calls() if call.startswith("dpkg ")] == ["dpkg --purge runc"]
 
 
+@pytest.mark.parametrize("playbook", ["purge", "docker"])
+def test_the_daemon_of_a_package_that_is_half_gone_is_stopped(bench: Bench, playbook: str) -> None:
+    """Its prerm ran before the power cut; the boot after that started it again. What comes back runs on."""
+    (bench.top / "state/runs/r0").mkdir(parents=True)
+    (bench.top / "state/runs/r0/receipt").write_text("package docker-ce 1 absent\n")
+    (bench.top / "state/debs").mkdir()
+    (bench.top / "state/debs/docker-ce_1.deb").touch()
+    bench.fake(
+        "dpkg-query",
+        'case $1 in -L) printf "%s\\n" /usr/lib/systemd/system/docker.service /usr/bin/dockerd'
+        ' /usr/lib/systemd/system/docker.socket ;; *) echo "rHR docker-ce" ;; esac',
+    )
+    for name in ("dpkg", "apt-get", "systemctl"):
+        bench.fake(name, "")
+    bench.run(f"playbook={playbook}\nhalf_removed", "repair")
+    calls = [
+        " ".join(call.split()[:2])
+        for call in bench.calls()
+        if call and not call.startswith("dpkg-query")
+    ]
+    gone = ["systemctl stop", "dpkg --force-remove-reinstreq"]
+    assert calls == (gone if playbook == "purge" else ["apt-get -q"])
+    if playbook == "purge":
+        assert "systemctl stop docker.service docker.socket" in bench.calls()
+
+
 def test_a_hold_outlives_a_change_that_was_allowed(bench: Bench) -> None:
     """apt lets go of it; packages that went are not held, and those that nobody held are not."""
     (bench.top / "private").mkdir()

@@ -1114,9 +1114,19 @@ half_removed() {
     for archive in "$state/debs/${package}"_*.deb; do [ ! -f "$archive" ] || back="$back $archive"; done
   done
   # shellcheck disable=SC2086  # words on purpose
+  [ -n "$back" ] || stop_units $halves
+  # shellcheck disable=SC2086
   { [ -n "$back" ] && apt-get -q -y -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
     -o Dpkg::Use-Pty=0 --no-install-recommends --no-remove --allow-downgrades --reinstall install $back; } ||
     dpkg --force-remove-reinstreq --remove $halves
+}
+
+# stop_units PACKAGE...: a package's prerm stops its daemon, and does not run again where dpkg was killed
+# after it; what a boot started since would go on without its package.
+stop_units() {
+  units=$(dpkg-query -L "$@" 2>/dev/null | sed -nE 's,^.*/systemd/system/([a-z0-9._-]+\.(service|socket))$,\1,p')
+  # shellcheck disable=SC2086
+  [ -z "$units" ] || systemctl stop $units
 }
 
 repair_dpkg() {
