@@ -361,6 +361,8 @@ WARNED = FINDING.model_copy(
     update={
         "id": "apt-locked", "severity": ev.Severity.WARNING,
         "finding": "another program holds apt's lock", "evidence": "held by pid 812, unattended-upgr",
+        "cause": "on a fresh machine unattended-upgrades installs packages",
+        "action": ("wait until it is done",),
     }
 )  # fmt: skip
 
