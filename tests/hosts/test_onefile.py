@@ -124,7 +124,7 @@ def test_it_is_a_file_for_people(lab: Lab, prepared: Make, text: str) -> None:
 
 
 @pytest.mark.sampled("dress", 2)
-@pytest.mark.parametrize("dress", (*DRESSES, "debian-12"))
+@pytest.mark.parametrize("dress", [*DRESSES, "debian-12"])
 def test_apply(lab: Lab, prepared: Make, text: str, dress: str) -> None:
     """The same end as the controller's install, and the way back to the bare host."""
     host = prepared("fresh", dress)
