@@ -25,7 +25,7 @@ from tests.hosts.support import (
 )
 from tests.hosts.test_interrupt_dpkg import flags, other
 from tests.hosts.test_locks import held
-from tests.hosts.test_onefile import Done, ends, hand, rendered, run
+from tests.hosts.test_onefile import PROFILES, Done, ends, hand, rendered, run
 from tests.lab.host import Host
 from tests.lab.lab import Lab
 
@@ -248,7 +248,9 @@ def untouched_but_ours(host: Host) -> None:
 def test_undo_step_by_step(lab: Lab, prepared: Make, text: str) -> None:
     """Each undo takes back one run, the last first; status tells where we are."""
     host = prepared("fresh")
-    ends(run_text(host, rendered(lab, "--docker-version", "29.7.1", "--lock"), "apply"), 0)
+    # Debian 12 is left out: the lab's vendor has only the newest version for it.
+    older = rendered(lab, "--docker-version", "29.7.1", "--lock", profiles=PROFILES[:2])
+    ends(run_text(host, older, "apply"), 0)
     assert engine(host) == "29.7.1"
     ends(run(host, "status"), 0, "ended with 0", "docker-ce 5:29.7.1", "daemon     ")
     ends(run_text(host, rendered(lab, "--add-user", "ops"), "apply", "--upgrade"), 0)
