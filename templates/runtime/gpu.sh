@@ -105,8 +105,8 @@ gpu_after_reload() {
     return 0
   fi
   two=''
-  one=$(docker run -d --network none --device nvidia.com/gpu=all "$image" sleep 120) &&
-    { [ -z "$gpus_flag" ] || two=$(docker run -d --network none --gpus all "$image" sleep 120); } && systemctl daemon-reload && sleep 1 &&
+  one=$(docker run -d --label "$checking" --network none --device nvidia.com/gpu=all "$image" sleep 120) &&
+    { [ -z "$gpus_flag" ] || two=$(docker run -d --label "$checking" --network none --gpus all "$image" sleep 120); } && systemctl daemon-reload && sleep 1 &&
     answer=$(docker exec "$one" nvidia-smi -L 2>&1)
   rc=$?
   if [ "$rc" = 0 ] && [ -n "$two" ]; then

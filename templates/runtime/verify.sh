@@ -9,6 +9,34 @@ verify() { # ID TITLE: a check that is run, not applied; it fails with 8
   record verified "$1" "$(said)"
 }
 
+# pull_once SECONDS IMAGE: docker pull, its output in $answer; pulled_goes undoes it. An image that is
+# there only for the check goes again, also where a run was cut before it could.
+pull_once() {
+  checking=dockwright.check=look
+  [ -z "${events-}" ] || checking=dockwright.check=run
+  had=1
+  docker image inspect "$2" >/dev/null 2>&1 || had=
+  ! grep -qsxF -- "$2" "$state/pulled" || had=
+  [ -n "$had" ] || [ -z "${events-}" ] || printf '%s\n' "$2" >>"$state/pulled"
+  answer=$(timeout "$1" docker pull -q "$2" 2>&1) && return
+  docker image inspect "$2" >/dev/null 2>&1 || pulled_is_gone "$2"
+  return 1
+}
+
+# pulled_goes IMAGE: with the containers of runs that were cut. One that was made and not started yet is
+# not taken away by --rm, and keeps the image. The host's lock says that no other run's check is on; a
+# look takes no lock, so the containers of looks are left alone.
+pulled_goes() {
+  [ -z "${events-}" ] || for left in $(docker ps -aq --filter "label=$checking"); do docker rm -f "$left"; done
+  [ -n "$had" ] || ! docker image rm "$1" || pulled_is_gone "$1"
+} >/dev/null 2>&1
+
+pulled_is_gone() { # IMAGE
+  [ -e "$state/pulled" ] || return 0
+  grep -vxF -- "$1" "$state/pulled" >"$state/.pulled"
+  if [ -s "$state/.pulled" ]; then mv -f -- "$state/.pulled" "$state/pulled"; else rm -f -- "$state/.pulled" "$state/pulled"; fi
+}
+
 # run_once SECONDS WORD...: docker run, its output in $answer. Of a container that ends at once, dockerd
 # now and then loses all output ("stream copy error: reading from a closed fifo" in its journal; moby
 # 41378): where it ended well and said nothing, it is asked again.
@@ -16,7 +44,7 @@ run_once() {
   limit=$1
   shift
   for _ in 1 2 3; do
-    answer=$(timeout "$limit" docker run --rm "$@" 2>&1) || return
+    answer=$(timeout "$limit" docker run --rm --label "$checking" "$@" 2>&1) || return
     [ -z "$answer" ] || return 0
   done
   answer="the container ended with 0 and said nothing"

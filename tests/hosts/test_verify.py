@@ -56,6 +56,27 @@ def test_an_image_that_was_there_stays(lab: Lab, host: Host) -> None:
     host.exec("docker image rm hello-world")
 
 
+def test_what_a_cut_check_left(lab: Lab, prepared: Make) -> None:
+    """A container that was made and never started keeps the check's image: both go with the next run.
+
+    So it lies there where the client is killed between the two. That of a look is somebody else's.
+    """
+    host = prepared("docker")
+    made = "docker create --name {0} --label dockwright.check={0} hello-world && "
+    host.exec(made.format("run") + made.format("look") + "docker pull -q ubuntu")
+    host.exec(
+        "docker create --name theirs ubuntu && printf 'hello-world\\n' >/var/lib/dockwright/pulled"
+    )
+    run = install(lab, at(host, "ops"), "--set", "docker_daemon={labels: [a=b]}")
+    assert run.code == 20, run
+    names = "docker ps -a --format '{{.Names}}'; docker image ls --format '{{.Repository}}'"
+    assert host.exec(names).stdout.split() == ["theirs", "look", "hello-world", "ubuntu"]
+    host.exec("docker rm look")
+    assert install(lab, at(host, "ops"), "--set", "docker_daemon={debug: true}").code == 20
+    assert host.exec(names).stdout.split() == ["theirs", "ubuntu"]
+    assert host.exec("test -e /var/lib/dockwright/pulled", check=False).returncode == 1
+
+
 def test_digest(lab: Lab, host: Host) -> None:
     good = verify(lab, host, "--set", f"hello_image=hello-world@{lab.hello_digest}")
     assert good.code == 0, good

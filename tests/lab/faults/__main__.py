@@ -37,6 +37,9 @@ def main() -> int:
         faults = args.fault or list(FAULTS)
         if args.case:
             todo = [Case(name, int(at)) for name, at in (one.split(":") for one in args.case)]
+            if beyond := [case.point for case in todo if case.point >= len(bench.points)]:
+                print(f"no such point: {beyond}; they count from 0", file=sys.stderr)
+                return 2
         elif args.sample:
             todo = sample(bench, args.seed, args.sample, faults)
         else:

@@ -49,7 +49,7 @@ done
 systemctl list-units --failed --plain --no-legend | awk '{{ print "failed", $1 }}'
 getent group docker | sed 's/^/group /'
 timeout 30 docker version --format 'daemon {{{{.Server.Version}}}}' 2>&1 | head -n 1
-timeout 30 docker ps --format 'container {{{{.Names}}}}' 2>&1 | sort
+timeout 30 docker ps -a --format 'container {{{{.Names}}}} {{{{.State}}}}' 2>&1 | sort
 timeout 30 docker image ls --format 'image {{{{.Repository}}}}' 2>&1 | sort
 timeout 30 docker volume ls --format 'volume {{{{.Name}}}}' 2>&1 | sort
 for path in /var/lib/docker /var/lib/containerd; do
