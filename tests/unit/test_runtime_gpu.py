@@ -128,6 +128,7 @@ def test_words_become_a_cause(bench: Bench, said: str, cause: str) -> None:
 
 
 RUNG = f"""image=ubuntu listing='{TWO}' brief= cause=
+checking=dockwright.check=run
 gpu_rung 40 '--gpus all' --gpus all
 echo "$?|$brief|$cause"
 """
@@ -138,7 +139,8 @@ def test_a_rung_holds_where_the_container_has_the_host_s_gpus(bench: Bench) -> N
     done = bench.run(RUNG, *PARTS)
     assert done.output == "0||\n"
     assert done.of("progress") == ["40 verify --gpus all"]
-    assert bench.calls() == ["docker run --rm --network none --gpus all ubuntu nvidia-smi -L"]
+    asked = "--rm --label dockwright.check=run --network none --gpus all ubuntu nvidia-smi -L"
+    assert bench.calls() == [f"docker run {asked}"]
 
 
 def test_a_rung_breaks_where_it_has_others(bench: Bench) -> None:
@@ -150,7 +152,9 @@ def test_a_rung_breaks_where_it_has_others(bench: Bench) -> None:
 def test_other_containers_are_not_put_at_risk_by_a_reload_of_systemd(bench: Bench) -> None:
     bench.fake("docker", '[ "$1" != ps ] || echo 4711')
     bench.fake("systemctl", "exit 0")
-    done = bench.run('gpus_flag=1; gpu_after_reload && echo "$after"', *PARTS)
+    done = bench.run(
+        'checking=dockwright.check=run gpus_flag=1; gpu_after_reload && echo "$after"', *PARTS
+    )
     assert "other containers run" in done.output
     assert not any(call.startswith("systemctl") for call in bench.calls())
 
@@ -168,14 +172,14 @@ def test_a_container_that_loses_its_gpus_by_a_reload_is_found(
     bench.fake(
         "docker",
         f"""case $1 in
-  run) echo "$5" ;;
+  run) case $* in *--gpus*) echo --gpus ;; *) echo --device ;; esac ;;
   exec) case $2 in {alive}) cat <<'LIST'
 {TWO}
 LIST
   ;; *) echo 'Failed to initialize NVML: Unknown Error'; exit 255 ;; esac ;;
 esac""",
     )
-    body = f"image=ubuntu listing='{TWO}' brief= cause= gpus_flag=1\ngpu_after_reload"
+    body = f"image=ubuntu listing='{TWO}' brief= cause= gpus_flag=1 checking=dockwright.check=run\ngpu_after_reload"
     done = bench.run(body, *PARTS)
     assert (done.status, len(done.of("note"))) == (status, notes)
     assert "docker rm -f --device --gpus" in bench.calls()
