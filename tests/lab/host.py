@@ -14,7 +14,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -167,15 +168,19 @@ class Host:
 
     def kill(self) -> None:
         """Cut the power: every process of the host dies at once. :meth:`boot` starts it again."""
-        leader = self.leader()
+        leader, cgroup = self.leader(), cgroup_root() / self.lab.name / self.name
         if leader is not None:
-            os.kill(leader, signal.SIGKILL)
+            # Frozen before it dies, no process sees another one's death and tells of it.
+            with _frozen(cgroup):
+                os.kill(leader, signal.SIGKILL)
+                while self.leader() is not None:
+                    time.sleep(0.005)
         while self._pid("nspawn") is not None:
             time.sleep(0.01)  # it ends by itself once its child is gone
         if self.name in self.lab.started:
             self.lab.started.pop(self.name).wait()
         (self.dir / "pids").unlink(missing_ok=True)
-        drop_cgroups(cgroup_root() / self.lab.name / self.name)
+        drop_cgroups(cgroup)
 
     def remove(self) -> None:
         """Cut the power and forget the host with all its files."""
@@ -262,6 +267,20 @@ class Host:
     def console(self) -> str:
         """What the host wrote to its console, all boots."""
         return (self.dir / "console").read_text(errors="replace")
+
+
+@contextmanager
+def _frozen(cgroup: Path) -> Iterator[None]:
+    """Stop the processes of a cgroup; SIGKILL still ends them (kernel's cgroup-v2.rst, cgroup.freeze)."""
+    switch = cgroup / "cgroup.freeze"
+    switch.write_text("1")
+    end = time.monotonic() + 1  # as long as one sleeps in the kernel, it is not called frozen
+    while "frozen 1" not in (cgroup / "cgroup.events").read_text() and time.monotonic() < end:
+        time.sleep(0.001)
+    try:
+        yield
+    finally:
+        switch.write_text("0")
 
 
 def _start(pid: int) -> str:
