@@ -306,4 +306,5 @@ def test_the_package_says_what_it_is_without_loading_what_it_does_not_need() -> 
         env={"PYTHONPATH": ":".join(sys.path)},
     )  # fmt: skip
     heavy = {"paramiko", "fabric", "invoke", "urllib3", "pysequoia", "rich.progress", "debian"}
+    heavy |= {"pydantic", "jinja2", "yaml", "dockwright.app", "dockwright.models"}
     assert heavy & set(done.stdout.split()) == set()

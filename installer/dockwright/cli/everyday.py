@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dockwright import __version__
-from dockwright.cli.explaining import asked_for, explain_only
-from dockwright.cli.fleet import Fleet
 from dockwright.cli.options import (
     WHAT,
     Choice,
@@ -23,12 +19,8 @@ from dockwright.cli.options import (
     Show,
     Values,
 )
-from dockwright.cli.proxy import flag_of, given_proxy
 from dockwright.cli.register import EVERYDAY, command
-from dockwright.cli.session import Session
-from dockwright.cli.shared import change, playbooks_of, request_for, save
 from dockwright.errors import Exit
-from dockwright.load.saved import dump_plans
 
 
 @command(EVERYDAY)
@@ -49,6 +41,10 @@ def install(
     show: Show,
 ) -> Exit:
     """Make each HOST a verified Docker host; short for: apply docker."""
+    from dockwright.cli.fleet import Fleet
+    from dockwright.cli.proxy import flag_of, given_proxy
+    from dockwright.cli.shared import change, playbooks_of, request_for
+
     proxy = given_proxy(renewal, reach)
     fleet = Fleet(hosts, reach, show)
     books = playbooks_of("gpu" if gpu else "docker", values, choice, fleet, flag_of(proxy, renewal))
@@ -71,6 +67,12 @@ def plan(
     show: Show,
 ) -> Exit:
     """Show what would change on each HOST, why, and with which diffs."""
+    from dockwright import __version__
+    from dockwright.cli.fleet import Fleet
+    from dockwright.cli.proxy import flag_of, given_proxy
+    from dockwright.cli.session import Session
+    from dockwright.cli.shared import playbooks_of, request_for, save
+
     proxy = given_proxy(renewal, reach)
     fleet = Fleet(hosts, reach, show)
     books = playbooks_of(playbook, values, choice, fleet, flag_of(proxy, renewal))
@@ -79,6 +81,8 @@ def plan(
         prepared = session.prepare(request)
         session.finish()
     if out is not None:
+        from dockwright.load.saved import dump_plans
+
         made = [one.plan for one in prepared if one.plan is not None]
         save(out, dump_plans(made, __version__))
     return session.exit()
@@ -87,6 +91,10 @@ def plan(
 @command(EVERYDAY)
 def verify(*, hosts: Hosts = None, values: Values, reach: Reach, show: Show) -> Exit:
     """Prove that each HOST runs containers: client, daemon, pull, run, and its GPUs in them."""
+    from dockwright.cli.fleet import Fleet
+    from dockwright.cli.session import Session
+    from dockwright.cli.shared import playbooks_of, request_for
+
     fleet = Fleet(hosts, reach, show)
     request = request_for("verify", playbooks_of("verify", values, None, fleet))
     with Session(fleet, reach, show) as session:
@@ -113,6 +121,13 @@ def doctor(
     show: Show,
 ) -> Exit:
     """Tell what is wrong on each HOST, and what mends it; read-only, one round trip."""
+    from dataclasses import replace
+
+    from dockwright.cli.explaining import asked_for, explain_only
+    from dockwright.cli.fleet import Fleet
+    from dockwright.cli.session import Session
+    from dockwright.cli.shared import request_for
+
     asked = asked_for(error, reach)
     if error is not None and not hosts and not reach.inventory:
         return explain_only(asked, show)
@@ -128,6 +143,9 @@ def uninstall(
     *, hosts: NamedHosts, values: Values, consent: Consent, reach: Reach, show: Show
 ) -> Exit:
     """Take Docker off each HOST: packages, sources, keys, settings that are ours; data stays."""
+    from dockwright.cli.fleet import Fleet
+    from dockwright.cli.shared import change, playbooks_of, request_for
+
     fleet = Fleet(hosts, reach, show)
     books = playbooks_of("docker", values, None, fleet)
     return change(request_for("uninstall", books, consent=consent), fleet, consent, reach, show)

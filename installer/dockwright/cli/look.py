@@ -8,22 +8,18 @@ from typing import Annotated
 
 import typer
 
-from dockwright.cli.fleet import Fleet
-from dockwright.cli.options import (
-    Hosts,
-    Reach,
-    Show,
-)
+from dockwright.cli.options import Hosts, Reach, Show
 from dockwright.cli.register import LOOK, command
-from dockwright.cli.session import Session, open_files
-from dockwright.cli.shared import request_for
 from dockwright.errors import Exit
-from dockwright.report.jsonl import read_log
 
 
 @command(LOOK)
 def facts(*, hosts: Hosts = None, reach: Reach, show: Show) -> Exit:
     """Tell what each HOST is; read-only, one round trip."""
+    from dockwright.cli.fleet import Fleet
+    from dockwright.cli.session import Session
+    from dockwright.cli.shared import request_for
+
     with Session(Fleet(hosts, reach, show), reach, show) as session:
         prepared = session.gather(request_for("facts"))
         session.finish()
@@ -44,6 +40,10 @@ def facts(*, hosts: Hosts = None, reach: Reach, show: Show) -> Exit:
 @command(LOOK)
 def attach(*, hosts: Hosts = None, reach: Reach, show: Show) -> Exit:
     """Follow the run that is under way on each HOST, or show how the last one ended."""
+    from dockwright.cli.fleet import Fleet
+    from dockwright.cli.session import Session
+    from dockwright.cli.shared import request_for
+
     with Session(Fleet(hosts, reach, show), reach, show) as session:
         session.attach(request_for("attach"))
     return session.exit()
@@ -58,7 +58,9 @@ def report(
     show: Show,
 ) -> Exit:
     """Tell a run again from its events, with the same exit code, or make its reports."""
+    from dockwright.cli.session import open_files
     from dockwright.report import REPORTERS, Output
+    from dockwright.report.jsonl import read_log
     from dockwright.report.tally import exit_code, tally
 
     told = read_log(run)

@@ -2,6 +2,9 @@
 
 A command takes whole groups as parameters; ``grouped`` shows their fields to typer as options and
 gives the command the filled groups.
+
+The modules that declare commands import no more than this one and ``register`` at their top: --help
+needs no SSH, no model and no template, and what a command needs is imported in it.
 """
 
 from __future__ import annotations
@@ -17,8 +20,6 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 
 import typer
 from typing_extensions import get_type_hints  # 3.10's own hides Annotated behind a None default
-
-from dockwright.app import Way
 
 _T = TypeVar("_T")
 
@@ -37,6 +38,14 @@ class Color(str, Enum):
     AUTO = "auto"
     ALWAYS = "always"
     NEVER = "never"
+
+
+class Fetch(str, Enum):
+    """Who gets the vendor's key and index: what ``app.Way`` knows."""
+
+    AUTO = "auto"
+    CONTROLLER = "controller"
+    HOST = "host"
 
 
 def _panel(title: str) -> Callable[..., Any]:
@@ -170,13 +179,13 @@ class Renewal:
         ),
     ] = None
     fetch: Annotated[
-        Way,
+        Fetch,
         _choice(
             "Who gets the vendor's key and index; they are judged here either way. auto: through "
             "the host where this machine does not reach the vendor.",
             "--fetch",
         ),
-    ] = Way.AUTO
+    ] = Fetch.AUTO
 
 
 @dataclass(frozen=True)

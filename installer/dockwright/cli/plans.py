@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dockwright import profiles
-from dockwright.app import Way
-from dockwright.cli.fleet import Fleet
 from dockwright.cli.options import (
     Choice,
     Consent,
+    Fetch,
     Hosts,
     NamedHosts,
     PlaybookName,
@@ -23,13 +20,11 @@ from dockwright.cli.options import (
     Show,
     Values,
 )
-from dockwright.cli.proxy import check_saved, flag_of, given_proxy
 from dockwright.cli.register import PLANS, command
-from dockwright.cli.session import Session
-from dockwright.cli.shared import change, playbook_of, playbooks_of, request_for, save
 from dockwright.errors import DestructiveError, Exit, InputError
-from dockwright.load.saved import read_plans
-from dockwright.proxies import Proxy
+
+if TYPE_CHECKING:
+    from dockwright.proxies import Proxy
 
 
 @command(PLANS)
@@ -54,6 +49,10 @@ def apply(
     show: Show,
 ) -> Exit:
     """Apply a playbook to each HOST, or plans that were saved by plan -o or purge -o."""
+    from dockwright.cli.fleet import Fleet
+    from dockwright.cli.proxy import flag_of, given_proxy
+    from dockwright.cli.shared import change, playbooks_of, request_for
+
     proxy = given_proxy(renewal, reach)
     if playbook.endswith(".json"):
         return _apply_saved(Path(playbook), hosts or [], confirm, proxy, consent, reach, show)
@@ -77,6 +76,11 @@ def undo(
     show: Show,
 ) -> Exit:
     """Take each HOST back to the state before the last run, or a run; data stays."""
+    from dataclasses import replace
+
+    from dockwright.cli.fleet import Fleet
+    from dockwright.cli.shared import change, request_for
+
     fleet = Fleet(hosts, reach, show)
     request = replace(request_for("undo", consent=consent), undoes=run)
     return change(request, fleet, consent, reach, show)
@@ -85,6 +89,10 @@ def undo(
 @command(PLANS)
 def history(*, hosts: Hosts = None, reach: Reach, show: Show) -> Exit:
     """List the runs that each HOST keeps: when, who, what; read-only, one round trip."""
+    from dockwright.cli.fleet import Fleet
+    from dockwright.cli.session import Session
+    from dockwright.cli.shared import request_for
+
     with Session(Fleet(hosts, reach, show), reach, show) as session:
         prepared = session.gather(request_for("history"))
         session.finish()
@@ -124,6 +132,12 @@ def render(
     reach: Reach,
 ) -> Exit:
     """Print the program that would run on a host, or one that runs there by itself."""
+    from dockwright import profiles
+    from dockwright.cli.fleet import Fleet
+    from dockwright.cli.proxy import flag_of, given_proxy
+    from dockwright.cli.session import Session
+    from dockwright.cli.shared import playbook_of, playbooks_of, request_for
+
     proxy = given_proxy(renewal, reach)
     flags = flag_of(proxy, renewal)
     names = list(profiles.ALL) if target == ["all"] else target
@@ -131,7 +145,7 @@ def render(
         from dockwright.renderer.onefile import render_file
 
         book = playbook_of(playbook, values, choice, flags)
-        if renewal.fetch is Way.HOST:
+        if renewal.fetch is Fetch.HOST:
             raise InputError(
                 "--fetch host: a profile is no host to fetch through",
                 next_step="leave it out, or name a host: --for ops@web1",
@@ -167,6 +181,12 @@ def _apply_saved(
     show: Show,
 ) -> Exit:
     """Apply saved plans as they are: what was asked then is not asked again."""
+    from dockwright.cli.fleet import Fleet
+    from dockwright.cli.proxy import check_saved
+    from dockwright.cli.session import Session
+    from dockwright.cli.shared import request_for
+    from dockwright.load.saved import read_plans
+
     saved, digest = read_plans(path)
     plans = {plan.host: plan for plan in saved}
     if not plans:
@@ -199,4 +219,6 @@ def _print(text: str, out: Path | None) -> None:
     if out is None:
         sys.stdout.write(text)
     else:
+        from dockwright.cli.shared import save
+
         save(out, text)

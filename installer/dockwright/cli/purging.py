@@ -6,20 +6,17 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dockwright import __version__
-from dockwright.app import Prepared
-from dockwright.cli.fleet import Fleet
 from dockwright.cli.options import Consent, NamedHosts, Reach, Show, Values
 from dockwright.cli.register import EVERYDAY, command
-from dockwright.cli.session import Session
-from dockwright.cli.shared import playbooks_of, request_for, save
 from dockwright.errors import DestructiveError, Exit, InputError
-from dockwright.load.saved import digest, dump_plans
-from dockwright.receipts import Level, plain
+
+if TYPE_CHECKING:
+    from dockwright.app import Prepared
+    from dockwright.cli.session import Session
 
 
 def _flag(text: str, *names: str) -> typer.models.OptionInfo:
@@ -66,6 +63,11 @@ def purge(
     show: Show,
 ) -> Exit:
     """Delete Docker's data on each HOST, too: guarded, and confirmed by the host's name."""
+    from dockwright.cli.fleet import Fleet
+    from dockwright.cli.session import Session
+    from dockwright.cli.shared import playbooks_of, request_for
+    from dockwright.receipts import Level
+
     if out is not None and forget:
         raise InputError(
             "--forget is no part of a saved plan",
@@ -102,6 +104,10 @@ def purge(
 
 def _save(out: Path, planned: list[Prepared]) -> None:
     """Write the plans that delete data; a host that has to be mended first has none yet."""
+    from dockwright import __version__
+    from dockwright.cli.shared import save
+    from dockwright.load.saved import digest, dump_plans
+
     plans = [one.plan for one in planned if one.plan is not None and one.plan.deletes]
     text = dump_plans(plans, __version__)
     save(out, text)
@@ -112,6 +118,8 @@ def _save(out: Path, planned: list[Prepared]) -> None:
 
 
 def _path(text: str) -> str:
+    from dockwright.receipts import plain
+
     if plain(text):
         return text
     raise InputError(

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from dockwright.app import Request
+from dockwright.app import Request, Way
 from dockwright.cli.fleet import Fleet
 from dockwright.cli.options import (
     Choice,
@@ -115,7 +115,7 @@ def request_for(
         playbooks=playbooks or {},
         upgrade=renewal.upgrade,
         proxy=proxy,
-        fetch=renewal.fetch,
+        fetch=Way(renewal.fetch.value),
         allow_restart=consent.allow_restart,
         lock_timeout=consent.lock_timeout,
         operator=operator(),
