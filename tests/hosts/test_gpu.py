@@ -14,7 +14,17 @@ import pytest
 
 from dockwright import events
 from dockwright.plan import Verb
-from tests.hosts.support import DAEMON, Run, at, containers, leftovers, receipt, unseen, versions
+from tests.hosts.support import (
+    DAEMON,
+    Run,
+    at,
+    containers,
+    leftovers,
+    printed,
+    receipt,
+    unseen,
+    versions,
+)
 from tests.hosts.support import dockwright as plain
 from tests.lab.fixtures import HostFactory
 from tests.lab.host import Host, Layer
@@ -53,8 +63,8 @@ def install(lab: Lab, host: Host, *args: str) -> Run:
 def by(host: Host, route: str) -> list[str]:
     """What nvidia-smi lists in a container that asks for GPUs so."""
     host.exec("docker pull -q ubuntu")
-    done = host.exec(f"docker run --rm --network none {route} ubuntu nvidia-smi -L", check=False)
-    return (done.stdout + done.stderr).splitlines()
+    run = f"docker run --rm --network none {route} ubuntu nvidia-smi -L"
+    return printed(host, run, check=False).splitlines()
 
 
 def started(host: Host) -> str:

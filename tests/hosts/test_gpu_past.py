@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from dockwright import events
-from tests.hosts.support import DAEMON, at, containers, leftovers, unseen, until, versions
+from tests.hosts.support import DAEMON, at, containers, leftovers, printed, unseen, until, versions
 from tests.hosts.test_gpu import LISTED, ROUTES, TOOLKIT, by, install, run
 from tests.lab import past
 from tests.lab.host import Host, Layer
@@ -166,8 +166,8 @@ def test_g08_nvidia_docker2_by_its_name(lab: Lab, used: Callable[[], Host], tmp_
     assert daemon == json.loads(THEIRS) | {"features": {"cdi": True}}
     host.exec("docker pull -q ubuntu")
     asked = "nvidia-docker run --rm --network none ubuntu nvidia-smi -L"
-    assert host.exec(asked).stdout.splitlines() == LISTED
-    assert host.exec(f"NV_GPU=1 {asked}").stdout.splitlines()[-1] == LISTED[1]
+    assert printed(host, asked).splitlines() == LISTED
+    assert printed(host, f"NV_GPU=1 {asked}").splitlines()[-1] == LISTED[1]
     host.mark()
     second = run(lab, "apply nvidia-docker2", host, *wanted)
     assert second.code == 0, str(second)

@@ -23,6 +23,7 @@ from tests.hosts.support import (
     journal,
     leftovers,
     locally,
+    printed,
     receipt,
     sessions,
     talkative,
@@ -210,8 +211,8 @@ class TestFresh:
         assert done.host.exec("docker ps -aq; docker image ls -q").stdout == ""
 
     def test_containers_run(self, done: Done) -> None:
-        shown = done.host.exec("docker run --rm hello-world; docker image rm -f hello-world").stdout
-        assert "Hello from Docker!" in shown
+        assert "Hello from Docker!" in printed(done.host, "docker run --rm hello-world")
+        done.host.exec("docker image rm -f hello-world")
 
 
 class TestSecondRun:

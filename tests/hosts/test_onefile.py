@@ -26,6 +26,7 @@ from tests.hosts.support import (
     engine,
     install,
     leftovers,
+    printed,
     unseen,
     untouched,
     versions,
@@ -205,7 +206,7 @@ def test_distribution(used: Make, text: str) -> None:
 
     def data() -> None:
         assert host.exec("docker image inspect -f '{{.Id}}' ubuntu").stdout == image
-        kept = host.exec("docker run --rm -v data:/d ubuntu cat /d/file").stdout
+        kept = printed(host, "docker run --rm -v data:/d ubuntu cat /d/file")
         assert kept == "precious\n"
         assert containers(host)["app"].split()[0] == running["app"].split()[0]
 

@@ -13,6 +13,7 @@ from tests.hosts.support import (
     clean,
     containers,
     install,
+    printed,
     receipt,
     unseen,
     versions,
@@ -49,7 +50,7 @@ def test_replace(lab: Lab, prepared: Make, dress: str) -> None:
     state = host.exec(["dpkg-query", "-W", "-f", form, "docker.io"]).stdout
     assert state == "config-files"
     assert host.exec("docker image inspect -f '{{.Id}}' ubuntu").stdout == image
-    kept = host.exec("docker run --rm -v data:/d ubuntu cat /d/file").stdout
+    kept = printed(host, "docker run --rm -v data:/d ubuntu cat /d/file")
     assert kept == "precious\n"
     assert containers(host)["app"].split()[0] == running["app"].split()[0]
 

@@ -21,6 +21,7 @@ from tests.hosts.support import (
     clean,
     containers,
     install,
+    printed,
     unseen,
     untouched,
     versions,
@@ -190,7 +191,7 @@ def serve(lab: Lab, name: str, edit: Callable[[Path], None]) -> None:
 
 
 def data_is_there(host: Host) -> None:
-    kept = host.exec("docker run --rm -v data:/d ubuntu cat /d/file").stdout
+    kept = printed(host, "docker run --rm -v data:/d ubuntu cat /d/file")
     assert kept == "precious\n"
 
 

@@ -24,6 +24,7 @@ from tests.hosts.support import (
     dockwright,
     install,
     leftovers,
+    printed,
     under_way,
     until,
     untouched,
@@ -167,7 +168,7 @@ def test_containers_are_not_stopped_unasked_and_data_stays(lab: Lab, prepared: M
     bare(host)
     assert install(lab, at(host)).code == 20
     until(lambda: set(containers(host)) == {"app"}, "the container is back with Docker")
-    assert host.exec("docker run --rm -v data:/d ubuntu cat /d/file").stdout == "precious\n"
+    assert printed(host, "docker run --rm -v data:/d ubuntu cat /d/file") == "precious\n"
 
 
 def test_with_live_restore_no_container_runs_on_without_a_daemon(lab: Lab, prepared: Make) -> None:
