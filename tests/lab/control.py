@@ -198,12 +198,21 @@ def _run_on_terminal(
 
 
 def _edit(lab: Lab, file: Path, name: str, line: str | None) -> None:
-    """Replace a host's line in a file in place (a bind mount keeps the inode); None removes it."""
+    """Replace a host's line in a file that others read at any moment; None removes it."""
     with (lab.dir / "control.lock").open("a") as lock:
         flock(lock, LOCK_EX)
         kept = [old for old in file.read_text().splitlines() if name not in old.split()[:2]]
         kept = [old for old in kept if not old.startswith(f"{name},")]
-        file.write_text("".join(f"{one}\n" for one in [*kept, *([line] if line else [])]))
+        text = "".join(f"{one}\n" for one in [*kept, *([line] if line else [])]).encode()
+        if file.name == "etc-hosts":  # a bind mount keeps the inode: never empty, then cut
+            with file.open("r+b", buffering=0) as handle:
+                handle.write(text)
+                handle.truncate()
+        else:
+            new = file.with_name(f"{file.name}.new")
+            new.write_bytes(text)
+            new.chmod(0o600)
+            new.replace(file)
 
 
 def forget(lab: Lab, name: str) -> None:
