@@ -15,7 +15,8 @@ pytest.register_assert_rewrite("tests.hosts.support")
 settings.register_profile("quick", deadline=None, max_examples=25)
 settings.register_profile("thorough", deadline=None)
 
-LABS = 2  # side by side; each wants a core, and a gigabyte for its hosts
+# Side by side: a lab waits for a fifth of its time, and wants up to two gigabytes for its hosts.
+LABS, GIB = 3, 2
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,7 +39,10 @@ def _plain(config: pytest.Config) -> bool:
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Tests that need no lab run on all cores; with labs, each worker has one of its own."""
     cores = os.cpu_count() or 1
-    return cores if _plain(config) else min(cores, LABS)
+    if _plain(config):
+        return cores
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 30
+    return max(1, min(cores + 1, LABS, memory // GIB - 1))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -11,7 +11,15 @@ from tests.lab.fixtures import host_factory, lab, pytest_configure
 from tests.lab.host import Host
 from tests.lab.lab import Lab
 
-__all__ = ["host_factory", "lab", "layers", "prepared", "pytest_configure", "vendor_is_good"]
+__all__ = [
+    "host_factory",
+    "lab",
+    "layers",
+    "prepared",
+    "pytest_configure",
+    "real_processes",
+    "vendor_is_good",
+]
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +47,11 @@ def vendor_is_good(lab: Lab) -> Iterator[None]:
     """Whatever a test serves, the next one finds the good repository."""
     yield
     lab.vendor.serve("good")
+
+
+@pytest.fixture(scope="module")
+def real_processes(lab: Lab) -> Iterator[None]:
+    """Each command is a process of its own from its start, as at a user's."""
+    before, lab.forks = lab.forks, False
+    yield
+    lab.forks = before

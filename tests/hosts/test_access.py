@@ -15,7 +15,7 @@ from tests.hosts.support import Layers, Run, at, install, sessions, talkative, u
 from tests.lab.host import Host
 from tests.lab.lab import Lab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("real_processes")]
 
 
 @pytest.fixture(scope="module")

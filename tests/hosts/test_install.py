@@ -34,7 +34,7 @@ from tests.lab.dress import DRESSES as RELEASES
 from tests.lab.host import Host
 from tests.lab.lab import Lab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("real_processes")]
 
 # Each release once at least, and the two that are most asked for by every login.
 WAYS = [

@@ -36,7 +36,7 @@ from tests.lab.machine import arch
 
 pytestmark = [
     pytest.mark.lab,
-    pytest.mark.usefixtures("vendor_is_good"),
+    pytest.mark.usefixtures("real_processes", "vendor_is_good"),
     pytest.mark.sampled("behind", 1),
 ]
 

@@ -22,7 +22,7 @@ from tests.lab.host import Host
 from tests.lab.lab import Lab, Proxy
 from tests.lab.machine import ROOT
 
-pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("vendor_is_good")]
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("real_processes", "vendor_is_good")]
 
 NOBODY = "ops@192.0.2.7"  # were it asked, the answer would be 5
 

@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Any
 
 from tests.lab import control, local
+from tests.lab.control import MEASURED
 from tests.lab.dress import DRESSES, Dress, archive, layer, python_layer
 from tests.lab.host import DATA, Host, Layer
 from tests.lab.images import IMAGES
@@ -34,6 +35,7 @@ from tests.lab.machine import ROOT, LabError, install_tools, sh, why_not
 from tests.lab.nvidia import NAME as NVIDIA_NAME
 from tests.lab.nvidia import NVIDIA
 from tests.lab.parts import Part, cache_dir, ensure
+from tests.lab.ready import Ready
 from tests.lab.site import Vendor, requests
 from tests.lab.vendor import vendor
 
@@ -65,6 +67,10 @@ class Lab:
         self.vendor = Vendor(self.dir, self.parts[self.spec["vendor"]], self.parts["keys"])
         self.started: dict[str, subprocess.Popen[bytes]] = {}  # hosts booted by this process
         self._keeper = keeper
+        self._ready: Ready | None = None
+        self._lock = threading.Lock()
+        self.forks = MEASURED not in os.environ
+        """Whether :meth:`dockwright` takes a process that is loaded already where it can."""
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -115,6 +121,8 @@ class Lab:
             self._keeper.wait()
         for process in self.started.values():
             process.wait()
+        if self._ready is not None:
+            self._ready.wait()
         while (work_dir() / f"{self.name}.lock").exists():
             lock = take(self.name)
             if lock is not None:  # the keeper was killed and could not clear up
@@ -267,8 +275,27 @@ class Lab:
 
     def dockwright(self, *args: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run Dockwright from this checkout."""
+        if self.forks and not options.keys() - {"input", "timeout", "cwd"}:
+            return self._forked(args, **options)
         env = {"PYTHONPATH": str(ROOT / "installer"), **(options.pop("env", None) or {})}
         return control.run(self, [sys.executable, "-m", "dockwright", *args], env=env, **options)
+
+    def _forked(
+        self,
+        args: Sequence[str | Path],
+        *,
+        input: str | None = None,  # noqa: A002 - the name that subprocess has
+        timeout: float = 300.0,
+        cwd: Path | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        env = control.environment(self, None, None)
+        with self._lock:
+            self._ready = self._ready or Ready(self.enter(), self.dir, env)
+        words = [str(arg) for arg in args]
+        env["PYTHONPATH"] = str(ROOT / "installer")
+        code, out, err = self._ready.run(words, env, cwd or Path.cwd(), input, timeout)
+        argv = [sys.executable, "-m", "dockwright", *words]
+        return subprocess.CompletedProcess(argv, code, out, err)
 
     @contextmanager
     def proxy(self, login: str = "") -> Iterator[Proxy]:

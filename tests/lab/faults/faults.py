@@ -63,7 +63,8 @@ exit 0
 _HOLD = """\
 use Fcntl;
 open(my $f, "+>>", "/var/lib/dpkg/lock-frontend") or die;
-fcntl($f, F_SETLKW, pack("s s l! l! i x4", F_WRLCK, 0, 0, 0, 0)) or die;
+my $lock = pack("s s l! l! i x4", F_WRLCK, 0, 0, 0, 0);
+fcntl($f, F_SETLKW, $lock) or die;
 sleep 3;
 """
 
@@ -143,8 +144,7 @@ def _power_cut(scene: Scene) -> None:
 
 
 def _lock_taken(scene: Scene) -> None:
-    command = ["systemd-run", "-q", "--collect", "--unit=holder", "perl", "-e", _HOLD]
-    scene.host.exec(command)
+    scene.host.exec(["systemd-run", "-q", "--unit=holder", "perl", "-e", _HOLD])
 
 
 def _fills(scene: Scene) -> None:
@@ -193,7 +193,12 @@ FAULTS = {
                 host, "for dir in /usr /etc; do mount -o remount,bind,rw $dir || exit; done"
             ),
         ),
-        Fault("lock", _lock_taken, frozenset({0})),
+        Fault(
+            "lock",
+            _lock_taken,
+            frozenset({0}),
+            heal=lambda host: _done(host, "! systemctl is-failed -q holder"),
+        ),
         Fault(
             "mount",
             _mounted,
