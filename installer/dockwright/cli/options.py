@@ -14,7 +14,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, TypeVar
 
@@ -223,6 +223,12 @@ class Show:
     )
 
 
+@cache
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    """The evaluated annotations of a group; many commands have the same groups."""
+    return get_type_hints(kind, include_extras=True)
+
+
 def grouped(function: Callable[..., _T]) -> Callable[..., _T]:
     """Give ``function`` a signature where each group parameter is replaced by its fields."""
     hints = get_type_hints(function, include_extras=True)
@@ -234,7 +240,7 @@ def grouped(function: Callable[..., _T]) -> Callable[..., _T]:
             parameters.append(parameter.replace(annotation=kind))
             continue
         groups[name] = kind  # type: ignore[assignment]
-        fields = get_type_hints(kind, include_extras=True)
+        fields = _hints(kind)  # type: ignore[arg-type]  # a class is hashable, its instances or not
         parameters += [
             inspect.Parameter(
                 field.name,
