@@ -7,23 +7,30 @@ to ``doctor --error`` beside it.
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
-from dockwright.events import Diagnosed, Finding
+from tests.hosts.doctoring import (
+    PARTS,
+    URL,
+    broken_daemon,
+    diagnose,
+    files,
+    findings,
+    first,
+    meaning,
+    says,
+    well,
+)
 from tests.hosts.support import (
     DAEMON,
     KEY,
     SOURCE,
     Layers,
     Make,
-    Run,
     at,
     dockwright,
-    unseen,
     until,
 )
 from tests.hosts.test_locks import held
@@ -36,9 +43,6 @@ from tests.lab.snap import install_snap
 
 pytestmark = pytest.mark.lab
 
-PARTS = "/etc/apt/sources.list.d"
-URL = "https://download.docker.com/linux/debian"
-
 
 @pytest.fixture(scope="module")
 def host(layers: Layers) -> Iterator[Host]:
@@ -46,69 +50,6 @@ def host(layers: Layers) -> Iterator[Host]:
     made = layers.host("docker")
     yield made
     made.remove()
-
-
-def diagnose(lab: Lab, host: Host, *args: str, user: str = "ops") -> Run:
-    """Ask doctor; it must leave no trace, whatever it finds."""
-    host.mark()
-    run = dockwright(lab, "doctor", at(host, user), *args)
-    unseen(host)
-    return run
-
-
-def findings(run: Run) -> tuple[Finding, ...]:
-    return run.one(Diagnosed).findings
-
-
-def first(lab: Lab, host: Host, *args: str, user: str = "ops") -> Finding:
-    """The first finding of a host that has one."""
-    run = diagnose(lab, host, *args, user=user)
-    assert run.code == 8, run
-    return findings(run)[0]
-
-
-def well(lab: Lab, host: Host) -> None:
-    run = diagnose(lab, host)
-    assert (run.code, findings(run)) == (0, ()), run
-
-
-def meaning(lab: Lab, text: str) -> list[str]:
-    """What a message means, without a host."""
-    done = lab.dockwright("doctor", "--json", "--error", text)
-    assert done.returncode == 0, done
-    return [one["id"] for one in json.loads(done.stdout)["explained"]]
-
-
-def says(host: Host, command: str, user: str | None = None) -> str:
-    """What a command that fails prints."""
-    done = host.exec(command, user=user, check=False)
-    assert done.returncode, done
-    return done.stdout + done.stderr
-
-
-@contextmanager
-def files(host: Host, texts: dict[str, str]) -> Iterator[None]:
-    """Files that are there for a while, instead of what was."""
-    for path, text in texts.items():
-        host.exec(f"[ ! -e {path} ] || cp -p {path} {path}.was")
-        host.put(path, text)
-    try:
-        yield
-    finally:
-        for path in texts:
-            host.exec(f"rm -f {path}; [ ! -e {path}.was ] || mv {path}.was {path}")
-
-
-@contextmanager
-def broken_daemon(host: Host, text: str) -> Iterator[None]:
-    """dockerd does not start with that daemon.json."""
-    with files(host, {DAEMON: text}):
-        says(host, "systemctl restart docker.service")
-        yield
-    host.exec(
-        "systemctl reset-failed docker.service docker.socket; systemctl restart docker.socket docker.service"
-    )
-    until(lambda: host.exec("docker version", check=False).returncode == 0, "dockerd")
 
 
 # --- well -----------------------------------------------------------------------------------------
