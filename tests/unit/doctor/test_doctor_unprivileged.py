@@ -139,6 +139,16 @@ def test_the_verdict_says_what_is_not_in_it(world: World) -> None:
     assert verdicts["web2"].unseen == ()
 
 
+def test_reports_say_what_is_not_in_them(world: World, tmp_path: Path) -> None:
+    world.host("web1", host("debian-13-bare", *CLOSED, uid="1000 -"))
+    names = {"--junit": "run.xml", "--html": "run.html", "--summary": "run.md"}
+    words = [word for option, name in names.items() for word in (option, str(tmp_path / name))]
+    assert dockwright("web1", *words).exit_code == Exit.OK
+    for name in names.values():
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        assert "not looked at without root: /etc/x.list" in text, name
+
+
 # --- the script -----------------------------------------------------------------------------------
 
 
