@@ -61,12 +61,18 @@ def host(layers: Layers) -> Iterator[Host]:
 
 
 CONFLICT = f"deb [signed-by=/usr/share/keyrings/docker.gpg] {URL} trixie stable"
+TOOLKIT = (
+    "nvidia-container-toolkit",
+    "nvidia-container-toolkit-base",
+    "libnvidia-container-tools",
+    "libnvidia-container1",
+)
 BREAKS = {
     "signed-by-conflict": f"echo '{CONFLICT}' >{PARTS}/a.list",
-    "no-pubkey": f"chmod 0600 {KEY}",
+    "no-pubkey": f"rm {KEY}",
     "daemon-down": "systemctl stop docker.socket docker.service",
     "dpkg-interrupted": "dpkg-query -s containerd.io >/var/lib/dpkg/updates/0001",
-    "no-release": f"sed -i 's/trixie/noble/' {SOURCE}; rm -f /var/lib/apt/lists/*docker*",
+    "no-release": f"sed -i 's/trixie/noble/' {SOURCE}; apt-get -qq update || :",
 }
 
 
@@ -99,8 +105,8 @@ def test_the_snap_gives_way(lab: Lab, prepared: Make, tmp_path: Path) -> None:
 def test_what_is_done_by_hand(lab: Lab, host: Host, tmp_path: Path) -> None:
     """A route that clashes is no matter of a plan; beside it one is made for the rest."""
     out = tmp_path / "plan.json"
-    host.exec("ip link add vpn type dummy && ip addr add 172.17.200.1/24 dev vpn")
-    host.exec("ip link set vpn up")
+    way = host.exec("ip -4 route show default | grep -o 'via [^ ]*'").stdout.split()
+    host.exec(["ip", "route", "add", "172.17.200.0/24", *way])
     try:
         run = dockwright(lab, "doctor", at(host), "--fix", "-o", out)
         (note, none) = [one.text for one in run.all(Note)]
@@ -112,7 +118,7 @@ def test_what_is_done_by_hand(lab: Lab, host: Host, tmp_path: Path) -> None:
         run = dockwright(lab, "doctor", at(host), "--fix", "--set", pin)
         assert [one.target for one in run.plan.changes] == ["docker.service"]
     finally:
-        host.exec("ip link del vpn; systemctl start docker.socket docker.service")
+        host.exec("ip route del 172.17.200.0/24; systemctl start docker.socket docker.service")
 
 
 def test_a_plan_is_refused_where_the_host_has_changed_since(
@@ -154,5 +160,8 @@ def test_gpu_hosts_of_stand_ins(lab: Lab, host_factory: HostFactory, tmp_path: P
     assert run.code == 0, run
     host.exec(f"sed -i 's/{DRIVER}/1.2.3/' /var/run/cdi/nvidia.yaml")
     mended(lab, host, tmp_path / "plan.json", "cdi-stale", *nvidia)
+    old = " ".join(f"{name}=1.17.7-1" for name in TOOLKIT)
+    host.exec(f"apt-get -qq update && apt-get -qq -y --allow-downgrades install {old}")
+    mended(lab, host, tmp_path / "plan.json", "toolkit-insecure", *nvidia)
     host.put(f"{PARTS}/nvidia-docker.list", "<!doctype html>\n<html>404</html>\n")
     mended(lab, host, tmp_path / "plan.json", "page-as-list", *nvidia)

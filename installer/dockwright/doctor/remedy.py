@@ -43,7 +43,12 @@ def _vendor(case: Case, found: Found) -> str:
 
 
 def _keyring(case: Case, found: Found) -> str:
-    """By whose sources name the keyring that the evidence begins with; one of others' is theirs."""
+    """By whose sources name the keyring that the evidence begins with; one of others' is theirs.
+
+    A plan writes a key that is not the right one; one that is only closed to _apt it leaves.
+    """
+    if "cannot be read" in found.evidence:
+        return ""
     path = found.evidence.split(" ", 1)[0]
     signed = [
         one for one in case.apt.entries if path in one.options.get("signed-by", "").split(",")

@@ -28,6 +28,7 @@ INSTALLED, GPU = "ubuntu-24.04-installed", "ubuntu-24.04-gpu"
 NVIDIA_LIST = "/etc/apt/sources.list.d/nvidia.list"
 SNAP = [{"name": "docker", "version": "3265", "enabled": True, "data_kib": None}]
 MISSING = (Keyring(path=KEY, state="missing", kind="other"),)
+CLOSED = (Keyring(path=KEY, state="closed", kind="armoured"),)
 OLD_SPEC = {"path": "/var/run/cdi/nvidia.yaml", "driver": "550.1", "devices": []}
 BY_HAND = {"path": "/etc/cdi/nvidia.yaml", "driver": "550.1", "devices": []}
 NO_DRIVER = {**NVIDIA, "module": "", "listing": []}
@@ -60,6 +61,7 @@ NVIDIA_URL = "https://nvidia.github.io/libnvidia-container/stable/deb/amd64"
         (case_of("debian-13-docker.io", seen=conflict(INSTALLED, DOCKER_URL, "jammy x")),
          "signed-by-conflict", ""),
         (case_of(seen={"keyrings": MISSING}), "no-pubkey", "docker"),
+        (case_of(seen={"keyrings": CLOSED}), "no-pubkey", ""),
         (case_of(seen={**sources(INSTALLED, LIST, f"deb [signed-by={KEY}] https://e.test x y"),
                        "keyrings": MISSING}), "no-pubkey", ""),
         (case_of(seen={"sources": {LIST: "<html>\n"}}), "page-as-list", ""),
