@@ -118,10 +118,13 @@ doctor() {
         grep -E 'failed to start daemon|unable to configure|level=(fatal|error)' | tail -n 1 | head -c 600 | b64)"
     fi
   fi
-  awk '$2 == "/sys/fs/cgroup" && $4 ~ /(^|,)ro(,|$)/ { print "cgroup_read_only 1"; exit }' /proc/mounts
+  # Of several mounts on one place the last is seen.
+  awk '$2 == "/sys/fs/cgroup" { closed = $4 ~ /(^|,)ro(,|$)/ } END { if (closed) print "cgroup_read_only 1" }' /proc/mounts
   for tool in iptables nft dockerd; do ! have "$tool" || echo "tool $tool"; done
   # proc_net_route: destination and mask, hexadecimal, in this machine's order of bytes.
   awk 'NR > 1 && $8 != "00000000" { print "route", $1, $2, $8 }' /proc/net/route 2>/dev/null | head -n 500
+  # Daemons of users: where one runs, that of root may be off on purpose.
+  for path in /run/user/*/docker.sock; do [ ! -S "$path" ] || echo "rootless $path"; done
   # The socket, and the groups that the user who logged in has by now; in a login that is older than
   # its groups, "login" has fewer.
   stat -Lc 'socket %a %U:%G' /var/run/docker.sock 2>/dev/null
@@ -133,6 +136,12 @@ doctor() {
     closed daemon.json
   elif [ -e /etc/docker/daemon.json ] && [ ! -r /etc/docker/daemon.json ]; then
     closed daemon.json
+  fi
+  # Containers that get GPUs by other ways than CDI: a reload of systemd takes them away again.
+  if [ -e /proc/driver/nvidia/version ] && have docker; then
+    for id in $(timeout 10 docker ps -q --no-trunc 2>/dev/null | head -n 100); do
+      timeout 10 docker inspect --format 'gpu_container {{.Name}} {{.HostConfig.Runtime}} {{range .HostConfig.DeviceRequests}}{{.Driver}}:{{end}}' "$id" 2>/dev/null
+    done | awk '$3 == "nvidia" || ($4 != "" && $4 !~ /cdi/)'
   fi
   [ ! -e /usr/bin/nvidia-container-runtime ] || echo "tool nvidia-container-runtime"
   printf 'dw1 %s diagnosed\n' "$1"

@@ -72,7 +72,22 @@ def broken_daemon(host: Host, text: str) -> Iterator[None]:
     with files(host, {DAEMON: text}):
         says(host, "systemctl restart docker.service")
         yield
-    host.exec(
-        "systemctl reset-failed docker.service docker.socket; systemctl restart docker.socket docker.service"
-    )
+    restart(host)
+
+
+def restart(host: Host) -> None:
+    """dockerd starts anew, whatever became of its last starts."""
+    units = "docker.service docker.socket"
+    host.exec(f"systemctl reset-failed {units}; systemctl restart docker.socket docker.service")
     until(lambda: host.exec("docker version", check=False).returncode == 0, "dockerd")
+
+
+@contextmanager
+def over(host: Host, path: str, text: str) -> Iterator[None]:
+    """Another text in the place of a file of the host, by a mount."""
+    host.put("/run/over", text)
+    host.exec(["mount", "--bind", "/run/over", path])
+    try:
+        yield
+    finally:
+        host.exec(["umount", path])

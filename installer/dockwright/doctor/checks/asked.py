@@ -63,6 +63,17 @@ def device_driver(case: Case) -> Iterator[Found]:
         yield Found("no-device-driver", text)
 
 
+def lost(case: Case) -> Iterator[Found]:
+    """Containers that lose their GPUs at the next reload of systemd, or have lost them."""
+    names = case.seen.gpu_containers
+    if names:
+        yield Found(
+            "nvml-unknown",
+            f"{', '.join(names)} got GPUs by --gpus or --runtime=nvidia, which last until the next"
+            " systemctl daemon-reload",
+        )
+
+
 def _toolkit(case: Case) -> str:
     package = case.facts.package("nvidia-container-toolkit-base")
     if package is not None and package.installed:
@@ -78,4 +89,5 @@ ASKED = {
     "not-locatable": (unlocatable,),
     "unknown-runtime": (runtime,),
     "no-device-driver": (device_driver,),
+    "nvml-unknown": (lost,),
 }

@@ -47,6 +47,9 @@ def daemon(case: Case) -> Iterator[Found]:
     unit = case.facts.unit("docker.service")
     if case.seen.is_closed("daemon") and _may_answer(case):
         return
+    # As Docker's manual has it for rootless: the daemon of root is disabled and stopped.
+    if case.seen.rootless and unit and (unit.enabled, unit.active) == ("disabled", "inactive"):
+        return
     log = case.seen.docker_log
     known = explain(log)[:1] if log else ()
     if not {"iptables", "nft"} & set(case.seen.tools):
