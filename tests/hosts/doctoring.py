@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from dockwright.events import Diagnosed, Finding
+from dockwright.load.saved import read_plans
 from tests.hosts.support import DAEMON, Run, at, dockwright, unseen, until
 from tests.lab.host import Host
 from tests.lab.lab import Lab
@@ -91,3 +93,22 @@ def over(host: Host, path: str, text: str) -> Iterator[None]:
         yield
     finally:
         host.exec(["umount", path])
+
+
+def mended(lab: Lab, host: Host, out: Path, entry: str, *args: str) -> Run:
+    """Find it, plan it, see that nothing was done, apply what was saved, and find nothing any more."""
+    finding = first(lab, host)
+    assert finding.id == entry
+    assert finding.plan
+    host.mark()
+    pins = ("--set", f"docker_fingerprint={lab.fingerprint}")
+    run = dockwright(lab, "doctor", at(host), "--fix", "-o", out, *pins, *args)
+    assert run.code == 8, run
+    assert run.plan.changes
+    unseen(host)
+    (plan,), _ = read_plans(out)
+    assert plan == run.plan
+    applied = dockwright(lab, "apply", out, "--detailed-exitcode")
+    assert applied.code == 20, applied
+    well(lab, host)
+    return run

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.hosts.doctoring import (
     findings,
     first,
     meaning,
+    mended,
     over,
     restart,
     says,
@@ -43,9 +45,15 @@ from tests.lab.host import Host
 from tests.lab.lab import Lab
 from tests.lab.machine import arch
 from tests.lab.nvidia import DRIVER, library, triplet
-from tests.lab.snap import install_snap
 
 pytestmark = pytest.mark.lab
+
+TOOLKIT = (
+    "nvidia-container-toolkit",
+    "nvidia-container-toolkit-base",
+    "libnvidia-container-tools",
+    "libnvidia-container1",
+)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +121,7 @@ def test_hosts_that_the_script_of_docker_made(lab: Lab, prepared: Make) -> None:
     well(lab, host)
 
 
-def test_gpu_hosts_of_stand_ins(lab: Lab, host_factory: HostFactory) -> None:
+def test_gpu_hosts_of_stand_ins(lab: Lab, host_factory: HostFactory, tmp_path: Path) -> None:
     """Well before and after the toolkit; then what breaks a GPU host, one by one."""
     host = host_factory(dress="ubuntu-24.04", gpu=True)
     well(lab, host)
@@ -125,6 +133,7 @@ def test_gpu_hosts_of_stand_ins(lab: Lab, host_factory: HostFactory) -> None:
 
     loses_its_gpus(lab, host)
     is_older_than_the_toolkit(lab, host)
+    is_mended_by_plans(lab, host, tmp_path / "plan.json")
 
     spec = "/var/run/cdi/nvidia.yaml"
     host.exec(f"cp {spec} /run/spec; sed -i 's/{DRIVER}/1.2.3/' {spec}")
@@ -178,6 +187,18 @@ def is_older_than_the_toolkit(lab: Lab, host: Host) -> None:
         assert finding.action == ("systemctl restart docker",)
     host.exec("touch -r /run/was /run/docker.pid")
     well(lab, host)
+
+
+def is_mended_by_plans(lab: Lab, host: Host, out: Path) -> None:
+    """A specification of another driver, a toolkit below its floor, a page in the place of a list."""
+    pin = ("--set", f"nvidia_fingerprint={lab.nvidia_fingerprint}")
+    host.exec(f"sed -i 's/{DRIVER}/1.2.3/' /var/run/cdi/nvidia.yaml")
+    mended(lab, host, out, "cdi-stale", *pin)
+    old = " ".join(f"{name}=1.17.7-1" for name in TOOLKIT)
+    host.exec(f"apt-get -qq update && apt-get -qq -y --allow-downgrades install {old}")
+    mended(lab, host, out, "toolkit-insecure", *pin)
+    host.put(f"{PARTS}/nvidia-docker.list", "<!doctype html>\n<html>404</html>\n")
+    mended(lab, host, out, "page-as-list", *pin)
 
 
 def is_without_its_driver(lab: Lab, host: Host) -> None:
@@ -395,17 +416,6 @@ def test_a_network_that_docker_s_lies_in(lab: Lab, host: Host) -> None:
         host.exec(["ip", "route", "del", network])
     assert finding.id == "subnet-clash"
     assert network in finding.evidence
-
-
-def test_the_snap_beside_the_packages(lab: Lab, prepared: Make) -> None:
-    """snapd is a stand-in."""
-    host = prepared("docker")
-    host.exec("systemctl disable -q --now docker.socket docker.service")
-    install_snap(host)
-    host.exec("systemctl stop snap.docker.dockerd; systemctl start docker.socket docker.service")
-    finding = first(lab, host)
-    assert finding.id == "two-dockers"
-    assert "docker-ce" in finding.evidence
 
 
 def test_permission_denied(lab: Lab, host: Host) -> None:

@@ -40,6 +40,13 @@ def mend(prepared: Prepared, request: Request, connect: Connect) -> Iterator[Eve
     snap = any(one.id == "two-dockers" and one.plan for one in found)
     playbook = request.mends(name, "gpu" if "gpu" in planned else "docker", snap)
     yield from looking.planned(prepared, replace(request, playbook=playbook))
+    if prepared.plan is not None and prepared.plan.preliminary:
+        # What a run of ours was bringing is taken out again by a repair.
+        yield _note(
+            name,
+            f"this finishes what dpkg was in the middle of; after it: dockwright doctor {name}"
+            f" --fix, and where Docker's packages were among it: dockwright install {name}",
+        )
     if prepared.plan is not None and not prepared.plan.changes:
         prepared.plan = None
         yield _note(name, "a plan finds nothing to change: the commands above mend it by hand")

@@ -11,7 +11,6 @@ import typer
 from dockwright import __version__
 from dockwright.cli.explaining import asked_for, explain_only
 from dockwright.cli.fleet import Fleet
-from dockwright.cli.mending import check_fix, mends_of, save_mends
 from dockwright.cli.options import (
     WHAT,
     Choice,
@@ -125,6 +124,8 @@ def doctor(
     show: Show,
 ) -> Exit:
     """Tell what is wrong on each HOST, and what mends it; read-only, with and without root."""
+    from dockwright.cli.mending import check_fix, mends_of, save_mends
+
     asked = asked_for(error, reach)
     check_fix(out, values, fix=fix)
     if error is not None and not fix and not hosts and not reach.inventory:

@@ -194,6 +194,8 @@ def test_many_hosts_are_one_file(world: World, tmp_path: Path) -> None:
     assert done.exit_code == Exit.VERIFY, done.output
     plans, _ = read_plans(out)
     assert [(one.host, one.preliminary) for one in plans] == [("web1", False), ("web3", True)]
+    assert "among it: dockwright install web3" in " ".join(done.stdout.split())
+    assert "dockwright install web1" not in done.stdout
 
 
 @pytest.mark.parametrize(
