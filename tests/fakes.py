@@ -1,6 +1,6 @@
 """Hosts that answer from a script of their own: no network, no root, nothing unprepared.
 
-A ``FakeTransport`` is given one answer for each ``root_shell`` that a test expects, records the
+A ``FakeTransport`` is given one answer for each shell that a test expects, records the
 scripts, and raises on anything else.
 """
 
@@ -73,6 +73,8 @@ class FakeTransport:
         channel = answer if isinstance(answer, FakeChannel) else answer(script)
         self.channels.append(channel)
         return channel
+
+    shell = root_shell
 
     def close(self) -> None:
         self.closed = True

@@ -1,4 +1,4 @@
-"""What the stages ask of a transport: run one root shell script, and read what it prints."""
+"""What the stages ask of a transport: run one shell script, as root or as far as that goes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Channel(Protocol):
-    """A script that runs as root on the host."""
+    """A script that runs on the host."""
 
     def read(self, timeout: float) -> bytes:
         """Bytes of standard output as they come; ``b""`` at the end of the stream.
@@ -45,6 +45,15 @@ class Transport(Protocol):
 
         The script's standard input stays open and empty until the channel is closed. Raises
         UnreachableError where the connection, the login or sudo refuses.
+        """
+        ...
+
+    def shell(self, script: str) -> Channel:
+        """The same for a script that only looks: without root where root is not to be had unasked.
+
+        As root where the login is root's, where sudo asks for nothing, or where a password was given
+        beforehand; nobody is asked for one. ``description`` then says ``without root``, and the
+        script itself sees it by ``id -u``.
         """
         ...
 

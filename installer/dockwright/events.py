@@ -64,7 +64,8 @@ class Finding(Frozen):
     """Something that is wrong on a host.
 
     ``evidence`` is what was seen there, ``action`` what mends it, ``rung`` what does not carry, and
-    ``source`` where the fact can be read. ``id`` is the catalogue's.
+    ``source`` where the fact can be read. ``id`` is the catalogue's. ``plan`` is the playbook whose
+    plan mends it as well, empty where people have to.
     """
 
     id: str
@@ -75,6 +76,14 @@ class Finding(Frozen):
     evidence: str
     action: tuple[str, ...]
     source: str
+    plan: str = ""
+
+
+class Unseen(Frozen):
+    """What was not looked at on a host, as that takes root; ``rung`` as findings have it."""
+
+    rung: str
+    what: str
 
 
 class Explanation(Frozen):
@@ -127,10 +136,14 @@ class HistoryTold(_Event):
 
 
 class Diagnosed(_Event):
-    """What is wrong on the host, the root of it first, and what a message that was given means."""
+    """What is wrong on the host, the root of it first, and what a message that was given means.
+
+    No finding is health only where nothing is ``unseen``.
+    """
 
     event: Literal["diagnosed"] = "diagnosed"
     findings: tuple[Finding, ...]
+    unseen: tuple[Unseen, ...] = ()
     explained: tuple[Explanation, ...] = ()
 
 

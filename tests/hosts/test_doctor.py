@@ -7,23 +7,35 @@ to ``doctor --error`` beside it.
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from dockwright.events import Diagnosed, Finding
+from tests.hosts.doctoring import (
+    PARTS,
+    URL,
+    broken_daemon,
+    diagnose,
+    files,
+    findings,
+    first,
+    meaning,
+    mended,
+    over,
+    restart,
+    says,
+    well,
+)
 from tests.hosts.support import (
     DAEMON,
     KEY,
+    PACKAGES,
     SOURCE,
     Layers,
     Make,
-    Run,
     at,
     dockwright,
-    unseen,
     until,
 )
 from tests.hosts.test_locks import held
@@ -31,13 +43,17 @@ from tests.lab import deb
 from tests.lab.fixtures import HostFactory
 from tests.lab.host import Host
 from tests.lab.lab import Lab
+from tests.lab.machine import arch
 from tests.lab.nvidia import DRIVER, library, triplet
-from tests.lab.snap import install_snap
 
 pytestmark = pytest.mark.lab
 
-PARTS = "/etc/apt/sources.list.d"
-URL = "https://download.docker.com/linux/debian"
+TOOLKIT = (
+    "nvidia-container-toolkit",
+    "nvidia-container-toolkit-base",
+    "libnvidia-container-tools",
+    "libnvidia-container1",
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,89 +64,64 @@ def host(layers: Layers) -> Iterator[Host]:
     made.remove()
 
 
-def diagnose(lab: Lab, host: Host, *args: str, user: str = "ops") -> Run:
-    """Ask doctor; it must leave no trace, whatever it finds."""
-    host.mark()
-    run = dockwright(lab, "doctor", at(host, user), *args)
-    unseen(host)
-    return run
-
-
-def findings(run: Run) -> tuple[Finding, ...]:
-    return run.one(Diagnosed).findings
-
-
-def first(lab: Lab, host: Host, *args: str, user: str = "ops") -> Finding:
-    """The first finding of a host that has one."""
-    run = diagnose(lab, host, *args, user=user)
-    assert run.code == 8, run
-    return findings(run)[0]
-
-
-def well(lab: Lab, host: Host) -> None:
-    run = diagnose(lab, host)
-    assert (run.code, findings(run)) == (0, ()), run
-
-
-def meaning(lab: Lab, text: str) -> list[str]:
-    """What a message means, without a host."""
-    done = lab.dockwright("doctor", "--json", "--error", text)
-    assert done.returncode == 0, done
-    return [one["id"] for one in json.loads(done.stdout)["explained"]]
-
-
-def says(host: Host, command: str, user: str | None = None) -> str:
-    """What a command that fails prints."""
-    done = host.exec(command, user=user, check=False)
-    assert done.returncode, done
-    return done.stdout + done.stderr
-
-
-@contextmanager
-def files(host: Host, texts: dict[str, str]) -> Iterator[None]:
-    """Files that are there for a while, instead of what was."""
-    for path, text in texts.items():
-        host.exec(f"[ ! -e {path} ] || cp -p {path} {path}.was")
-        host.put(path, text)
-    try:
-        yield
-    finally:
-        for path in texts:
-            host.exec(f"rm -f {path}; [ ! -e {path}.was ] || mv {path}.was {path}")
-
-
-@contextmanager
-def broken_daemon(host: Host, text: str) -> Iterator[None]:
-    """dockerd does not start with that daemon.json."""
-    with files(host, {DAEMON: text}):
-        says(host, "systemctl restart docker.service")
-        yield
-    host.exec(
-        "systemctl reset-failed docker.service docker.socket; systemctl restart docker.socket docker.service"
-    )
-    until(lambda: host.exec("docker version", check=False).returncode == 0, "dockerd")
+@pytest.fixture(scope="module")
+def bare(layers: Layers) -> Iterator[Host]:
+    """A host without Docker; each test puts back what it breaks."""
+    made = layers.host("fresh")
+    yield made
+    made.remove()
 
 
 # --- well -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled("dress", 1)
 @pytest.mark.parametrize("dress", ["debian-13", "ubuntu-24.04"])
 @pytest.mark.parametrize("kind", ["fresh", "distribution", "docker"])
 def test_hosts_that_are_well(lab: Lab, prepared: Make, kind: str, dress: str) -> None:
     well(lab, prepared(kind, dress))
 
 
-def test_a_host_that_was_set_up_by_hand(lab: Lab, prepared: Make) -> None:
-    """As Docker's manual has it, without Dockwright."""
+def test_hosts_that_were_set_up_by_hand(lab: Lab, prepared: Make) -> None:
+    """As Docker's manual has it today, then as it was in the days of apt-key."""
     host = prepared("fresh")
-    key = (lab.parts["keys"] / "vendor.asc").read_text()
-    host.put("/etc/apt/keyrings/docker.asc", key)
-    host.put(f"{PARTS}/docker.list", f"deb [arch=amd64 signed-by={KEY}] {URL} trixie stable\n")
+    host.put(KEY, (lab.parts["keys"] / "vendor.asc").read_text())
+    stanza = f"Types: deb\nURIs: {URL}\nSuites: trixie\nComponents: stable\nSigned-By: {KEY}\n"
+    host.put(SOURCE, stanza)
     host.exec("apt-get -qq update && apt-get -qq -y install docker-ce docker-ce-cli containerd.io")
+    well(lab, host)
+    host.exec(f"mv {KEY} /etc/apt/trusted.gpg.d/docker.asc; rm {SOURCE}")
+    host.put("/etc/apt/sources.list", f"deb [arch={arch()}] {URL} trixie stable\n")
+    host.exec("apt-get -qq update")
     well(lab, host)
 
 
-def test_gpu_hosts_of_stand_ins(lab: Lab, host_factory: HostFactory) -> None:
+def test_hosts_that_the_script_of_docker_made(lab: Lab, prepared: Make) -> None:
+    """get.docker.com, on Debian 12; then with live-restore, and with a user's own daemon instead."""
+    host = prepared("fresh", "debian-12")
+    host.put(KEY, (lab.parts["keys"] / "vendor.asc").read_text())
+    line = f"deb [arch={arch()} signed-by={KEY}] {URL} bookworm stable\n"
+    host.put(f"{PARTS}/docker.list", line)
+    names = " ".join((*PACKAGES, "docker-model-plugin"))
+    host.exec(f"apt-get -qq update && apt-get -qq -y install {names}")
+    well(lab, host)
+    host.put(DAEMON, '{"live-restore": true, "log-driver": "local"}\n')
+    host.exec("docker pull -q ubuntu && docker run -d --name app ubuntu sleep 1000")
+    restart(host)
+    well(lab, host)
+    # What dockerd-rootless-setuptool.sh leaves; the daemon is a stand-in that only listens.
+    host.exec("docker rm -f app; systemctl disable -q --now docker.service docker.socket")
+    listen = (
+        "use IO::Socket::UNIX; my $s = IO::Socket::UNIX->new(Local => shift, Listen => 1); sleep"
+    )
+    folder = "/run/user/1000"
+    host.exec(["install", "-d", "-m", "0700", folder])
+    host.exec(["systemd-run", "-q", "--unit=own", "perl", "-e", listen, f"{folder}/docker.sock"])
+    until(lambda: host.exec(f"[ -S {folder}/docker.sock ]", check=False).returncode == 0, "socket")
+    well(lab, host)
+
+
+def test_gpu_hosts_of_stand_ins(lab: Lab, host_factory: HostFactory, tmp_path: Path) -> None:
     """Well before and after the toolkit; then what breaks a GPU host, one by one."""
     host = host_factory(dress="ubuntu-24.04", gpu=True)
     well(lab, host)
@@ -139,6 +130,10 @@ def test_gpu_hosts_of_stand_ins(lab: Lab, host_factory: HostFactory) -> None:
     run = dockwright(lab, "install", "--gpu", at(host), "--yes", *sets)
     assert run.code == 0, run
     well(lab, host)
+
+    loses_its_gpus(lab, host)
+    is_older_than_the_toolkit(lab, host)
+    is_mended_by_plans(lab, host, tmp_path / "plan.json")
 
     spec = "/var/run/cdi/nvidia.yaml"
     host.exec(f"cp {spec} /run/spec; sed -i 's/{DRIVER}/1.2.3/' {spec}")
@@ -163,11 +158,67 @@ def test_gpu_hosts_of_stand_ins(lab: Lab, host_factory: HostFactory) -> None:
     )  # fmt: skip
     assert meaning(lab, says(host, "nvidia-smi")) == ["driver-mismatch"]
 
+    is_without_its_driver(lab, host)
+
+
+def loses_its_gpus(lab: Lab, host: Host) -> None:
+    """What --gpus has let into a container from outside is gone when systemd renews its device policy.
+
+    Older systemd does so at each daemon-reload; that of the lab when a property of the scope is set.
+    """
+    host.exec("docker pull -q ubuntu && docker run -d --name train --gpus all ubuntu sleep 1000")
+    assert host.exec("docker exec train nvidia-smi -L").returncode == 0
+    scope = f"docker-{host.exec('docker inspect -f {{.Id}} train').stdout.strip()}.scope"
+    host.exec(["systemctl", "set-property", "--runtime", scope, "DeviceAllow=/dev/null rw"])
+    said = says(host, "docker exec train nvidia-smi -L")
+    finding = first(lab, host, "--error", said)
+    assert (finding.id, finding.evidence.split()[0]) == ("nvml-unknown", "train"), said
+    host.exec("docker rm -f train && docker image rm ubuntu")
+
+
+def is_older_than_the_toolkit(lab: Lab, host: Host) -> None:
+    """dockerd looks for the toolkit once, when it starts."""
+    host.exec("cp -p /run/docker.pid /run/was && touch -d '1 hour ago' /run/docker.pid")
+    message = "docker: Error response from daemon: AMD CDI spec not found"
+    for words in ((), ("--error", message)):
+        finding = first(lab, host, *words)
+        assert finding.id == "no-device-driver"
+        assert "after dockerd started" in finding.evidence
+        assert finding.action == ("systemctl restart docker",)
+    host.exec("touch -r /run/was /run/docker.pid")
+    well(lab, host)
+
+
+def is_mended_by_plans(lab: Lab, host: Host, out: Path) -> None:
+    """A specification of another driver, a toolkit below its floor, a page in the place of a list."""
+    pin = ("--set", f"nvidia_fingerprint={lab.nvidia_fingerprint}")
+    host.exec(f"sed -i 's/{DRIVER}/1.2.3/' /var/run/cdi/nvidia.yaml")
+    mended(lab, host, out, "cdi-stale", *pin)
+    old = " ".join(f"{name}=1.17.7-1" for name in TOOLKIT)
+    host.exec(f"apt-get -qq update && apt-get -qq -y --allow-downgrades install {old}")
+    mended(lab, host, out, "toolkit-insecure", *pin)
+    host.put(f"{PARTS}/nvidia-docker.list", "<!doctype html>\n<html>404</html>\n")
+    mended(lab, host, out, "page-as-list", *pin)
+
+
+def is_without_its_driver(lab: Lab, host: Host) -> None:
+    """For each of the reasons that a host can tell."""
     host.exec("rm -r /proc/driver/nvidia /dev/nvidia*")
     assert first(lab, host).id == "driver-not-loaded"
     assert meaning(lab, says(host, "nvidia-smi")) == ["driver-not-loaded"]
     host.exec("for d in /sys/bus/pci/devices/*; do ln -sfn ../nouveau $d/driver; done")
     assert first(lab, host).id == "nouveau"
+    host.exec("rm /sys/bus/pci/devices/*/driver")
+    # A machine without EFI has no such folder in /sys: one like it is put over it, for good.
+    name = "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+    host.exec(
+        "mkdir /run/sys && mount -t tmpfs tmpfs /run/sys && cd /sys && for folder in *; do"
+        " mkdir /run/sys/$folder; [ $folder = firmware ] || mount --rbind $folder /run/sys/$folder; done;"
+        f" mkdir -p /run/sys/firmware/efi/efivars && cd /run/sys/firmware/efi/efivars &&"
+        f" printf '\\006\\000\\000\\000\\001' >{name} && mount --rbind /run/sys /sys"
+    )
+    finding = first(lab, host)
+    assert (finding.id, "Secure Boot is on" in finding.evidence) == ("secure-boot", True)
 
 
 # --- apt ------------------------------------------------------------------------------------------
@@ -242,6 +293,14 @@ def test_no_release_file(lab: Lab, prepared: Make) -> None:
     assert meaning(lab, said) == ["no-release"]
     said = says(host, "apt-get install docker-ce")
     assert meaning(lab, said) == ["not-locatable"]
+    # The right suite, and a component that was given up years ago.
+    host.put(f"{PARTS}/docker.list", f"deb [signed-by={KEY}] {URL} trixie edge\n")
+    host.exec("apt-get -qq update", check=False)
+    said = says(host, "apt-get install docker-ce")
+    assert meaning(lab, said) == ["not-locatable"]
+    finding = first(lab, host)
+    assert (finding.id, finding.rung) == ("not-locatable", "apt")
+    assert f"the index of {URL}/ trixie has no docker-ce" in finding.evidence
 
 
 def test_who_holds_apt(lab: Lab, host: Host) -> None:
@@ -359,17 +418,6 @@ def test_a_network_that_docker_s_lies_in(lab: Lab, host: Host) -> None:
     assert network in finding.evidence
 
 
-def test_the_snap_beside_the_packages(lab: Lab, prepared: Make) -> None:
-    """snapd is a stand-in."""
-    host = prepared("docker")
-    host.exec("systemctl disable -q --now docker.socket docker.service")
-    install_snap(host)
-    host.exec("systemctl stop snap.docker.dockerd; systemctl start docker.socket docker.service")
-    finding = first(lab, host)
-    assert finding.id == "two-dockers"
-    assert "docker-ce" in finding.evidence
-
-
 def test_permission_denied(lab: Lab, host: Host) -> None:
     said = says(host, "docker ps", user="ops")
     well(lab, host)  # by itself it is none
@@ -383,8 +431,12 @@ def test_gpus_where_there_is_no_toolkit(lab: Lab, host: Host) -> None:
     for option, entry in (
         ("--runtime=nvidia", "unknown-runtime"),
         ("--gpus all", "no-device-driver"),
+        ("", "no-device-driver"),
     ):
-        said = says(host, f"docker run --rm {option} hello-world")
+        # Engines after the lab's say it so, on NVIDIA's hosts too.
+        said = "docker: Error response from daemon: AMD CDI spec not found"
+        if option:
+            said = says(host, f"docker run --rm {option} hello-world")
         finding = first(lab, host, "--error", said)
         assert finding.id == entry, said
         assert "not installed" in finding.evidence
@@ -417,19 +469,82 @@ def test_podman_in_the_way(lab: Lab, prepared: Make) -> None:
     ],
     ids=["bytes", "inodes"],
 )
-def test_a_full_file_system(lab: Lab, prepared: Make, options: str, fill: str, word: str) -> None:
-    host = prepared("fresh")
-    host.exec(f"mkdir -p /var/lib/docker && mount -t tmpfs -o {options} tmpfs /var/lib/docker")
-    host.exec(fill)
-    finding = first(lab, host)
+def test_a_full_file_system(lab: Lab, bare: Host, options: str, fill: str, word: str) -> None:
+    bare.exec(f"mkdir -p /var/lib/docker && mount -t tmpfs -o {options} tmpfs /var/lib/docker")
+    bare.exec(fill)
+    try:
+        finding = first(lab, bare)
+    finally:
+        bare.exec("umount /var/lib/docker")
     assert (finding.id, finding.rung) == ("disk-full", "host")
     assert word in finding.evidence
 
 
-def test_a_clock_that_is_off(lab: Lab, prepared: Make) -> None:
+def test_a_clock_that_is_off(lab: Lab, bare: Host) -> None:
     """The hosts share this machine's clock, so ``date`` is one that is off."""
-    host = prepared("fresh")
-    host.put("/usr/local/bin/date", '#!/bin/sh\nexec /usr/bin/date -d "1 hour ago" "$@"\n', 0o755)
-    finding = first(lab, host)
+    program = "/usr/local/bin/date"
+    bare.put(program, '#!/bin/sh\nexec /usr/bin/date -d "1 hour ago" "$@"\n', 0o755)
+    try:
+        finding = first(lab, bare)
+    finally:
+        bare.exec(["rm", program])
     assert finding.id == "not-valid-yet"
     assert "behind this machine's" in finding.evidence
+    well(lab, bare)
+
+
+@pytest.mark.parametrize(
+    ("text", "entry", "word"),
+    [
+        (
+            "ID=debian\nVERSION_ID=10\nVERSION_CODENAME=buster\n",
+            "released-no-more",
+            "Debian 10 (buster) until 2024-06-30",
+        ),
+        (
+            "ID=debian\nVERSION_CODENAME=forky\nPRETTY_NAME='Debian GNU/Linux forky/sid'\n",
+            "not-built",
+            "Debian 14 (forky)",
+        ),
+        ("ID=void\nPRETTY_NAME=Void\n", "not-built", "Void (no codename)"),
+    ],
+    ids=["buster", "forky", "void"],
+)
+def test_releases_that_are_no_ground(
+    lab: Lab, bare: Host, text: str, entry: str, word: str
+) -> None:
+    with over(bare, "/usr/lib/os-release", text):
+        finding = first(lab, bare)
+    assert (finding.id, finding.severity.value) == (entry, "warning")
+    assert word in finding.evidence
+
+
+def test_cgroups_that_cannot_be_written(lab: Lab, host: Host) -> None:
+    host.exec("docker pull -q hello-world")
+    host.exec("mount --bind /sys/fs/cgroup /sys/fs/cgroup")
+    host.exec("mount -o remount,bind,ro /sys/fs/cgroup")
+    try:
+        said = says(host, "docker run --rm hello-world")
+        finding = first(lab, host, user="root")
+    finally:
+        host.exec("umount /sys/fs/cgroup")
+        host.exec("docker image rm -f hello-world")
+    assert finding.id == "cgroups-read-only"
+    assert meaning(lab, said) == ["cgroups-read-only"]
+    well(lab, host)
+
+
+def test_without_iptables_and_nftables(lab: Lab, host: Host) -> None:
+    away = 'for tool in iptables nft; do path=$(command -v $tool) && mv "$path" "$path.away"; done'
+    back = 'for path in /usr/sbin/*.away; do mv "$path" "${path%.away}"; done'
+    host.exec(f"{away}; :")
+    try:
+        says(host, "systemctl restart docker.service")
+        log = host.exec("journalctl -q -u docker -b -n 20 -o cat --no-pager").stdout
+        finding = first(lab, host)
+    finally:
+        host.exec(back)
+        restart(host)
+    assert finding.id == "firewall-tools"
+    assert "firewall-tools" in meaning(lab, log)
+    well(lab, host)

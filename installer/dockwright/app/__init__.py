@@ -10,10 +10,12 @@ from dockwright.app.changing import attach, carry_out, finish, take_up
 from dockwright.app.consulting import consult
 from dockwright.app.hosts import guarded, interleave
 from dockwright.app.looking import gather, key_owners, planner_for
-from dockwright.app.run import Connect, Prepared, Request, Way, proxy_for
+from dockwright.app.mending import mend
+from dockwright.app.run import Connect, Mends, Prepared, Request, Way, proxy_for
 
 __all__ = [
     "Connect",
+    "Mends",
     "Prepared",
     "Request",
     "Way",
@@ -26,6 +28,7 @@ __all__ = [
     "guarded",
     "interleave",
     "key_owners",
+    "mend",
     "planner_for",
     "prepare",
     "proxy_for",

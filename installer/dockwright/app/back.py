@@ -59,7 +59,9 @@ def forget(prepared: Prepared, request: Request) -> Iterator[Event]:
     def answer_of(output: str) -> str:
         return output.partition(f"dw1 {nonce} ")[2]
 
-    said = looking.converse(prepared.transport, script, lambda text: "\n" in answer_of(text))
+    said = looking.converse(
+        prepared.transport.root_shell, script, lambda text: "\n" in answer_of(text)
+    )
     answer = answer_of(said).split("\n")[0]
     if answer == "busy":
         raise BusyError(

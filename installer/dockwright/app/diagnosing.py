@@ -43,5 +43,6 @@ def diagnosed(
         host=prepared.host.name,
         at=time.time(),
         findings=found,
+        unseen=doctor.unseen(seen),
         explained=doctor.explained(request.asked, found),
     )

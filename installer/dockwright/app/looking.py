@@ -59,7 +59,11 @@ def gather(prepared: Prepared, request: Request, connect: Connect) -> Iterator[E
     if request.command == "doctor":
         script += doctor.question(nonce)
         whole = doctor.answered
-    output = converse(prepared.transport, script, partial(whole, nonce=nonce))
+    # Who only wants to know what is wrong need not be root: what is closed then is told.
+    start = (
+        prepared.transport.shell if request.command == "doctor" else prepared.transport.root_shell
+    )
+    output = converse(start, script, partial(whole, nonce=nonce))
     machine = request.proxy.machine if request.proxy else ""
     prepared.facts = facts.judge_login(facts.read(output, nonce, host=name), nonce, machine)
     yield events.HostReached(
@@ -80,8 +84,13 @@ def gather(prepared: Prepared, request: Request, connect: Connect) -> Iterator[E
 def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[Event]:
     """Facts, plan, and where packages change: the vendor's key and index, and apt's simulation."""
     yield from gather(prepared, request, connect)
-    known, playbook = prepared.facts, request.playbook
     refuse_twin(prepared, request)
+    yield from planned(prepared, request)
+
+
+def planned(prepared: Prepared, request: Request) -> Iterator[Event]:
+    """The plan of a host whose facts are there."""
+    known, playbook = prepared.facts, request.playbook
     if known is None or playbook is None or prepared.transport is None:
         return
     name = prepared.host.name
@@ -228,9 +237,9 @@ def probe(
     return judge.judge(plan, simulation, known)
 
 
-def converse(transport: Transport, script: str, whole: Callable[[str], bool]) -> str:
-    """Run a short script and give what it prints, to its end or until the answer is whole."""
-    channel: Channel = transport.root_shell(script)
+def converse(start: Callable[[str], Channel], script: str, whole: Callable[[str], bool]) -> str:
+    """Start a short script and give what it prints, to its end or until the answer is whole."""
+    channel = start(script)
     output = b""
     deadline = time.monotonic() + 60
     try:

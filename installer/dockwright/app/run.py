@@ -20,6 +20,8 @@ from dockwright.proxies import Proxy
 from dockwright.receipts import Data, Level, Trail
 
 Connect = Callable[[Host], Transport]
+# The playbook that mends a host: by the host's name, the playbook's, and whether Docker's snap goes.
+Mends = Callable[[str, str, bool], Playbook]
 
 
 class Machines:
@@ -61,7 +63,8 @@ class Request:
     ``lock_timeout`` is in seconds; ``operator`` is named in the host's journal; ``again`` is
     the command line that would apply what is planned. ``undoes`` is the run to take back, empty for
     the last. An uninstall knows Docker by the repository and packages of ``playbook``;
-    ``level`` is how much a purge deletes; ``asked`` what messages that doctor was given mean.
+    ``level`` is how much a purge deletes; ``asked`` what messages that doctor was given mean,
+    ``mends`` where its playbooks come from, if it is to plan.
     """
 
     command: str
@@ -77,6 +80,7 @@ class Request:
     machines: Machines = field(default_factory=Machines, compare=False, repr=False)
     undoes: str = ""
     asked: tuple[Entry, ...] = ()
+    mends: Mends | None = field(default=None, compare=False, repr=False)
     level: Level = field(default_factory=Level)
 
     @property

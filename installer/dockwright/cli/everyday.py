@@ -117,24 +117,42 @@ def doctor(
             show_default=False,
         ),
     ] = None,
+    fix: Annotated[
+        bool,
+        typer.Option("--fix", help="Plan what mends it, and show the plan; nothing is changed."),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--out", help="Save the plan of --fix here, for: apply FILE.", show_default=False
+        ),
+    ] = None,
+    values: Values,
     reach: Reach,
     show: Show,
 ) -> Exit:
-    """Tell what is wrong on each HOST, and what mends it; read-only, one round trip."""
+    """Tell what is wrong on each HOST, and what mends it; read-only, with and without root."""
     from dataclasses import replace
 
     from dockwright.cli.explaining import asked_for, explain_only
     from dockwright.cli.fleet import Fleet
+    from dockwright.cli.mending import check_fix, mends_of, save_mends
     from dockwright.cli.session import Session
     from dockwright.cli.shared import request_for
 
     asked = asked_for(error, reach)
-    if error is not None and not hosts and not reach.inventory:
+    check_fix(out, values, fix=fix)
+    if error is not None and not fix and not hosts and not reach.inventory:
         return explain_only(asked, show)
+    fleet = Fleet(hosts, reach, show)
     request = replace(request_for("doctor"), asked=asked)
-    with Session(Fleet(hosts, reach, show), reach, show) as session:
-        session.gather(request)
+    if fix:
+        request = replace(request, mends=mends_of(values, fleet))
+    with Session(fleet, reach, show) as session:
+        prepared = session.gather(request)
         session.finish()
+    if out is not None:
+        save_mends(out, prepared)
     return session.exit()
 
 

@@ -97,8 +97,8 @@ class Session:
     # --- stages ---------------------------------------------------------------------------
 
     def gather(self, request: Request) -> list[Prepared]:
-        """Facts of all hosts."""
-        return self._look(app.gather, request)
+        """Facts of all hosts; where doctor is to mend, plans as well."""
+        return self._look(app.mend if request.mends else app.gather, request)
 
     def prepare(self, request: Request) -> list[Prepared]:
         """Plans of all hosts."""

@@ -12,6 +12,8 @@ from dockwright.doctor.case import Case, Found
 from dockwright.doctor.catalogue import BY_ID, Entry, explain
 from dockwright.doctor.checks import ASKED, CHECKS
 from dockwright.doctor.probe import Seen, answered, question, read
+from dockwright.doctor.remedy import playbook_for
+from dockwright.doctor.unseen import unseen
 from dockwright.events import Explanation, Finding
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "explained",
     "question",
     "read",
+    "unseen",
 ]
 
 
@@ -34,7 +37,7 @@ def diagnose(case: Case, asked: Iterable[Entry] = ()) -> tuple[Finding, ...]:
     missing = [name for name in ids if name not in {one.id for one in found}]
     found += [one for name in missing for check in ASKED.get(name, ()) for one in check(case)]
     found.sort(key=lambda one: one.id not in ids)
-    return tuple(_finding(one, case.name) for one in found)
+    return tuple(_finding(one, case) for one in found)
 
 
 def explained(
@@ -52,10 +55,11 @@ def explained(
     )  # fmt: skip
 
 
-def _finding(found: Found, host: str) -> Finding:
+def _finding(found: Found, case: Case) -> Finding:
     entry = BY_ID[found.id]
-    action = tuple(line.replace("HOST", host) for line in found.action or entry.mend)
+    action = tuple(line.replace("HOST", case.name) for line in found.action or entry.mend)
     return Finding(
         id=found.id, severity=found.severity, rung=entry.rung, finding=entry.finding,
         cause=entry.cause, evidence=found.evidence, action=action, source=entry.source,
+        plan=playbook_for(case, found),
     )  # fmt: skip

@@ -33,6 +33,18 @@ class Case:
         return predict(self.seen.sources, self.facts.architecture)
 
     @property
+    def user(self) -> str:
+        """Who logged in, empty where that was root."""
+        return self.seen.user or self.facts.sudo_user
+
+    @property
+    def runs(self) -> bool:
+        """Whether dockerd runs, as far as can be told: who may not ask it goes by its unit."""
+        unit = self.facts.unit("docker.service")
+        unasked = self.seen.is_closed("daemon") and unit is not None and unit.active == "active"
+        return self.facts.daemon is not None or unasked
+
+    @property
     def engine(self) -> str:
         """The package that brings dockerd, empty where there is none."""
         names = ("docker-ce", "docker.io", "moby-engine")

@@ -50,11 +50,21 @@ class Lock(Frozen):
     command: str
 
 
+class Closed(Frozen):
+    """What only root sees: source, lock, units, journal, daemon or daemon.json, and a path for some."""
+
+    what: str
+    path: str = ""
+
+
 class Seen(Frozen):
     """The answer. ``sources`` maps every source file to its text; ``unread`` are those without one.
 
     ``inodes`` has mount point, free and all; ``socket`` mode and owner of docker.sock; ``groups`` are
-    those that the user who logged in would have in a new login.
+    those that the user who logged in would have in a new login. ``gpu_containers`` run with GPUs that
+    they did not get by CDI; ``rootless`` are sockets of users' own daemons. ``user`` is set where that user
+    looked without root: ``login`` are the groups of the login at hand, and ``closed`` is what was
+    not to be seen.
     """
 
     sources: dict[str, str] = Field(default_factory=dict)
@@ -70,6 +80,15 @@ class Seen(Frozen):
     routes: tuple[Route, ...] = ()
     socket: str = ""
     groups: tuple[str, ...] = ()
+    gpu_containers: tuple[str, ...] = ()
+    rootless: tuple[str, ...] = ()
+    user: str = ""
+    login: tuple[str, ...] = ()
+    closed: tuple[Closed, ...] = ()
+
+    def is_closed(self, what: str) -> bool:
+        """Whether that was not to be seen, as root did not look."""
+        return any(one.what == what for one in self.closed)
 
 
 def question(nonce: str) -> str:
@@ -118,6 +137,15 @@ def read(output: str, nonce: str) -> Seen:
         routes=tuple(_routes(told)),
         socket=" ".join(told.get("socket", [[]])[0]),
         groups=tuple(told.get("groups", [[]])[0]),
+        gpu_containers=tuple(
+            words[0].lstrip("/") for words in told.get("gpu_container", []) if words
+        ),
+        rootless=tuple(words[0] for words in _rows(told, "rootless", 1)),
+        user=next(iter(told.get("login", [[]])[0]), ""),
+        login=tuple(told.get("login", [[]])[0][1:]),
+        closed=tuple(
+            Closed(what=what, path=_text(path)) for what, path in _rows(told, "closed", 2)
+        ),
     )
 
 

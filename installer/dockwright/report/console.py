@@ -207,7 +207,7 @@ class ConsoleReporter:
         reached = self._reached.pop(host, None)
         if not self._plans:
             return
-        planning = self._tallies[host].command == "plan"
+        planning = self._tallies[host].command in ("plan", "doctor")
         if self._is_fleet and not (self._verbose or planning):
             self._note(host, "plan", count_line(plan))
         elif plan.changes or self._verbose or planning:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _EXPLAINED = 3  # findings whose cause is told, too: what comes after them often has the same
 _LABEL = 8
+_PLANNED = "doctor --fix makes one that mends it"
+_PART = " in what could be seen without root"
 
 
 def diagnosis_lines(page: Page, event: Diagnosed) -> list[Text]:
@@ -27,15 +29,30 @@ def diagnosis_lines(page: Page, event: Diagnosed) -> list[Text]:
     head = page.text(event.host, "bold")
     if not event.findings:
         ok = styled("  ") + styled(page.signs.ok, "green")
-        return [
-            *lines,
-            *page.hang(Text(), head + ok + styled(" nothing is wrong that is known here")),
-        ]
+        words = " nothing is wrong that is known here"
+        if event.unseen:
+            ok, words = (
+                styled("  ") + styled(page.signs.note, "yellow"),
+                f" nothing is wrong{_PART}",
+            )
+        return [*lines, *page.hang(Text(), head + ok + styled(words)), *_unseen(page, event)]
     lines += page.hang(Text(), head + styled(f"  {plural(len(event.findings), 'finding')}"))
     told = {one.id for one in event.explained}
     for number, finding in enumerate(event.findings):
         why = number < _EXPLAINED and finding.id not in told
         lines += [Text(), *_finding(page, finding, why=why)]
+    return [*lines, *_unseen(page, event)]
+
+
+def _unseen(page: Page, event: Diagnosed) -> list[Text]:
+    """What was left out for want of root: no finding says nothing about it."""
+    lines: list[Text] = [Text()] if event.unseen else []
+    for one in event.unseen:
+        lead = styled("  ") + styled(page.signs.note, "yellow") + styled(" ")
+        lead.append_text(page.pad(one.rung, _LABEL + 4 - lead.cell_len))
+        lines += page.hang(lead, styled("not looked at without root: ") + page.text(one.what))
+    if event.unseen:
+        lines += _pair(page, "rest", ["as root, or with --ask-sudo-password"])
     return lines
 
 
@@ -65,6 +82,7 @@ def _finding(page: Page, finding: Finding, *, why: bool) -> list[Text]:
         *_pair(page, "seen", [finding.evidence]),
         *(_pair(page, "cause", [finding.cause]) if why else []),
         *_pair(page, "mend", finding.action, "bold"),
+        *(_pair(page, "plan", [_PLANNED]) if finding.plan else []),
     ]
 
 

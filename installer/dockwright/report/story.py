@@ -193,6 +193,8 @@ class HostStory:
                 self._begin_wait(event)
             case ev.Note():
                 self.notes.append(event.text)
+            case ev.Diagnosed():
+                self.notes += [f"not looked at without root: {one.what}" for one in event.unseen]
             case ev.Failed():
                 self._fail(event)
             case _:

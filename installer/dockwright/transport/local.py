@@ -25,7 +25,8 @@ from dockwright.errors import UnreachableError
 from dockwright.models import Host
 from dockwright.transport.options import Asker, ConnectOptions
 from dockwright.transport.password import SudoPassword
-from dockwright.transport.root import Handshake, Tail, become_root
+from dockwright.transport.root import Handshake, become_root
+from dockwright.transport.tail import Tail
 
 CHUNK = 64 << 10
 
@@ -46,7 +47,13 @@ class LocalTransport:
 
     def root_shell(self, script: str) -> Channel:
         """As ``Transport.root_shell``."""
-        handshake = Handshake()
+        return self._start(script, Handshake())
+
+    def shell(self, script: str) -> Channel:
+        """As ``Transport.shell``."""
+        return self._start(script, Handshake(needs_root=self._password.given))
+
+    def _start(self, script: str, handshake: Handshake) -> Channel:
         wire = LocalWire(handshake.arguments())
         try:
             channel, self._how = become_root(

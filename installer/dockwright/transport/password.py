@@ -16,6 +16,11 @@ class SudoPassword:
         self._ask = ask
         self._known: Secret | None = None
 
+    @property
+    def given(self) -> bool:
+        """Whether there is one without asking anybody but the command line's source."""
+        return self._known is not None or self._source is not None
+
     def __call__(self) -> Secret:
         """The password; the source of the command line comes before the asker."""
         if self._known is None and self._source is not None:

@@ -34,7 +34,14 @@ class SshTransport:
 
     def root_shell(self, script: str) -> Channel:
         """As ``Transport.root_shell``; one channel, no round trip more for a root login."""
-        handshake, who = Handshake(), self._connection.who
+        return self._start(script, Handshake())
+
+    def shell(self, script: str) -> Channel:
+        """As ``Transport.shell``."""
+        return self._start(script, Handshake(needs_root=self._password.given))
+
+    def _start(self, script: str, handshake: Handshake) -> Channel:
+        who = self._connection.who
         wire = self._connection.session(handshake.command(), lambda channel: SshWire(channel, who))
         channel, self._how = become_root(wire, handshake, script, self._password, who)
         # Told, and not refused: paramiko prefers counter mode, which the attack does not reach.

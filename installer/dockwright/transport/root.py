@@ -2,9 +2,11 @@
 
 The host runs ``command()``, which asks by printing lines that carry a nonce::
 
-    READY N HOW         a root shell waits for the marker, then for the script
+    READY N HOW         a shell waits for the marker, then for the script
     PASSWORD N          sudo needs a password: an empty line starts sudo, the next one is for it
     NOSUDO N            not root, and no sudo
+
+Where root is not needed, the user's own shell is ready (``READY N user``) instead of the last two.
 
 Whatever comes before (banners, noisy rc files, look-alike prompts) is noise: it can't know the
 nonce, so no prompt text is ever matched (sudo-rs, other languages and PAM modules word theirs as
@@ -32,13 +34,14 @@ from dockwright.transport.refusal import (
     printable,
     sudo_refused,
 )
+from dockwright.transport.tail import TAIL, Tail
 
 NOISE_LIMIT = 1 << 20
-TAIL = 64 << 10
 START_LIMIT = 30.0  # seconds until the first line that carries the nonce
 SUDO_LIMIT = 60.0  # seconds for sudo to judge a password: pam_faildelay, LDAP
 
-_HOW = {"root": "", "free": "sudo without password", "asked": "sudo with password"}
+_SUDO = {"free": "sudo without password", "asked": "sudo with password"}
+_HOW = {"root": "", **_SUDO, "user": "without root"}
 
 
 class Wire(Protocol):
@@ -65,22 +68,6 @@ class Wire(Protocol):
         ...
 
 
-class Tail:
-    """The last 64 KiB of a stream."""
-
-    def __init__(self) -> None:
-        self._bytes = bytearray()
-
-    def add(self, data: bytes) -> None:
-        """Append ``data`` and forget what is too old."""
-        self._bytes += data
-        del self._bytes[:-TAIL]
-
-    def text(self) -> str:
-        """What is kept, decoded as UTF-8 with replacements."""
-        return self._bytes.decode(errors="replace")
-
-
 class Handshake:
     """The texts for the host, and the reading of its answers. Feed it bytes as they come."""
 
@@ -92,7 +79,8 @@ class Handshake:
         NO_SUDO = "no sudo"
         READY = "ready"
 
-    def __init__(self) -> None:
+    def __init__(self, *, needs_root: bool = True) -> None:
+        self._needs_root = needs_root
         self._nonce = secrets.token_hex(16)
         self._marker = secrets.token_hex(16)
         self._line = b""
@@ -113,17 +101,24 @@ class Handshake:
         )
         # A shell around it, so that one that is killed still gives a status.
         around = 'sh -c "$1" sh "$2"; exit'
-        # The probe is the very command that is needed. sudo starts once the password is there:
-        # the end of input at its prompt would count as a failed try (pam_faillock). -k: a cached login may end between the
-        # probe and the run, and a line that sudo did not need would go to the command. The
-        # prompt's nonce shows when sudo asks a second time.
+        # The probe is the very command that is needed. sudo starts once the password is there: the end of
+        # input at its prompt would count as a failed try (pam_faillock). -k: a cached login may end between
+        # probe and run, and a line that sudo did not need would go to the command. The prompt's nonce
+        # shows when sudo asks a second time.
+        none, asked = (
+            'echo; echo "NOSUDO $n"; exit 96',
+            (
+                'echo; echo "PASSWORD $n"; read -r l || exit 95;'
+                ' exec env LC_ALL=C sudo -k -S -p "ASK $n " sh -c "$1" sh "$2" asked'
+            ),
+        )
+        if not self._needs_root:
+            none = asked = 'exec sh -c "$1" sh "$2" user'
         outer = (
             f'n={n}; if [ "$(id -u)" = 0 ]; then exec sh -c "$1" sh "$2" root; fi;'
-            ' command -v sudo >/dev/null 2>&1 || { echo; echo "NOSUDO $n"; exit 96; };'
+            f" command -v sudo >/dev/null 2>&1 || {{ {none}; }};"
             " if sudo -n sh -c : </dev/null >/dev/null 2>&1;"
-            ' then exec sudo -n sh -c "$1" sh "$2" free; fi; echo; echo "PASSWORD $n";'
-            " read -r l || exit 95;"
-            ' exec env LC_ALL=C sudo -k -S -p "ASK $n " sh -c "$1" sh "$2" asked'
+            f' then exec sudo -n sh -c "$1" sh "$2" free; fi; {asked}'
         )
         return ["sh", "-c", outer, "sh", around, inner]
 
@@ -232,7 +227,8 @@ def become_root(
 
     ``password`` is called when the host asks, and raises UnreachableError where there is none;
     ``who`` is ``user@host`` for messages. The way is ``""`` for a root login, else ``sudo
-    without password`` or ``sudo with password``. Raises UnreachableError and closes the wire.
+    without password`` or ``sudo with password``; where ``handshake`` needs no root, ``without
+    root``, too. Raises UnreachableError and closes the wire.
     """
     try:
         state = _wait(wire, handshake, START_LIMIT, who)

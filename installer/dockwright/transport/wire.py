@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from dockwright.errors import UnreachableError
-from dockwright.transport.root import Tail
+from dockwright.transport.tail import Tail
 
 if TYPE_CHECKING:
     from typing import Any

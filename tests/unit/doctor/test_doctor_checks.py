@@ -213,6 +213,33 @@ def test_a_release_that_is_past_its_life() -> None:
     assert "Debian 10 (buster) until 2024-06-30" in finding.evidence
 
 
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"codename": "forky", "version_id": "14"},
+        {"distro": "void", "os_id": "void", "codename": ""},
+        {"architecture": "riscv64"},
+    ],
+)
+def test_a_release_that_docker_builds_nothing_for(facts: dict[str, Any]) -> None:
+    finding = only(case_of("debian-13-bare", facts))
+    assert (finding.id, finding.severity) == ("not-built", Severity.WARNING)
+    # Who has the distribution's Docker needs none of Docker's own.
+    assert diagnose(case_of("debian-13-docker.io", facts)) == ()
+    # One that the table does not know yet may be there.
+    assert diagnose(case_of("debian-13-bare", {"codename": "duke", "version_id": "15"})) == ()
+
+
+def test_containers_that_lose_their_gpus_are_named_when_that_is_asked() -> None:
+    asked = explain("Failed to initialize NVML: Unknown Error")
+    case = case_of("ubuntu-24.04-gpu", seen={"gpu_containers": ("train", "infer")})
+    assert diagnose(case) == ()
+    (finding,) = diagnose(case, asked)
+    assert finding.id == "nvml-unknown"
+    assert finding.evidence.startswith("train, infer got GPUs by --gpus")
+    assert diagnose(case_of("ubuntu-24.04-gpu"), asked) == ()
+
+
 def test_dpkg_was_interrupted() -> None:
     finding = only(case_of(facts={"dpkg_audit": "dpkg was interrupted"}))
     assert (finding.id, finding.rung) == ("dpkg-interrupted", "dpkg")
@@ -284,6 +311,15 @@ def test_a_daemon_that_is_down() -> None:
     assert only(case_of(facts=DOWN, seen={"tools": ()})).id == "firewall-tools"
     masked = {**DOWN, "units": {"docker.service": "masked inactive"}}
     assert only(case_of(facts=masked)).id == "unit-masked"
+
+
+def test_a_daemon_that_is_off_for_a_user_s_own() -> None:
+    rootless = {"rootless": ("/run/user/1000/docker.sock",)}
+    off = {**DOWN, "units": {"docker.service": "disabled inactive"}}
+    assert diagnose(case_of(facts=off, seen=rootless)) == ()
+    assert only(case_of(facts=off)).id == "daemon-down"
+    failed = {**DOWN, "units": {"docker.service": "disabled failed"}}
+    assert only(case_of(facts=failed, seen=rootless)).id == "daemon-down"
 
 
 def test_podman_and_the_snap_beside_docker() -> None:

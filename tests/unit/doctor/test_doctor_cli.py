@@ -203,7 +203,7 @@ def test_every_line_of_an_answer_is_read() -> None:
             "reinstall runc", "inodes /var 12 65536", f"exec_start {b64('/usr/bin/dockerd -H fd://')}",
             f"docker_log {b64('failed to start daemon: x')}", "cgroup_read_only 1",
             "route docker0 000011AC 0000FFFF", "route eth0 zz 00", "socket 660 root:docker",
-            "groups ops docker",
+            "groups ops docker", "gpu_container /train nvidia", "gpu_container", "rootless /run/user/1000/docker.sock",
         ),
         NONCE,
     )  # fmt: skip
@@ -221,6 +221,8 @@ def test_every_line_of_an_answer_is_read() -> None:
     assert [str(route.network) for route in seen.routes] == ["172.17.0.0/16"]
     assert seen.socket == "660 root:docker"
     assert seen.groups == ("ops", "docker")
+    assert seen.gpu_containers == ("train",)
+    assert seen.rootless == ("/run/user/1000/docker.sock",)
 
 
 @pytest.mark.parametrize(

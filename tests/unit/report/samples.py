@@ -356,6 +356,7 @@ FINDING = ev.Finding(
     evidence="Conflicting values set for option Signed-By (docker.list:1, docker.sources:1)",
     action=("keep one of the two, and comment the other out", "apt-get update"),
     source="https://github.com/docker/for-linux/issues/1349",
+    plan="docker",
 )  # fmt: skip
 WARNED = FINDING.model_copy(
     update={
@@ -363,6 +364,7 @@ WARNED = FINDING.model_copy(
         "finding": "another program holds apt's lock", "evidence": "held by pid 812, unattended-upgr",
         "cause": "on a fresh machine unattended-upgrades installs packages",
         "action": ("wait until it is done",),
+        "plan": "",
     }
 )  # fmt: skip
 
@@ -376,7 +378,10 @@ def diagnosed(*findings: ev.Finding, text: str = "") -> list[Event]:
         source=text or "https://github.com/docker/docker-install/issues/366",
         seen=any(one.id == "apt-locked" for one in findings),
     )  # fmt: skip
-    play = Play("web1", "doctor").reached()(ev.Diagnosed, findings=findings, explained=(means,))
+    closed = ev.Unseen(rung=text or "daemon", what=text or "whether dockerd answers")
+    play = Play("web1", "doctor").reached()(
+        ev.Diagnosed, findings=findings, unseen=(closed,) * bool(findings), explained=(means,)
+    )
     code = Exit.VERIFY if findings else Exit.OK
     return play(ev.RunFinished, exit=code, seconds=0.3).events
 
@@ -426,7 +431,7 @@ def hostile() -> list[Event]:
         "rung": huge,
     }
     (_, _, said, _) = diagnosed(FINDING.model_copy(update=found), text=huge)
-    play(ev.Diagnosed, findings=said.findings, explained=said.explained)  # type: ignore[union-attr]
+    play(ev.Diagnosed, findings=said.findings, unseen=said.unseen, explained=said.explained)  # type: ignore[union-attr]
     play(
         ev.Failed, exit=Exit.REPAIR, brief=huge, details=((huge, huge), ("x:1", huge)), step=huge,
         next_step="one\ntwo", changed_host=True,

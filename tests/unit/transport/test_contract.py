@@ -275,6 +275,30 @@ class TestSudo:
             user(Knows("right")).root_shell("echo hi")
         assert ("the host says", "u is not in the sudoers file.") in caught.value.details
 
+    @pytest.mark.parametrize("sudo", ["asks", "nobody"])
+    def test_who_only_looks_does_without_root_and_is_asked_nothing(
+        self, user: Opener, stand_ins: Path, sudo: str
+    ) -> None:
+        (stand_ins / "kind").write_text(sudo)
+        asker = Knows("right")
+        transport = user(asker)
+        script = "echo out; cat </dev/null; echo err >&2; exit 42"
+        assert finish(transport.shell(script)) == (b"out\n", 42, "err\n")
+        assert transport.description.endswith(", without root")
+        assert (asker.asked, (stand_ins / "words").exists()) == (0, False)
+
+    def test_who_only_looks_is_root_where_nobody_has_to_be_asked(
+        self, user: Opener, stand_ins: Path
+    ) -> None:
+        (stand_ins / "kind").write_text("asks")
+        transport = user(Knows(None), sudo_password_source=lambda: Secret("right"))
+        assert finish(transport.shell("echo hi"))[0] == b"hi\n"
+        assert transport.description.endswith(", sudo with password")
+        (stand_ins / "kind").write_text("free")
+        transport = user(Knows(None))
+        assert finish(transport.shell("echo hi"))[0] == b"hi\n"
+        assert transport.description.endswith(", sudo without password")
+
     def test_no_password_on_any_command_line(self, user: Opener, stand_ins: Path) -> None:
         (stand_ins / "kind").write_text("asks")
         channel = user(Knows("right")).root_shell("echo up; ps -eo args; ps e -eo args")

@@ -311,12 +311,13 @@ def test_no_secret_is_in_the_command_and_nothing_needs_escaping() -> None:
 SHELLS = ["sh", "dash", "bash", "zsh", "ksh", "mksh", "fish", "tcsh", "csh", "busybox"]
 
 
+@pytest.mark.parametrize("needs_root", [True, False])
 @pytest.mark.parametrize("shell", SHELLS)
-def test_login_shells_read_the_command_alike(shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_login_shells_read_the_command_alike(shell: str, *, needs_root: bool) -> None:
     found = shutil.which(shell)
     if found is None:
         pytest.skip(f"no {shell} here")
-    shake = Handshake()
+    shake = Handshake(needs_root=needs_root)
     # Whoever runs this: the first answer is of one of these kinds.
     words = [found, "sh"] if shell == "busybox" else [found]
     done = subprocess.run(

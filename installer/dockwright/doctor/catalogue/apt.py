@@ -26,7 +26,7 @@ APT = (
         rung="apt",
         messages=(
             r"type '<\S+' is not known on line",
-            r"unsupported distribution!.*nvidia",
+            r"unsupported distribution!",
             r"unable to parse package file \S+\.sources",
         ),
         finding="a web page was saved as a source file",

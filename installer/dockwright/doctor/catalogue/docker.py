@@ -67,6 +67,16 @@ DOCKER = (
         source=_DOCKERD,
     ),
     Entry(
+        id="unit-changed",
+        rung="daemon",
+        messages=(r"docker\.service changed on disk", r"drop-ins of docker\.service changed"),
+        finding="docker.service was changed, and systemd has the old one",
+        cause="a file or drop-in of the unit was written without a reload of systemd",
+        look=("systemctl cat docker",),
+        mend=("systemctl daemon-reload; systemctl restart docker",),
+        source="https://manpages.debian.org/systemctl",
+    ),
+    Entry(
         id="unit-masked",
         rung="daemon",
         messages=(r"unit docker\.(service|socket) is masked", r"docker\.service is masked"),
@@ -222,7 +232,7 @@ DOCKER = (
         messages=(
             r"cgroup.*read-only file system",
             r"mountpoint for (cgroup|devices) not found",
-            r"failed to (create|apply) cgroup",
+            r"failed to (create|apply) cgroup|unable to apply cgroup configuration",
         ),
         finding="cgroups cannot be written",
         cause="the host is itself a container without delegation, or cgroups are mounted read-only",
@@ -258,6 +268,16 @@ DOCKER = (
         cause="its support has ended, and vendors stop building for it",
         mend=("upgrade the host to a release that is supported",),
         source="https://wiki.ubuntu.com/Releases",
+    ),
+    Entry(
+        id="not-built",
+        rung="host",
+        finding="Docker builds nothing for this release",
+        cause="the release is not out yet or was dropped, the architecture is not built for, or the host"
+        " derives from neither Ubuntu nor Debian and names no release that it is made from",
+        look=("cat /etc/os-release", "dpkg --print-architecture"),
+        mend=("use a release that Docker builds for, or the distribution's docker.io",),
+        source="https://docs.docker.com/engine/install/#supported-platforms",
     ),
     Entry(
         id="buildx-missing",

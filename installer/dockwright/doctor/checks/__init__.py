@@ -17,6 +17,7 @@ CHECKS = (
     apt.lock,
     docker.which,
     docker.daemon,
+    docker.access,
     docker.ground,
     gpu.driver,
     gpu.containers,

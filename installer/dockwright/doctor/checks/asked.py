@@ -16,7 +16,7 @@ def socket(case: Case) -> Iterator[Found]:
     members = case.facts.docker_group
     if not case.engine or members is None:
         return
-    user = case.facts.sudo_user
+    user = case.user
     in_group = user in members or "docker" in case.seen.groups
     names = ", ".join(members) or "none"
     where = f"docker.sock is {case.seen.socket}; " if case.seen.socket else ""
@@ -38,12 +38,16 @@ def absent(case: Case) -> Iterator[Found]:
 
 def unlocatable(case: Case) -> Iterator[Found]:
     """No source of Docker's."""
-    if not any("download.docker.com" in entry.index for entry in case.apt.entries):
+    if not case.seen.is_closed("source") and not any(
+        "download.docker.com" in entry.index for entry in case.apt.entries
+    ):
         yield Found("not-locatable", "no source of the host names download.docker.com")
 
 
 def runtime(case: Case) -> Iterator[Found]:
     """No toolkit, or a daemon.json without the runtime."""
+    if case.seen.is_closed("daemon.json"):
+        return
     file = case.facts.file(DAEMON_JSON)
     keys, _ = settings((file.content or "") if file else "")
     if "nvidia" not in (keys.get("runtimes") or {}):
@@ -57,6 +61,17 @@ def device_driver(case: Case) -> Iterator[Found]:
     text = _toolkit(case)
     if text.endswith("not installed"):
         yield Found("no-device-driver", text)
+
+
+def lost(case: Case) -> Iterator[Found]:
+    """Containers that lose their GPUs at the next reload of systemd, or have lost them."""
+    names = case.seen.gpu_containers
+    if names:
+        yield Found(
+            "nvml-unknown",
+            f"{', '.join(names)} got GPUs by --gpus or --runtime=nvidia, which last until the next"
+            " systemctl daemon-reload",
+        )
 
 
 def _toolkit(case: Case) -> str:
@@ -74,4 +89,5 @@ ASKED = {
     "not-locatable": (unlocatable,),
     "unknown-runtime": (runtime,),
     "no-device-driver": (device_driver,),
+    "nvml-unknown": (lost,),
 }

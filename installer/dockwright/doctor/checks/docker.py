@@ -42,7 +42,13 @@ def daemon(case: Case) -> Iterator[Found]:
         return
     causes = [*_settings(case), *_unit(case)]
     yield from causes
-    if case.facts.daemon is not None or any(one.severity is Severity.ERROR for one in causes):
+    if case.runs or any(one.severity is Severity.ERROR for one in causes):
+        return
+    unit = case.facts.unit("docker.service")
+    if case.seen.is_closed("daemon") and _may_answer(case):
+        return
+    # As Docker's manual has it for rootless: the daemon of root is disabled and stopped.
+    if case.seen.rootless and unit and (unit.enabled, unit.active) == ("disabled", "inactive"):
         return
     log = case.seen.docker_log
     known = explain(log)[:1] if log else ()
@@ -51,9 +57,18 @@ def daemon(case: Case) -> Iterator[Found]:
     elif known and known[0].id not in ("start-limit", "daemon-down"):
         yield Found(known[0].id, log)
     else:
-        unit = case.facts.unit("docker.service")
         state = f"docker.service is {unit.active}" if unit else "there is no docker.service"
+        if unit is None and case.seen.is_closed("units"):
+            state = "nobody answers at docker.sock"
         yield Found("daemon-down", f"{state}; {log or case.facts.daemon_error or 'no answer'}")
+
+
+def _may_answer(case: Case) -> bool:
+    """Whether a daemon that may not be asked could be well, by its units: a socket that waits starts it."""
+    unit, waiting = case.facts.unit("docker.service"), case.facts.unit("docker.socket")
+    if unit is None or unit.active not in ("inactive", "failed"):
+        return True
+    return unit.active == "inactive" and waiting is not None and waiting.active == "active"
 
 
 def settings(text: str) -> tuple[dict[str, Any], str]:
@@ -72,7 +87,7 @@ def _settings(case: Case) -> Iterator[Found]:
     if file is None or file.content is None or "--config-file" in case.seen.exec_start:
         return
     # A daemon that runs has read another text than this: it breaks at the next start.
-    severity = Severity.WARNING if case.facts.daemon else Severity.ERROR
+    severity = Severity.WARNING if case.runs else Severity.ERROR
     keys, wrong = settings(file.content)
     if wrong:
         yield Found("daemon-json-invalid", f"{DAEMON_JSON} {wrong}", severity=severity)
@@ -129,6 +144,17 @@ def _unit(case: Case) -> Iterator[Found]:
     unit = case.facts.unit("docker.service")
     if unit is not None and unit.enabled.startswith("masked"):
         yield Found("unit-masked", f"docker.service is {unit.enabled}, {unit.active}")
+
+
+def access(case: Case) -> Iterator[Found]:
+    """A login that is older than its user's membership in the group of docker.sock."""
+    group = case.seen.socket.rpartition(":")[2]
+    if group and case.seen.is_closed("daemon") and group in case.seen.groups:
+        text = (
+            f"docker.sock is {case.seen.socket}; {case.user} is in group {group},"
+            " and this login is older than that"
+        )
+        yield Found("socket-denied", text, (f"log in anew, or: newgrp {group}",))
 
 
 def ground(case: Case) -> Iterator[Found]:

@@ -38,12 +38,29 @@ def room(case: Case) -> Iterator[Found]:
 
 
 def release(case: Case) -> Iterator[Found]:
-    """A release that nobody supports any more."""
+    """A release that nobody supports any more, or that Docker builds nothing for.
+
+    The latter is no trouble of who has the distribution's Docker. A codename that the table does not
+    know yet may well be built for.
+    """
     known = distros.find(case.facts.distro, case.facts.codename)
     today = datetime.fromtimestamp(case.now, tz=timezone.utc).date()
     if known is not None and known.life(today) is distros.Life.ENDED:
         last = known.extended or known.eol
         yield Found("released-no-more", f"{known} until {last}", severity=Severity.WARNING)
+        return
+    architectures = distros.DOCKER_ARCHITECTURES.get(case.facts.distro, ())
+    unknown = not architectures or not case.facts.codename
+    if case.engine not in ("", "docker-ce") or not (
+        unknown or (known and not known.docker) or case.facts.architecture not in architectures
+    ):
+        return
+    name = (
+        str(known)
+        if known
+        else f"{case.facts.pretty_name} ({case.facts.codename or 'no codename'})"
+    )
+    yield Found("not-built", f"{name} on {case.facts.architecture}", severity=Severity.WARNING)
 
 
 def dpkg(case: Case) -> Iterator[Found]:
