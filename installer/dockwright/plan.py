@@ -185,6 +185,13 @@ class HostPlan(Frozen):
         return tuple(dict.fromkeys(name for action in self.actions for name in action.stops))
 
     @property
+    def logins(self) -> tuple[str, ...]:
+        """The registries that it logs in to; the logins themselves are no part of it."""
+        return tuple(
+            a.target for a in self.changes if a.kind == "registry_login" and not self.undoes
+        )
+
+    @property
     def deletes(self) -> bool:
         """Whether data goes: a yes is not enough for that."""
         return any(action.kind in ("data_gone", "prune") for action in self.changes)

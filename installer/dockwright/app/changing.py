@@ -74,6 +74,7 @@ def carry_out(prepared: Prepared, request: Request, stop: Stop) -> Iterator[Even
             booted=plan.assumes.init == "systemd",
             wish=request.wish,
             login=request.proxy.machine if request.proxy and plan.proxy_login else "",
+            registry_logins=request.logins.lines(plan.logins),
         )
         ended = yield from runner.run_detached(
             transport,

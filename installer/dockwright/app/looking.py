@@ -22,7 +22,14 @@ from dockwright.app.consulting import consult
 from dockwright.app.diagnosing import diagnosed
 from dockwright.app.run import Connect, Prepared, Request, proxy_for
 from dockwright.channel import Channel, Transport
-from dockwright.errors import BY_EXIT, BusyError, Exit, FailedError, RefusedError, UnreachableError
+from dockwright.errors import (
+    BY_EXIT,
+    BusyError,
+    Exit,
+    FailedError,
+    RefusedError,
+    UnreachableError,
+)
 from dockwright.events import Event
 from dockwright.load import HostValues, Playbook
 from dockwright.models import Facts, LiveRun
@@ -61,7 +68,8 @@ def gather(prepared: Prepared, request: Request, connect: Connect) -> Iterator[E
         whole = doctor.answered
     output = converse(prepared.transport, script, partial(whole, nonce=nonce))
     machine = request.proxy.machine if request.proxy else ""
-    prepared.facts = facts.judge_login(facts.read(output, nonce, host=name), nonce, machine)
+    known = facts.judge_login(facts.read(output, nonce, host=name), nonce, machine)
+    prepared.facts = facts.judge_logins(known, nonce, request.logins)
     yield events.HostReached(
         host=name, at=time.time(), how=prepared.transport.description, facts=prepared.facts,
         seconds=time.monotonic() - begun,
@@ -179,6 +187,7 @@ def planner_for(
         upgrade=request.upgrade,
         proxy=proxy.rstrip("/") or given,
         login=request.proxy is not None and request.proxy.login,
+        logins=request.logins.hosts,
         verify=request.command == "verify",
         now=int(time.time()),
     )

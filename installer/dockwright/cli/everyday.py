@@ -25,6 +25,7 @@ from dockwright.cli.options import (
 )
 from dockwright.cli.proxy import flag_of, given_proxy
 from dockwright.cli.register import EVERYDAY, command
+from dockwright.cli.registry import given_logins
 from dockwright.cli.session import Session
 from dockwright.cli.shared import change, playbooks_of, request_for, save
 from dockwright.errors import Exit
@@ -52,7 +53,7 @@ def install(
     proxy = given_proxy(renewal, reach)
     fleet = Fleet(hosts, reach, show)
     books = playbooks_of("gpu" if gpu else "docker", values, choice, fleet, flag_of(proxy, renewal))
-    request = request_for("install", books, renewal, consent, proxy)
+    request = request_for("install", books, renewal, consent, proxy, given_logins(renewal, reach))
     return change(request, fleet, consent, reach, show)
 
 
@@ -74,7 +75,7 @@ def plan(
     proxy = given_proxy(renewal, reach)
     fleet = Fleet(hosts, reach, show)
     books = playbooks_of(playbook, values, choice, fleet, flag_of(proxy, renewal))
-    request = request_for("plan", books, renewal, proxy=proxy)
+    request = request_for("plan", books, renewal, None, proxy, given_logins(renewal, reach))
     with Session(fleet, reach, show) as session:
         prepared = session.prepare(request)
         session.finish()

@@ -169,6 +169,13 @@ class Renewal:
             "Read the proxy's URL, with its login, from it, or from - (stdin).", "--proxy-file"
         ),
     ] = None
+    registry_logins: Annotated[
+        str | None,
+        _choice(
+            "Read logins of registries from it, https://USER:PASSWORD@HOST a line, or from - (stdin).",
+            "--registry-logins",
+        ),
+    ] = None
     fetch: Annotated[
         Way,
         _choice(

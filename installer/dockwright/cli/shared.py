@@ -26,6 +26,7 @@ from dockwright.errors import Exit, InputError
 from dockwright.load import Flag, Overrides, Playbook, load_playbook, load_playbooks
 from dockwright.plan import HostPlan
 from dockwright.proxies import Proxy
+from dockwright.registries import Logins
 
 
 def playbook_of(
@@ -106,6 +107,7 @@ def request_for(
     renewal: Renewal | None = None,
     consent: Consent | None = None,
     proxy: Proxy | None = None,
+    logins: Logins | None = None,
 ) -> Request:
     """What the options ask for."""
     renewal, consent = renewal or Renewal(), consent or Consent()
@@ -115,6 +117,7 @@ def request_for(
         playbooks=playbooks or {},
         upgrade=renewal.upgrade,
         proxy=proxy,
+        logins=logins or Logins(),
         fetch=renewal.fetch,
         allow_restart=consent.allow_restart,
         lock_timeout=consent.lock_timeout,

@@ -167,6 +167,7 @@ class Files:
         for path in self.ours.directories:
             inside = self.trail.inside.get(path)
             if inside is not None and all(f"{path}/{name}" in gone for name in inside):
+                gone.add(path)  # and with it one around it that is listed behind it
                 yield Action(
                     id="", component="uninstall", step="remove empty directory",
                     kind="directory_gone", verb=Verb.REMOVE, target=path,

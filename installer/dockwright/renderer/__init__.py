@@ -105,12 +105,14 @@ def render_launch(
     booted: bool,
     wish: str = "",
     login: str = "",
+    registry_logins: str = "",
 ) -> str:
     """The script that stores a program on the host, starts it detached, and follows its records.
 
     ``wish`` is a digest of what was asked for: a live run of the same wish is joined. By itself a
-    program is its own wish. ``login`` is that of the plan's proxy (``Proxy.machine``): it is handed
-    over beside the program, which is kept.
+    program is its own wish. ``login`` is that of the plan's proxy (``Proxy.machine``),
+    ``registry_logins`` those of registries (``Logins.lines``): they are handed over beside the
+    program, which is kept.
     """
     return (
         environment()
@@ -122,6 +124,7 @@ def render_launch(
             booted=booted,
             wish=wish or program.digest,
             login=login,
+            registry_logins=registry_logins,
         )
     )
 
@@ -161,6 +164,9 @@ def _title(action: Action) -> str:
     words = {
         "file": f"file {name}",
         "hold": "hold packages",
+        "image": f"image {action.target}",
+        "image_gone": f"remove the image {action.target}",
+        "registry_login": f"log in to {action.target}",
         "lists": "refresh lists",
         "reload": f"reload {name}",
         "snap_disable": f"disable the snap {name}",
