@@ -15,6 +15,7 @@ from dockwright.events import StepFinished, StepProgress
 from dockwright.plan import Verb
 from tests.hosts.support import (
     DAEMON,
+    SOURCE,
     Layers,
     Run,
     at,
@@ -27,7 +28,7 @@ from tests.hosts.test_access import watched
 from tests.hosts.test_secrets import nowhere
 from tests.lab.host import Host
 from tests.lab.lab import Lab
-from tests.lab.private import HUB_MIRROR, REGISTRY, USER
+from tests.lab.private import HUB_MIRROR, PACKAGES, REGISTRY, USER
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("vendor_is_good")]
 
@@ -299,3 +300,31 @@ def test_an_image_that_does_not_come(lab: Lab, host: Host, tmp_path: Path, what:
     assert cause.startswith("registry unreachable" if what == "down" else "no such image")
     assert names(host) == set()
     healthy(host)
+
+
+# --- a mirror of the packages ---------------------------------------------------------------------
+
+
+def test_packages_of_a_mirror(lab: Lab, layers: Layers) -> None:
+    """Docker's own key and index, from elsewhere; run again, nothing; dead, it is the cause."""
+    host = layers.host("fresh")
+    words = ["install", at(host, "ops"), "--yes", "--detailed-exitcode", "--mirror"]
+    dead = dockwright(lab, *words, "http://mirror.lab.test:9/docker-ce")
+    assert dead.code == 5, dead
+    assert dict(dead.failed.details)["cause"].startswith("mirror: http://mirror.lab.test:9/")
+    assert host.changed() == []
+    empty = dockwright(lab, *words, "http://mirror.lab.test/elsewhere")
+    assert empty.code == 3, empty
+    assert "mirror: " in empty.told
+    run = dockwright(lab, *words, PACKAGES)
+    assert run.code == 20, run
+    assert any(
+        "docker_url is not the shipped one: it is set by --mirror" in line
+        for line in run.plan.trust
+    )
+    assert f"URIs: {PACKAGES}/linux/debian" in host.exec(["cat", SOURCE]).stdout
+    again = dockwright(lab, *words, PACKAGES)
+    assert again.code == 0, again
+    assert again.all(StepFinished) == []
+    host.exec("apt-get -qq update && docker version")
+    host.remove()

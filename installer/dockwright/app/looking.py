@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from dockwright import (
@@ -25,6 +25,7 @@ from dockwright.channel import Channel, Transport
 from dockwright.errors import (
     BY_EXIT,
     BusyError,
+    DockwrightError,
     Exit,
     FailedError,
     RefusedError,
@@ -102,10 +103,14 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
     plan, wishes = make(offers={})
     if wishes:
         begun = time.monotonic()
-        asked = consult(
-            wishes, known.architecture, proxy=proxy_for(plan.proxy, request.proxy), way=request.fetch,
-            host=prepared.transport,
-        )  # fmt: skip
+        try:
+            asked = consult(
+                wishes, known.architecture, proxy=proxy_for(plan.proxy, request.proxy),
+                way=request.fetch, host=prepared.transport,
+            )  # fmt: skip
+        except (UnreachableError, RefusedError) as error:
+            blame_mirror(error, playbook, wishes)
+            raise
         pins = tuple(
             f"{variable} is not the shipped one: it is set by {origin}"
             for variable, origin in playbook.overrides.items()
@@ -128,6 +133,17 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
         )  # fmt: skip
     prepared.plan = plan
     yield events.Planned(host=name, at=time.time(), plan=plan)
+
+
+def blame_mirror(
+    error: DockwrightError, playbook: Playbook, wishes: Sequence[RepositoryWish]
+) -> None:
+    """Say so where it is a mirror that does not serve, and not the vendor."""
+    for wish in wishes:
+        origin, place = playbook.overrides.get(f"{wish.id}_url"), wish.url.split("://")[1]
+        if origin is not None and place.split("/")[0] in error.brief:
+            text = f"mirror: {wish.url}, by {origin}, and not the vendor's own repository"
+            error.details = (*error.details, ("cause", text))
 
 
 def refuse_twin(prepared: Prepared, request: Request) -> None:

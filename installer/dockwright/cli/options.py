@@ -136,6 +136,13 @@ class Choice:
         str | None, _choice("29, 29.7, 29.7.2 or the full string.", "--docker-version")
     ] = None
     channel: Annotated[str | None, _choice("stable or test.", "--channel")] = None
+    mirror: Annotated[
+        str | None,
+        _choice(
+            "Docker's packages from tuna, aliyun, or the URL of a copy; Docker's own key stays pinned.",
+            "--mirror",
+        ),
+    ] = None
     add_user: Annotated[
         list[str] | None,
         _choice("Let this user talk to the daemon; the same as root there.", "--add-user"),

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from dockwright import mirrors
 from dockwright.app import Request
 from dockwright.cli.fleet import Fleet
 from dockwright.cli.options import (
@@ -59,6 +60,7 @@ def _overrides(values: Values, choice: Choice, more: tuple[Flag, ...]) -> Overri
     given = (
         ("--docker-version", "docker_version", choice.docker_version),
         ("--channel", "docker_channel", choice.channel),
+        ("--mirror", "docker_url", choice.mirror and mirrors.repository(choice.mirror)),
         ("--add-user", "docker_users", choice.add_user),
         ("--remove-snap", "docker_remove_snap", choice.remove_snap),
         ("--remove-nvidia-docker", "nvidia_docker_remove", choice.remove_nvidia_docker),
