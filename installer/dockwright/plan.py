@@ -187,9 +187,11 @@ class HostPlan(Frozen):
     @property
     def logins(self) -> tuple[str, ...]:
         """The registries that it logs in to; the logins themselves are no part of it."""
-        return tuple(
-            a.target for a in self.changes if a.kind == "registry_login" and not self.undoes
-        )
+        if self.undoes:
+            return ()
+        into = [action.target for action in self.changes if action.kind == "registry_login"]
+        tried = [action.params["login"] for action in self.checks if action.params.get("login")]
+        return tuple(dict.fromkeys((*into, *tried)))
 
     @property
     def deletes(self) -> bool:

@@ -98,5 +98,5 @@ log_in() {
     blame "no login at $1" "$answer"
     return 1
   fi
-  say "logged in as $user"
+  receipt got-login "$1" && say "logged in as $user"
 }

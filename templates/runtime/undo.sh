@@ -136,6 +136,8 @@ undo_images() {
     record_text note undo "the image $name does not come back by itself: docker pull $name"
   done
   sed -n 's/^login //p' "$receipt" | while read -r host before; do
+    # One that was there before, and was not replaced after all, is theirs.
+    [ "$before" != other ] || grep -qxF -e "got-login $host" "$receipt" || continue
     ! logged_in "$host" || log_out "$host" "$before" >>"$out" 2>&1
     [ "$before" != other ] || record_text note undo "the login at $host that was replaced does not come back"
   done

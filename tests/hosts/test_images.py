@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +12,12 @@ from urllib.parse import quote
 
 import pytest
 
-from dockwright.events import StepFinished, StepProgress
+from dockwright.events import Note, StepFinished, StepProgress
 from dockwright.plan import Verb
 from tests.hosts.support import (
     DAEMON,
     SOURCE,
+    STATE,
     Layers,
     Run,
     at,
@@ -27,6 +29,8 @@ from tests.hosts.support import (
 from tests.hosts.test_access import watched
 from tests.hosts.test_secrets import nowhere
 from tests.lab.host import Host
+from tests.lab.images import Storage
+from tests.lab.images import _tar as tar_of
 from tests.lab.lab import Lab
 from tests.lab.private import HUB_MIRROR, PACKAGES, REGISTRY, USER
 
@@ -125,7 +129,7 @@ def test_images_come_and_go(lab: Lab, host: Host, tmp_path: Path) -> None:
     healthy(host)
 
 
-def test_an_image_from_a_tar(lab: Lab, host: Host, tmp_path: Path) -> None:
+def test_an_image_from_atar_of(lab: Lab, host: Host, tmp_path: Path) -> None:
     """On the host already, or sent; pinned by its sha256; another one in it is ours, too."""
     host.exec("docker pull -q hello-world && docker tag hello-world other:1")
     host.exec(
@@ -139,6 +143,17 @@ def test_an_image_from_a_tar(lab: Lab, host: Host, tmp_path: Path) -> None:
     converged(lab, host, book(tmp_path, images=[wish]))
     undo(lab, host)
     assert names(host) == set()
+    sent = tmp_path / "two.tar"
+    sent.write_bytes(Path(f"{host.upper}/srv/two.tar").read_bytes())
+    mine = {"name": "hello-world", "send": str(sent), "sha256": sha256}
+    run = apply(lab, host, book(tmp_path, images=[mine]))
+    assert run.code == 20, run
+    assert names(host) == {"hello-world:latest", "other:1"}
+    assert host.exec(f"ls -d {STATE}/sent.*", check=False).stdout == ""
+    converged(lab, host, book(tmp_path, images=[mine]))
+    undo(lab, host)
+    sent.unlink()
+    assert apply(lab, host, book(tmp_path, images=[mine])).code == 3
     for change, code, word in (
         ({"sha256": "0" * 64}, 8, "not the pinned digest"),
         ({"name": "nobody:1"}, 6, "it holds hello-world:latest"),
@@ -300,6 +315,96 @@ def test_an_image_that_does_not_come(lab: Lab, host: Host, tmp_path: Path, what:
     assert cause.startswith("registry unreachable" if what == "down" else "no such image")
     assert names(host) == set()
     healthy(host)
+
+
+@pytest.mark.parametrize("what", ["digest mismatch", "disk full"])
+def test_a_pull_that_breaks_in_the_middle(lab: Lab, host: Host, tmp_path: Path, what: str) -> None:
+    """Not what was pinned: 8; no room: 6, and with room the same command goes on. Nothing half stays."""
+    layer = random.Random(5).randbytes(24 * 1024 * 1024)
+    storage = Storage(lab.dir / "registry")
+    digest = storage.image("ours/large", tar_of({"large": layer}, {}), ["/none"])
+    name = "ours/large" + (f"@{digest}" if what == "digest mismatch" else "")
+    blob = storage.top / f"blobs/sha256/{digest[7:9]}/{digest[7:]}/data"
+    right = blob.read_bytes()
+    file = book(tmp_path, images=[{"name": name}])
+    if what == "digest mismatch":
+        blob.write_bytes(right.replace(b'"schemaVersion": 2', b'"schemaVersion":  2'))
+        assert blob.read_bytes() != right
+    else:
+        # The pull unpacks into a file system that has room for a part of it.
+        host.exec(
+            "systemctl stop docker.socket docker && mount -t tmpfs -o size=12m none /var/lib/docker"
+        )
+        host.exec("systemctl start docker")
+    try:
+        failed = apply(lab, host, file)
+        assert host.exec("docker version").returncode == 0
+        assert names(host) == set()
+    finally:
+        blob.write_bytes(right)
+        if what == "disk full":
+            host.exec("systemctl stop docker.socket docker && umount /var/lib/docker")
+            host.exec("systemctl start docker")
+    assert failed.code == (8 if what == "digest mismatch" else 6), str(failed)
+    assert "daemon is healthy" in failed.failed.brief
+    cause = dict(failed.failed.details)["cause"]
+    assert cause.startswith("not the pinned digest" if what == "digest mismatch" else "disk full")
+    mended = apply(lab, host, file)
+    assert mended.code == 20, str(mended)
+    converged(lab, host, file)
+    undo(lab, host)
+    assert names(host) == set()
+    healthy(host)
+
+
+# --- the manual's operations ----------------------------------------------------------------------
+
+OPERATIONS = ("images", "tag", "save", "load", "create", "run", "commit", "build", "history",
+              "inspect", "rmi", "pull")  # fmt: skip
+
+
+def walked(lab: Lab, host: Host, *args: str | Path) -> tuple[Run, set[str]]:
+    """A run of verify --operations, and what it tried; nothing of it is left on the host."""
+    shown = "docker image ls -a -q; docker ps -aq; docker volume ls -q; docker system df"
+    before = host.exec(shown).stdout
+    host.mark()
+    run = dockwright(lab, "verify", at(host, "ops"), "--operations", *args)
+    assert host.changed() == []
+    assert host.exec(shown).stdout == before
+    assert leftovers(host) == []
+    found = [e.text for e in run.all(StepFinished) if e.title == "walk the manual's operations"]
+    return run, set(", ".join(found).split(", "))
+
+
+def test_the_manual_s_operations(lab: Lab, host: Host) -> None:
+    """Each is tried, and what cannot be is said; nothing is left behind."""
+    run, tried = walked(lab, host)
+    assert run.code == 0, str(run)
+    assert set(OPERATIONS) <= tried
+    notes = " ".join(note.text for note in run.all(Note))
+    assert "push, login, logout: no registry was given" in notes
+    assert ("search" in tried) != ("not tried: search" in notes)
+
+
+def test_the_manual_s_operations_with_a_registry(lab: Lab, host: Host, tmp_path: Path) -> None:
+    """Push, login and logout, too; the password is nowhere, and root's own login is as it was."""
+    host.exec(f"mkdir -p /etc/docker/certs.d/{REGISTRY}")
+    host.put(f"/etc/docker/certs.d/{REGISTRY}/ca.crt", lab.authority(), 0o644)
+    canary = lab.registry_password
+    logins = login_file(tmp_path, canary)
+    with watched(canary) as plain, watched(forms(canary)[2]) as encoded:
+        run, tried = walked(
+            lab, host, "--registry", f"{REGISTRY}/ours/probe", "--registry-logins", logins
+        )
+    assert run.code == 0, str(run)
+    assert {*OPERATIONS, "push", "login", "logout"} <= tried
+    assert (plain, encoded) == (set(), set())
+    seen_nowhere(lab, host, canary, run.out, run.err)
+    bad, _ = walked(
+        lab, host, "--registry", REGISTRY, "--registry-logins", login_file(tmp_path, "wr0ng-c4n4ry")
+    )
+    assert bad.code == 8, bad
+    assert "login refused" in bad.told
 
 
 # --- a mirror of the packages ---------------------------------------------------------------------

@@ -193,6 +193,12 @@ def test_an_undo_takes_what_came_and_no_more() -> None:
     assert plan.logins == ()
 
 
+def test_a_login_that_was_not_replaced_after_all_is_theirs() -> None:
+    assert read_receipt(f"login {HOST} other\n").logins == {}
+    assert read_receipt(f"login {HOST} other\ngot-login {HOST}\n").logins == {HOST: "other"}
+    assert read_receipt(f"login {HOST} absent\n").logins == {HOST: "absent"}
+
+
 def test_an_uninstall_logs_out_before_docker_goes() -> None:
     known = installed(logins={HOST: "other", "theirs.example": "other"})
     told = told_runs(*run_lines("r1", f"login {HOST} absent\n"))
@@ -282,6 +288,27 @@ def test_a_login_that_nobody_gave_is_refused() -> None:
         planned(installed(), registries=[{"host": HOST, "login": True}])
 
 
+# --- the manual's operations ----------------------------------------------------------------------
+
+
+def test_operations_are_walked_where_they_are_asked_for() -> None:
+    asked = {"operations": True, "operations_registry": f"{HOST}/it"}
+    for logins, login in ((None, ""), (Logins.parse(LOGIN, "x"), HOST)):
+        plan = whole_plan(installed(), "verify", asked, verify=True, logins=logins)
+        (walk,) = [action for action in plan.checks if action.kind == "operations_check"]
+        assert walk.params["login"] == login
+        assert plan.logins == ((HOST,) if login else ())
+    plain = whole_plan(installed(), "verify", verify=True)
+    assert "operations_check" not in {action.kind for action in plain.actions}
+
+
+def test_a_registry_goes_with_operations(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.typer_app(["verify", "local", "--registry", HOST])
+    assert ended.value.code == 2
+    assert "--registry goes with --operations" in capsys.readouterr().err
+
+
 # --- logins ---------------------------------------------------------------------------------------
 
 
@@ -364,6 +391,20 @@ def test_lists_keep_what_others_wrote(
 # --- the host's side ------------------------------------------------------------------------------
 
 IMAGES = ("journal", "files", "verify", "images", "logins")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_an_operation_that_breaks_is_named_and_all_is_taken_back(bench: Bench, shell: str) -> None:
+    bench.fake("docker", 'case "$1" in search|commit) echo broken; exit 1 ;; esac; echo x')
+    body = "operations hello-world '' ''; rc=$?; echo \"${brief-}\"; exit $rc"
+    done = bench.run(body, *IMAGES, "operations", shell=shell)
+    assert done.status == 1, done
+    assert "docker commit does not work; the daemon is healthy" in done.output
+    assert any("push, login, logout: no registry" in text for text in done.of("note"))
+    assert any("search: the hub does not offer it" in text for text in done.of("note"))
+    gone = [call for call in bench.calls() if call.startswith(("docker rm", "docker image rm"))]
+    assert len(gone) == 2
+    assert not (bench.top / "run/operations").exists()
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -59,6 +59,7 @@ from dockwright.renderer import (
     render_launch,
     render_probe,
     render_program,
+    render_send,
     titles,
 )
 from dockwright.renderer.onefile import Profile, render_file
@@ -167,10 +168,18 @@ def images() -> HostPlan:
         "images": [
             {"name": "registry.example:5000/app:1.0@sha256:" + "b" * 64, "tags": ["app:live"]},
             {"name": "base:1", "archive": "/srv/base.tar", "sha256": "c" * 64},
+            {"name": "mine:1", "send": "/srv/mine.tar"},
             {"name": "old:1", "state": "absent"},
         ],
     }
     return whole_plan(facts, variables=wanted, logins=LOGINS)
+
+
+def operations() -> HostPlan:
+    asked = {"operations": True, "operations_registry": "registry.example:5000/it"}
+    return whole_plan(
+        recorded("ubuntu-24.04-installed"), "verify", asked, verify=True, logins=LOGINS
+    )
 
 
 def gpu(name: str, nvidia: dict[str, Any] | None = None) -> HostPlan:
@@ -279,7 +288,11 @@ SCRIPTS: dict[str, Callable[[], str]] = {
     "docker/docker.io-replaced": lambda: program(judged("debian-13-docker.io")),
     "docker/snap-replaced": lambda: program(snap_replaced()),
     "docker/source-among-others": lambda: program(source_among_others()),
+    "verify/operations": lambda: program(
+        operations(), attached=RUN_ID, registry_logins=LOGINS.lines(operations().logins)
+    ),
     "docker/images": lambda: program(images()),
+    "scripts/send": lambda: render_send(run_id=RUN_ID, name="s05", piece="aXQncw==", first=True),
     "scripts/launch-with-registries": lambda: launch(
         booted=True, registry_logins=LOGINS.lines(images().logins)
     ),

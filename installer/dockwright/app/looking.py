@@ -18,6 +18,7 @@ from dockwright import (
     renderer,
     runner,
 )
+from dockwright.app import sending
 from dockwright.app.consulting import consult
 from dockwright.app.diagnosing import diagnosed
 from dockwright.app.run import Connect, Prepared, Request, proxy_for
@@ -122,6 +123,7 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
             text=f"key and index verified, fetched {asked.way.words}",
             seconds=time.monotonic() - begun,
         )  # fmt: skip
+    sending.files(plan)
     if plan.transaction.changes:
         begun = time.monotonic()
         plan = probe(prepared.transport, plan, known, proxy_for(plan.proxy, request.proxy))

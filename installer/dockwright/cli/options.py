@@ -68,6 +68,15 @@ PlaybookName: TypeAlias = Annotated[
 ]
 
 
+RegistryLogins: TypeAlias = Annotated[
+    str | None,
+    _choice(
+        "Read logins of registries from it, https://USER:PASSWORD@HOST a line, or from - (stdin).",
+        "--registry-logins",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class Reach:
     """Which hosts, and how they are reached."""
@@ -176,13 +185,7 @@ class Renewal:
             "Read the proxy's URL, with its login, from it, or from - (stdin).", "--proxy-file"
         ),
     ] = None
-    registry_logins: Annotated[
-        str | None,
-        _choice(
-            "Read logins of registries from it, https://USER:PASSWORD@HOST a line, or from - (stdin).",
-            "--registry-logins",
-        ),
-    ] = None
+    registry_logins: RegistryLogins = None
     fetch: Annotated[
         Way,
         _choice(

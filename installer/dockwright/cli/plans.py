@@ -61,7 +61,14 @@ def apply(
     proxy = given_proxy(renewal, reach)
     fleet = Fleet(hosts, reach, show)
     books = playbooks_of(playbook, values, choice, fleet, flag_of(proxy, renewal))
-    request = request_for("apply", books, renewal, consent, proxy, given_logins(renewal, reach))
+    request = request_for(
+        "apply",
+        books,
+        renewal,
+        consent,
+        proxy,
+        given_logins(renewal.registry_logins, reach, renewal.proxy_file),
+    )
     return change(request, fleet, consent, reach, show)
 
 
@@ -148,7 +155,14 @@ def render(
     if len(fleet.hosts) > 1:
         raise InputError(f"--for takes one host, and {names[0]} is {len(fleet.hosts)}")
     books = playbooks_of(playbook, values, choice, fleet, flags)
-    request = request_for("render", books, renewal, None, proxy, given_logins(renewal, reach))
+    request = request_for(
+        "render",
+        books,
+        renewal,
+        None,
+        proxy,
+        given_logins(renewal.registry_logins, reach, renewal.proxy_file),
+    )
     with Session(fleet, reach, Show(quiet=True), stream=sys.stderr) as session:
         (prepared,) = session.prepare(request)
         session.finish()
@@ -167,7 +181,10 @@ def _apply_saved(
     show: Show,
 ) -> Exit:
     """Apply saved plans as they are: what was asked then is not asked again."""
-    proxy, logins = given_proxy(renewal, reach), given_logins(renewal, reach)
+    proxy, logins = (
+        given_proxy(renewal, reach),
+        given_logins(renewal.registry_logins, reach, renewal.proxy_file),
+    )
     saved, digest = read_plans(path)
     plans = {plan.host: plan for plan in saved}
     if not plans:

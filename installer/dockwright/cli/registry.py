@@ -5,21 +5,21 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from dockwright.cli.options import Reach, Renewal
+from dockwright.cli.options import Reach
 from dockwright.errors import InputError
+from dockwright.load import Flag
 from dockwright.plan import HostPlan
 from dockwright.registries import Logins
 
 
-def given_logins(renewal: Renewal, reach: Reach) -> Logins:
+def given_logins(name: str | None, reach: Reach, *others: str | None) -> Logins:
     """The logins of ``--registry-logins``; empty where it is not given.
 
-    Raises InputError, with the line's number and never the line.
+    ``others`` are files that other options read. Raises InputError, with the line's number and never the line.
     """
-    name = renewal.registry_logins
     if name is None:
         return Logins()
-    if name == "-" and "-" in (renewal.proxy_file, reach.sudo_password_file):
+    if name == "-" and "-" in (*others, reach.sudo_password_file):
         raise InputError("--registry-logins: only one option can read -")
     try:
         text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
@@ -40,3 +40,11 @@ def check_logins(name: str, plans: list[HostPlan], given: Logins) -> None:
                 details=(("hosts", "none was contacted"),),
                 next_step="add the --registry-logins that it was planned with",
             )
+
+
+def operation_flags(*, operations: bool, registry: str | None) -> tuple[Flag, ...]:
+    """What the options of verify say of its variables. Raises InputError for half of them."""
+    if registry is not None and not operations:
+        raise InputError("--registry goes with --operations", next_step="add --operations")
+    flags = (Flag("--operations", "operations", value=True),) if operations else ()
+    return (*flags, *((Flag("--registry", "operations_registry", registry),) if registry else ()))

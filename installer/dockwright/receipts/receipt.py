@@ -137,6 +137,7 @@ def _of_docker(text: str) -> dict[str, Any]:
     gone: list[str] = []
     logins: dict[str, str] = {}
     logouts: list[str] = []
+    taken: set[str] = set()
     for line in text.splitlines():
         match line.split(" "):
             case ["image", name, before]:
@@ -145,6 +146,8 @@ def _of_docker(text: str) -> dict[str, Any]:
                 gone.append(name)
             case ["login", host, before]:
                 logins.setdefault(host, before)
+            case ["got-login", host]:
+                taken.add(host)
             case ["logout", host]:
                 logouts.append(host)
             case _:
@@ -152,7 +155,10 @@ def _of_docker(text: str) -> dict[str, Any]:
     return {
         "images": images,
         "gone": tuple(dict.fromkeys(gone)),
-        "logins": logins,
+        # One that was there, and was not replaced after all, is theirs.
+        "logins": {
+            host: before for host, before in logins.items() if before != "other" or host in taken
+        },
         "logouts": tuple(dict.fromkeys(logouts)),
     }
 

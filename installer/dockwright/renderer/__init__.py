@@ -46,12 +46,18 @@ class Step:
 
 
 def render_program(
-    plan: HostPlan, *, operator: str, lock_timeout: int = 600, attached: str | None = None
+    plan: HostPlan,
+    *,
+    operator: str,
+    lock_timeout: int = 600,
+    attached: str | None = None,
+    registry_logins: str = "",
 ) -> Program:
     """The whole program for one host.
 
     ``operator`` is named in the host's journal; ``lock_timeout`` is in seconds. ``attached`` is the
     run id of a program that only verifies: it writes records to standard output and keeps nothing.
+    Such a one may be given ``registry_logins``: its text is run and not kept.
     """
     if plan.undoes:
         # All package actions are one transaction: its end is told once.
@@ -74,6 +80,7 @@ def render_program(
         lock_timeout=lock_timeout,
         attached=attached is not None,
         run_id=attached or "",
+        registry_logins=registry_logins if attached is not None else "",
     )
 
 
@@ -140,6 +147,12 @@ def render_attach(*, run_id: str) -> str:
     ``run_id`` is a nonce that frames its first answer.
     """
     return environment().get_template("attach.sh.j2").render(run_id=run_id)
+
+
+def render_send(*, run_id: str, name: str, piece: str, first: bool) -> str:
+    """The script that takes a piece of a file (base64) for the step ``name`` of a run to come."""
+    template = environment().get_template("send.sh.j2")
+    return template.render(run_id=run_id, name=name, piece=piece, first=first)
 
 
 def render_forget(*, run_id: str) -> str:

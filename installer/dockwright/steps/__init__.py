@@ -15,6 +15,7 @@ from dockwright.steps.cdi_spec import CdiSpecStep
 from dockwright.steps.container_check import ContainerCheck
 from dockwright.steps.daemon_json import DaemonJson
 from dockwright.steps.docker_image import DockerImage
+from dockwright.steps.docker_operations import DockerOperations
 from dockwright.steps.docker_registry import DockerRegistry
 from dockwright.steps.gpu import Gpu
 from dockwright.steps.gpu_check import GpuCheck
@@ -34,6 +35,7 @@ Step: TypeAlias = (
     | ContainerCheck
     | DaemonJson
     | DockerImage
+    | DockerOperations
     | DockerRegistry
     | Gpu
     | GpuCheck
@@ -63,6 +65,7 @@ STEPS: dict[str, type[Step]] = {
     "container_check": ContainerCheck,
     "daemon_json": DaemonJson,
     "docker_image": DockerImage,
+    "docker_operations": DockerOperations,
     "docker_registry": DockerRegistry,
     "gpu": Gpu,
     "gpu_check": GpuCheck,
@@ -85,6 +88,7 @@ __all__ = [
     "DaemonJson",
     "Decision",
     "DockerImage",
+    "DockerOperations",
     "DockerRegistry",
     "Gpu",
     "GpuCheck",

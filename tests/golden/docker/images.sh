@@ -16,6 +16,7 @@
 # ? set up registries: mirror.example, registry.example:5000, plain.example:80 (the daemon reaches it, and trusts it)
 # + bring images: registry.example:5000/app:1.0@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb (pulled by its digest)
 # + bring images: base:1 (loaded from /srv/base.tar)
+# + bring images: mine:1 (loaded from /srv/mine.tar of this machine)
 # - bring images: old:1 (not wanted; sha256:aaaaaaaaaaaa)
 # ? verify with hello-world: hello-world (client, daemon, pull and run are told apart)
 #
@@ -201,6 +202,7 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   # A host that was left in the middle keeps private directories of earlier runs: they are ours.
   # Those of scripts that only look are elsewhere: one may be under way.
   rm -rf -- "$state"/apt.?????? /run/dockwright-auth.??????
+  for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || rm -rf -- "$left"; done
   tell "run $run_id: $playbook, asked for by $operator"
   : >"$out"
   record start - "$(date +%s) $(boot_id) $playbook $(printf '%s' "$operator" | base64 | tr -d '\n')"
@@ -929,7 +931,7 @@ log_in() {
     blame "no login at $1" "$answer"
     return 1
   fi
-  say "logged in as $user"
+  receipt got-login "$1" && say "logged in as $user"
 }
 
 # --- logins: where docker keeps root's, and how they go again -------------------------------------
@@ -1086,10 +1088,20 @@ if ! image_id base:1 >/dev/null; then
 fi
 say "$(image_id base:1 | cut -c1-19)"
 }
-check_s15() { # remove the image old:1
-! image_id old:1 >/dev/null
+check_s15() { # image mine:1
+image_named mine:1
 }
 apply_s15() {
+if ! image_id mine:1 >/dev/null; then
+  load_image mine:1 "$sent/$step_id" '' || return
+  rm -f -- "$sent/$step_id"
+fi
+say "$(image_id mine:1 | cut -c1-19)"
+}
+check_s16() { # remove the image old:1
+! image_id old:1 >/dev/null
+}
+apply_s16() {
 receipt image-gone old:1 "$(image_id old:1)" || return
 if ! answer=$(docker image rm old:1 2>&1); then
   printf '%s\n' "$answer"
@@ -1097,10 +1109,10 @@ if ! answer=$(docker image rm old:1 2>&1); then
   return 1
 fi
 }
-check_s16() { # verify with hello-world
+check_s17() { # verify with hello-world
 return 1
 }
-apply_s16() {
+apply_s17() {
 image=hello-world
 unset DOCKER_HOST DOCKER_CONTEXT
 if ! command -v docker >/dev/null; then
@@ -1169,9 +1181,11 @@ step s13 'image registry.example:5000/app:1.0@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbb
 step_id=s14
 step s14 'image base:1'
 step_id=s15
-step s15 'remove the image old:1'
+step s15 'image mine:1'
 step_id=s16
-verify s16 'verify with hello-world'
+step s16 'remove the image old:1'
+step_id=s17
+verify s17 'verify with hello-world'
 ended_well
 rm -f -- "$state/unverified"
 finish 0

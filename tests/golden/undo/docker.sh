@@ -181,6 +181,7 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   # A host that was left in the middle keeps private directories of earlier runs: they are ours.
   # Those of scripts that only look are elsewhere: one may be under way.
   rm -rf -- "$state"/apt.?????? /run/dockwright-auth.??????
+  for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || rm -rf -- "$left"; done
   tell "run $run_id: $playbook, asked for by $operator"
   : >"$out"
   record start - "$(date +%s) $(boot_id) $playbook $(printf '%s' "$operator" | base64 | tr -d '\n')"
@@ -895,6 +896,8 @@ undo_images() {
     record_text note undo "the image $name does not come back by itself: docker pull $name"
   done
   sed -n 's/^login //p' "$receipt" | while read -r host before; do
+    # One that was there before, and was not replaced after all, is theirs.
+    [ "$before" != other ] || grep -qxF -e "got-login $host" "$receipt" || continue
     ! logged_in "$host" || log_out "$host" "$before" >>"$out" 2>&1
     [ "$before" != other ] || record_text note undo "the login at $host that was replaced does not come back"
   done
