@@ -158,7 +158,7 @@ undo_files() {
     # A login has no copies: neither one that goes, nor one that is back.
     if [ "$before" = absent ]; then rm -f -- "$path"; elif [ -n "$login" ]; then mv -f -- "$backup" "$path"; else cp -p -- "$backup" "$path"; fi
   done <"$run/files"
-  sed -n 's/^directory //p' "$receipt" | while read -r dir; do rmdir "$dir" 2>/dev/null; done
+  sed -n 's/^directory //p' "$receipt" | sort -ru | while read -r dir; do rmdir "$dir" 2>/dev/null; done
 }
 
 status() {

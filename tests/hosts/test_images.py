@@ -240,6 +240,50 @@ def test_a_wrong_password(lab: Lab, host: Host, tmp_path: Path) -> None:
     undo(lab, host)
 
 
+def test_a_login_of_somebody_else(lab: Lab, host: Host, tmp_path: Path) -> None:
+    """Left alone where none is given, and where the one that is given is wrong, also by an undo."""
+    host.exec(f"mkdir -p /etc/docker/certs.d/{REGISTRY}")
+    host.put(f"/etc/docker/certs.d/{REGISTRY}/ca.crt", lab.authority(), 0o644)
+    theirs = f"docker login -u {USER} --password-stdin {REGISTRY}"
+    host.exec(theirs, input=lab.registry_password)
+    was = host.exec(["cat", CONFIG]).stdout
+    file = book(tmp_path, registries=[{"host": REGISTRY, "ca": lab.authority(), "login": True}])
+    assert apply(lab, host, file).code == 0
+    assert apply(lab, host, file, "--registry-logins", login_file(tmp_path, "wr0ng")).code == 6
+    undo(lab, host)
+    assert host.exec(["cat", CONFIG]).stdout == was
+
+
+def test_all_of_it_on_a_bare_host(lab: Lab, layers: Layers, tmp_path: Path) -> None:
+    """In one run, from a mirror of the packages on; run again, nothing; an uninstall logs out first."""
+    host = layers.host("fresh", "ubuntu-24.04")
+    logins = login_file(tmp_path, lab.registry_password)
+    file = book(
+        tmp_path,
+        registries=[
+            {"host": REGISTRY, "ca": lab.authority(), "login": True},
+            {"host": HUB_MIRROR, "ca": lab.authority(), "mirror": True},
+        ],
+        images=[{"name": f"{REGISTRY}/library/ubuntu"}, {"name": "hello-world"}],
+    )
+    words = ["--mirror", PACKAGES, "--registry-logins", logins]
+    run = apply(lab, host, file, *words)
+    assert run.code == 20, str(run)
+    assert names(host) == {f"{REGISTRY}/library/ubuntu:latest", "hello-world:latest"}
+    again = apply(lab, host, file, *words)
+    assert (again.code, again.all(StepFinished)) == (0, [])
+    assert undo(lab, host).code == 0
+    assert host.exec("ls /etc/docker /root/.docker", check=False).stdout == ""
+    assert apply(lab, host, file, *words).code == 20
+    gone = dockwright(lab, "uninstall", at(host, "ops"), "--yes")
+    assert gone.code == 0, str(gone)
+    assert gone.step(f"log out of {REGISTRY}").outcome == "changed"
+    left = host.exec(f"cat {CONFIG}; ls /etc/docker", check=False).stdout
+    assert left == ""
+    seen_nowhere(lab, host, lab.registry_password, run.out, again.out, gone.out)
+    host.remove()
+
+
 def test_a_mirror_of_the_hub(lab: Lab, host: Host, tmp_path: Path) -> None:
     """Merged behind those of others, by a reload; what is pulled comes from it; undone, theirs stay."""
     theirs = {"registry-mirrors": ["https://theirs.lab.test"], "debug": False}

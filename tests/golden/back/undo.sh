@@ -222,7 +222,7 @@ keep() { # PATH: keep a copy of what stands there, once a run
 put() { # PATH MODE CONTENT: by a temporary file beside it, made durable, then renamed
   keep "$1" || return
   dir=${1%/*}
-  # Each that is missing, the deepest first: so they go again.
+  # Each that is missing, so that all of them go again.
   above=$dir
   while [ ! -d "$above" ]; do receipt "directory $above" && above=${above%/*} || return; done
   mkdir -p "$dir" || return
@@ -916,7 +916,7 @@ undo_files() {
     # A login has no copies: neither one that goes, nor one that is back.
     if [ "$before" = absent ]; then rm -f -- "$path"; elif [ -n "$login" ]; then mv -f -- "$backup" "$path"; else cp -p -- "$backup" "$path"; fi
   done <"$run/files"
-  sed -n 's/^directory //p' "$receipt" | while read -r dir; do rmdir "$dir" 2>/dev/null; done
+  sed -n 's/^directory //p' "$receipt" | sort -ru | while read -r dir; do rmdir "$dir" 2>/dev/null; done
 }
 
 status() {

@@ -231,7 +231,7 @@ keep() { # PATH: keep a copy of what stands there, once a run
 put() { # PATH MODE CONTENT: by a temporary file beside it, made durable, then renamed
   keep "$1" || return
   dir=${1%/*}
-  # Each that is missing, the deepest first: so they go again.
+  # Each that is missing, so that all of them go again.
   above=$dir
   while [ ! -d "$above" ]; do receipt "directory $above" && above=${above%/*} || return; done
   mkdir -p "$dir" || return
