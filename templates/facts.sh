@@ -186,10 +186,11 @@ facts() {
   fi
   # So do root's logins at registries; docker writes each key on a line of its own.
   if [ -r /root/.docker/config.json ]; then
-    sed -n 's/^[[:space:]]*"\([^"]*\)": {$/server \1/p; s/^[[:space:]]*"auth": "\([A-Za-z0-9+\/=]*\)".*$/auth \1/p' /root/.docker/config.json |
+    sed -n 's/^[[:space:]]*"\([^"]*\)": {$/server \1/p; s/^[[:space:]]*"\([^"]*\)": {},*$/helper \1/p; s/^[[:space:]]*"auth": "\([A-Za-z0-9+\/=]*\)".*$/auth \1/p' /root/.docker/config.json |
       head -n 200 | while read -r word value; do
         case $word in
           server) server=$value ;;
+          helper) say "login $value -" ;; # a credential helper has it
           auth) say "login $server $({ say "$nonce" && say "$value"; } | sha256sum | cut -d' ' -f1)" ;;
         esac
       done

@@ -266,7 +266,7 @@ def test_all_of_it_on_a_bare_host(lab: Lab, layers: Layers, tmp_path: Path) -> N
         ],
         images=[{"name": f"{REGISTRY}/library/ubuntu"}, {"name": "hello-world"}],
     )
-    words = ["--mirror", PACKAGES, "--registry-logins", logins]
+    words: list[str | Path] = ["--mirror", PACKAGES, "--registry-logins", logins]
     run = apply(lab, host, file, *words)
     assert run.code == 20, str(run)
     assert names(host) == {f"{REGISTRY}/library/ubuntu:latest", "hello-world:latest"}

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dockwright import cli, facts
+from dockwright import __version__, cli, facts
 from dockwright.errors import DestructiveError, InputError, RefusedError
 from dockwright.load import Overrides, load_playbook
 from dockwright.load.saved import dump_plans
@@ -269,6 +269,7 @@ def test_a_ca_of_somebody_else_is_not_replaced() -> None:
         ({HOST: "same"}, True, Verb.KEEP),
         ({HOST: "other"}, True, Verb.CHANGE),
         ({HOST: "other"}, False, Verb.KEEP),
+        ({HOST: "kept"}, True, Verb.KEEP),
     ],
 )
 def test_a_login_is_planned_by_what_is_there(
@@ -355,10 +356,25 @@ def test_a_login_is_compared_by_a_sum_of_one_answer() -> None:
     login = logins.of(HOST)
     assert login is not None
     right = hashlib.sha256(f"{NONCE}\n{login.auth}\n".encode()).hexdigest()
-    for told, judged in ((right, "same"), ("0" * 64, "other")):
+    for told, judged in ((right, "same"), ("0" * 64, "other"), ("-", "kept")):
         answer = retold(answer_of("ubuntu-24.04-installed"), hostname=f"x\nlogin {HOST} {told}")
         known = facts.judge_logins(facts.read(answer, NONCE, host="x"), NONCE, logins)
         assert known.logins == {HOST: judged}
+
+
+def test_a_saved_plan_wants_its_logins_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [{"host": HOST, "login": True}]
+    plan = planned(installed(), registries=asked, logins=Logins.parse(LOGIN, "x"))
+    file, other = tmp_path / "plan.json", tmp_path / "logins"
+    file.write_text(dump_plans([plan], __version__))
+    other.write_text("https://robot:word@other.example\n")
+    for more in ([], ["--registry-logins", str(other)]):
+        with pytest.raises(SystemExit) as ended:
+            cli.typer_app(["apply", str(file), "web1", *more])
+        assert ended.value.code == 2
+        assert f"wants a login at {HOST}" in " ".join(capsys.readouterr().err.split())
 
 
 def test_one_option_alone_reads_standard_input(capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,12 +27,19 @@ def images(told: Mapping[str, Sequence[str]]) -> Iterator[ImageFact]:
 
 def logins(told: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Registries that root is logged in to, with the host's sum of each login."""
-    found = {server: sum_ for server, sum_ in rows(told, "login", 2) if server}
+    # Of a helper's entries only the name tells that it is a registry's, and not a setting's.
+    found = {
+        server: sum_
+        for server, sum_ in rows(told, "login", 2)
+        if "." in server or ":" in server or sum_ != "-"
+    }
     return {"docker.io" if server == HUB_KEY else server: sum_ for server, sum_ in found.items()}
 
 
 def judge_logins(known: Facts, nonce: str, given: Logins) -> Facts:
     """The facts with a word for each login: ``same`` as the one that was given, or ``other``.
+
+    ``kept`` is one that a credential helper has: what it is, docker's file does not say.
 
     The host's sum is over the nonce of this one answer and is not kept, so that nobody can try
     passwords on it later.
@@ -42,5 +49,8 @@ def judge_logins(known: Facts, nonce: str, given: Logins) -> Facts:
         login = given.of(server)
         text = f"{nonce}\n{login.auth}\n" if login else ""
         right = hashlib.sha256(text.encode()).hexdigest()
+        if told == "-":
+            judged[server] = "kept"
+            continue
         judged[server] = "same" if login and hmac.compare_digest(right, told) else "other"
     return known.model_copy(update={"logins": judged}) if judged else known

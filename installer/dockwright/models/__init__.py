@@ -205,7 +205,8 @@ class Facts(Frozen):
     ``live`` is a run that is under way, ``cut`` the id of one that died before its end,
     ``unverified`` of one that changed the host and did not get through its checks.
     ``proxy_login`` is ``same`` where the login that we wrote for apt's proxy is the one that was given,
-    ``other`` where it is not, and empty where there is none; ``logins`` has the same of root's for registries.
+    ``other`` where it is not, and empty where there is none; ``logins`` has the same of root's for registries,
+    and ``kept`` where a credential helper has one.
     ``docker_group`` is ``None`` where there is no such group. ``machine_id`` and ``boot_id`` as machine-id(5) and random(4) have them.
     """
 

@@ -190,7 +190,9 @@ def _settled(actions: list[Action], facts: Facts, *, verify: bool) -> tuple[Acti
         ):
             values |= {
                 "verb": Verb.KEEP,
-                "reason": f"daemon {facts.daemon.version} answers; 'verify' runs a container",
+                "reason": "asked when something changes"
+                if each.kind == "registry_check"
+                else f"daemon {facts.daemon.version} answers; 'verify' runs a container",
             }
         settled.append(each.model_copy(update=values))
     return tuple(settled)

@@ -99,6 +99,8 @@ class DockerRegistry(StepBase):
         verb, reason = Verb.ADD, "root logs in; the password is in nothing but docker's own file"
         if there == "same":
             verb, reason = Verb.KEEP, "logged in as given"
+        elif there == "kept":
+            verb, reason = Verb.KEEP, "logged in by a credential helper, which is not asked"
         elif there and not given:
             verb, reason = Verb.KEEP, "logged in; none was given to compare it with"
         elif there:

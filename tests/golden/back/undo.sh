@@ -739,6 +739,8 @@ refuse_to_stop() {
 
 # --- logins: where docker keeps root's, and how they go again -------------------------------------
 
+unset DOCKER_HOST DOCKER_CONTEXT DOCKER_CONFIG # root's own daemon and file are meant
+
 docker_config=/root/.docker/config.json
 
 # logged_in HOST: docker's own file has a login for it; its key for the hub is an address.

@@ -833,6 +833,8 @@ cause_of() {
 
 # --- images and registries: pulled with their layers as progress, loaded, named, logged in to -----
 
+unset DOCKER_HOST DOCKER_CONTEXT DOCKER_CONFIG # root's own daemon and file are meant
+
 image_id() { docker image inspect --format '{{.Id}}' "$1" 2>/dev/null; }
 
 # image_named IMAGE NAME...: the image is there, and has each of the names.
@@ -935,6 +937,8 @@ log_in() {
 }
 
 # --- logins: where docker keeps root's, and how they go again -------------------------------------
+
+unset DOCKER_HOST DOCKER_CONTEXT DOCKER_CONFIG # root's own daemon and file are meant
 
 docker_config=/root/.docker/config.json
 
