@@ -317,6 +317,7 @@ def refused(host: Host, port: int) -> str:
     return rule
 
 
+@pytest.mark.sampled("what", 2)
 @pytest.mark.parametrize("what", ["registry", "mirror", "wrong CA"])
 def test_d19_a_registry_that_cannot_be_used(
     lab: Lab, host: Host, tmp_path: Path, what: str
@@ -343,6 +344,7 @@ def test_d19_a_registry_that_cannot_be_used(
     undo(lab, host)
 
 
+@pytest.mark.sampled("what", 1)
 @pytest.mark.parametrize("what", ["down", "missing", "no such digest"])
 def test_an_image_that_does_not_come(lab: Lab, host: Host, tmp_path: Path, what: str) -> None:
     """6 with its own cause, and the same command resumes; nothing of it stays."""

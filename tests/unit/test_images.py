@@ -448,6 +448,31 @@ def test_layers_are_counted(bench: Bench, shell: str, status: int) -> None:
     assert done.of("progress")[-1] == "100 pull x, layer 2 of 2"
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        ("connect: connection refused", "mirror: https://dead.example/ does not serve this host"),
+        ("manifest unknown", "no such image"),
+    ],
+)
+def test_d19_a_dead_mirror_is_the_cause_where_the_hub_is_not_reached(
+    bench: Bench, shell: str, said: str, cause: str
+) -> None:
+    """dockerd passes over it in silence, and its last word is about the hub."""
+    bench.fake(
+        "docker",
+        'case "$*" in'
+        ' info*) echo "https://good.example/ https://dead.example/" ;;'
+        ' "pull -q good.example/"*) echo "manifest unknown"; exit 1 ;;'
+        f' pull*) echo "{said}"; exit 1 ;; esac',
+    )
+    done = bench.run('pull_image hello-world; echo "$cause"', *IMAGES, shell=shell)
+    assert done.output.splitlines()[-1].startswith(cause), done
+    other = bench.run('pull_image other.example/x; echo "$cause"', *IMAGES, shell=shell)
+    assert "mirror" not in other.output.splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     ("text", "cause"),
     [
