@@ -24,6 +24,7 @@ facts() {
         say "daemon_error $(printf '%s' "$answer" | grep -v '^daemon ' | head -c 500 | b64)"
       cat
     }
+    timeout 10 docker image ls --digests --no-trunc --format 'image {{.ID}} {{.Repository}} {{.Tag}} {{.Digest}}' 2>/dev/null | head -n 2000
   }
 
   # KIND SHA256 MODE OWNER PATH CONTENT TARGET of regular files and symlinks. Small files come with
@@ -183,7 +184,18 @@ facts() {
   if [ -r /etc/apt/auth.conf.d/95dockwright-proxy.conf ]; then
     say "proxy_login $({ say "$nonce" && sed -n '/^machine /p' /etc/apt/auth.conf.d/95dockwright-proxy.conf; } | sha256sum | cut -d' ' -f1)"
   fi
-  for path in /etc/apt/apt.conf.d/*dockwright* /etc/docker/daemon.json /etc/default/docker /etc/systemd/system/docker.service.d/*.conf /usr/local/bin/nvidia-docker; do
+  # So do root's logins at registries; docker writes each key on a line of its own.
+  if [ -r /root/.docker/config.json ]; then
+    sed -n 's/^[[:space:]]*"\([^"]*\)": {$/server \1/p; s/^[[:space:]]*"\([^"]*\)": {},*$/helper \1/p; s/^[[:space:]]*"auth": "\([A-Za-z0-9+\/=]*\)".*$/auth \1/p' /root/.docker/config.json |
+      head -n 200 | while read -r word value; do
+        case $word in
+          server) server=$value ;;
+          helper) say "login $value -" ;; # a credential helper has it
+          auth) say "login $server $({ say "$nonce" && say "$value"; } | sha256sum | cut -d' ' -f1)" ;;
+        esac
+      done
+  fi
+  for path in /etc/apt/apt.conf.d/*dockwright* /etc/docker/daemon.json /etc/docker/certs.d/*/ca.crt /etc/default/docker /etc/systemd/system/docker.service.d/*.conf /usr/local/bin/nvidia-docker; do
     file_fact file "$path"
   done
 

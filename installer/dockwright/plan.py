@@ -185,6 +185,15 @@ class HostPlan(Frozen):
         return tuple(dict.fromkeys(name for action in self.actions for name in action.stops))
 
     @property
+    def logins(self) -> tuple[str, ...]:
+        """The registries that it logs in to; the logins themselves are no part of it."""
+        if self.undoes:
+            return ()
+        into = [action.target for action in self.changes if action.kind == "registry_login"]
+        tried = [action.params["login"] for action in self.checks if action.params.get("login")]
+        return tuple(dict.fromkeys((*into, *tried)))
+
+    @property
     def deletes(self) -> bool:
         """Whether data goes: a yes is not enough for that."""
         return any(action.kind in ("data_gone", "prune") for action in self.changes)

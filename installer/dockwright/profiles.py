@@ -12,6 +12,7 @@ from dockwright.load import HostValues, Playbook
 from dockwright.models import Facts
 from dockwright.proxies import Proxy
 from dockwright.renderer.onefile import Profile
+from dockwright.steps import DockerImage, DockerRegistry
 
 ALL = tuple(
     f"{release.distro}:{release.version}:{architecture}"
@@ -39,7 +40,7 @@ def profiles(
     made = []
     for name in names:
         bare = _bare(name)
-        _refuse_hardware(playbook, bare)
+        _refuse_what_is_not_in_it(playbook, bare)
         make = planner_for(name, playbook, bare, request)
         first, wishes = make(offers={})
         way = proxy_for(first.proxy, proxy)
@@ -50,10 +51,22 @@ def profiles(
     return made
 
 
-def _refuse_hardware(playbook: Playbook, bare: Facts) -> None:
-    """What becomes of GPUs depends on the host's, of which a bare plan knows nothing."""
+def _refuse_what_is_not_in_it(playbook: Playbook, bare: Facts) -> None:
+    """What becomes of GPUs depends on the host's, of which a bare plan knows nothing.
+
+    And nobody hands over logins and files beside the one file, or merges lists on the host.
+    """
     for part in playbook.steps_for(HostValues.of(bare)):
         for step in part.steps:
+            if (isinstance(step, DockerRegistry) and step.registries) or (
+                isinstance(step, DockerImage) and any(one.send for one in step.images)
+            ):
+                raise InputError(
+                    f"playbook {playbook.name} has logins, mirrors or files that a controller brings:"
+                    " there is no file of it",
+                    next_step=f"dockwright apply {playbook.name} HOST; or leave 'registries' and"
+                    " 'send' out",
+                )
             mode = step.when.gpu if step.when else None
             if step.kind in ("cdi_spec", "nvidia_hook", "gpu_check") and (
                 mode not in ("none", "installed")

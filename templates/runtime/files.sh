@@ -24,7 +24,10 @@ keep() { # PATH: keep a copy of what stands there, once a run
 put() { # PATH MODE CONTENT: by a temporary file beside it, made durable, then renamed
   keep "$1" || return
   dir=${1%/*}
-  if [ ! -d "$dir" ]; then receipt "directory $dir" && mkdir -p "$dir" || return; fi
+  # Each that is missing, so that all of them go again.
+  above=$dir
+  while [ ! -d "$above" ]; do receipt "directory $above" && above=${above%/*} || return; done
+  mkdir -p "$dir" || return
   temporary=$dir/.dockwright-$run_id
   rm -f -- "$dir"/.dockwright-* # a run that was cut may have left its own
   { (umask 077 && set -C && printf '%s' "$3" >"$temporary") &&

@@ -13,6 +13,7 @@ undo() {
   undo_packages undo
   committed=1
   record commit - ""
+  undo_images
   undo_files
   restart_daemon undo
   sed -n 's/^hold //p' "$receipt" | xargs -r apt-mark unhold >>"$out" 2>&1
@@ -110,7 +111,36 @@ undo_packages() {
   done
   wait_for_locks "$1"
   committed=1 removals=
+  undo_images # while the daemon that has them is there
   transact || stop "${exit_code:-6}" "$1" "packages could not be put back" "${cause-}"
+}
+
+# undo_images: names that were not there before go, those that were moved go back, logins go. What a
+# container has stays, and so does a name that somebody gave to another image since.
+undo_images() {
+  [ -z "${images_undone-}" ] || return 0
+  images_undone=1
+  sed -n 's/^image //p' "$receipt" | sed '1!G;h;$!d' >"$run/images"
+  while read -r name before; do
+    now=$(docker image inspect --format '{{.Id}}' "$name" 2>/dev/null) || continue
+    got=$(awk -v name="$name" '$1 == "got" && $2 == name { id = $3 } END { print id }' "$receipt")
+    if [ -n "$got" ] && [ "$now" != "$got" ]; then
+      record_text note undo "$name names another image by now: it stays"
+    elif [ "$before" != absent ]; then
+      docker tag "$before" "$name" >>"$out" 2>&1 || record_text note undo "$name cannot go back to $before"
+    elif ! docker image rm "$name" >>"$out" 2>&1; then
+      record_text note undo "the image $name stays: a container has it"
+    fi
+  done <"$run/images"
+  sed -n 's/^image-gone \([^ ]*\) .*/\1/p' "$receipt" | while read -r name; do
+    record_text note undo "the image $name does not come back by itself: docker pull $name"
+  done
+  sed -n 's/^login //p' "$receipt" | while read -r host before; do
+    # One that was there before, and was not replaced after all, is theirs.
+    [ "$before" != other ] || grep -qxF -e "got-login $host" "$receipt" || continue
+    ! logged_in "$host" || log_out "$host" "$before" >>"$out" 2>&1
+    [ "$before" != other ] || record_text note undo "the login at $host that was replaced does not come back"
+  done
 }
 
 undo_files() {
@@ -128,7 +158,7 @@ undo_files() {
     # A login has no copies: neither one that goes, nor one that is back.
     if [ "$before" = absent ]; then rm -f -- "$path"; elif [ -n "$login" ]; then mv -f -- "$backup" "$path"; else cp -p -- "$backup" "$path"; fi
   done <"$run/files"
-  sed -n 's/^directory //p' "$receipt" | while read -r dir; do rmdir "$dir" 2>/dev/null; done
+  sed -n 's/^directory //p' "$receipt" | sort -ru | while read -r dir; do rmdir "$dir" 2>/dev/null; done
 }
 
 status() {

@@ -37,6 +37,26 @@ pulled_is_gone() { # IMAGE
   if [ -s "$state/.pulled" ]; then mv -f -- "$state/.pulled" "$state/pulled"; else rm -f -- "$state/.pulled" "$state/pulled"; fi
 }
 
+# registry_answers HOST: whether the daemon reaches it and trusts it: asked for an image that nobody
+# has, a registry says so, or wants a login. What was said is in $answer.
+registry_answers() {
+  answer=$(timeout 60 docker pull -q "$1/dockwright/none:none" 2>&1) && return
+  case $answer in
+    *"manifest unknown"*|*"not found"*|*"name unknown"*|*denied*|*nauthorized*|*"no basic auth"*|*"authentication required"*) return 0 ;;
+  esac
+  return 1
+}
+
+# silent_mirror: where a mirror of the hub is not reached, that is the cause. dockerd passes over a dead
+# one in silence, and its last word is about the hub, where that is not reached either.
+silent_mirror() {
+  case $cause in "registry unreachable"*) ;; *) return ;; esac
+  for mirror in $(timeout 20 docker info --format '{{range .RegistryConfig.Mirrors}}{{.}} {{end}}' 2>/dev/null); do
+    place=${mirror#*://} place=${place%/}
+    registry_answers "$place" || { cause="mirror: $mirror does not serve this host ($(cause_of "$answer")), and neither does the hub"; return; }
+  done
+}
+
 # run_once SECONDS WORD...: docker run, its output in $answer. Of a container that ends at once, dockerd
 # now and then loses all output ("stream copy error: reading from a closed fifo" in its journal; moby
 # 41378): where it ended well and said nothing, it is asked again.
@@ -59,12 +79,17 @@ cause_of() {
     *cgroup*"read-only"*|*cgroup*"Read-only"*) echo "cgroups read-only: containers cannot be made here (a container without delegation?)" ;;
     *iptables*|*nftables*|*nf_tables*|*ip6tables*) echo "firewall tools: iptables or nftables is missing, or the kernel lacks its modules" ;;
     *apparmor*) echo "apparmor: the kernel has it and apparmor_parser is missing; install the package apparmor" ;;
+    *"manifest verification failed"*|*"unexpected commit digest"*|*"ilesystem layer verification failed"*|*"does not match digest"*|*"does not match expected"*|*"digest mismatch"*)
+      echo "not the pinned digest: the registry serves something else under it" ;;
+    *"HTTP response to HTTPS client"*) echo "registry speaks plain http: 'insecure: true' lets the daemon do so" ;;
+    *nauthorized*|*"no basic auth"*|*"authentication required"*|*"incorrect username or password"*)
+      echo "login refused: user or password is wrong, or there is no login" ;;
     *"No space left"*|*"no space left"*) echo "disk full below the daemon's data root" ;;
     *"no such host"*|*"server misbehaving"*|*"Temporary failure in name resolution"*) echo "registry unreachable: its name does not resolve here" ;;
     *x509*|*certificate*) echo "registry not trusted: its TLS certificate is unknown here (a proxy that intercepts?)" ;;
     *"connection refused"*|*"i/o timeout"*|*"deadline exceeded"*|*"no route to host"*|*"network is unreachable"*|*"Client.Timeout"*|*EOF*)
       echo "registry unreachable: no answer from it" ;;
-    *"manifest unknown"*|*"not found"*|*"access denied"*) echo "no such image, or a login is needed" ;;
+    *"manifest unknown"*|*"name unknown"*|*"not found"*|*"access denied"*) echo "no such image, or a login is needed" ;;
     *) echo "unknown: see the output" ;;
   esac
 }

@@ -16,6 +16,7 @@ from fcntl import LOCK_EX, flock, ioctl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.lab import private
 from tests.lab.init import GATEWAY
 from tests.lab.keys import NAMES
 from tests.lab.machine import children, sh
@@ -226,7 +227,7 @@ def prepare(lab: Lab, host: Host, *, fresh: bool, known: bool) -> None:
     etc = host.upper / "etc"
     (etc / "ssh").mkdir(parents=True)
     (etc / "hostname").write_text(f"{host.name}\n")
-    names = "".join(f"{GATEWAY} {name}\n" for name in NAMES)
+    names = "".join(f"{GATEWAY} {name}\n" for name in (*NAMES, *private.NAMES))
     (etc / "hosts").write_text(
         f"127.0.0.1 localhost\n127.0.1.1 {host.name}\n::1 localhost\n{names}"
     )

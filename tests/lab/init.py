@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.lab import private
 from tests.lab.keys import NAMES
 from tests.lab.machine import sh
 
@@ -64,7 +65,7 @@ http {{
             proxy_set_header X-Forwarded-Proto $scheme;
         }}
     }}
-}}
+{private}}}
 """
 
 REGISTRY = """\
@@ -94,14 +95,15 @@ def _files(top: Path, spec: dict[str, Any]) -> None:
     sh(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", ssh / "id_ed25519"])
     (ssh / "config").write_text(SSH_CONFIG.format(home=top / "home"))
     (ssh / "known_hosts").touch(mode=0o600)
-    (top / "nginx.conf").write_text(NGINX.format(top=top, keys=keys, gateway=GATEWAY))
     (top / "registry.yml").write_text(REGISTRY.format(top=top))
     shutil.copytree(Path(spec["parts"]["images"]) / "registry", top / "registry")
     for name, target in spec["www"].items():
         link = top / "www" / name
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(target)
-    names = "".join(f"{GATEWAY} {name}\n" for name in NAMES)
+    more = private.make(top, GATEWAY)
+    (top / "nginx.conf").write_text(NGINX.format(top=top, keys=keys, gateway=GATEWAY, private=more))
+    names = "".join(f"{GATEWAY} {name}\n" for name in (*NAMES, *private.NAMES))
     (top / "etc-hosts").write_text(f"127.0.0.1 localhost\n::1 localhost\n{names}")
 
 

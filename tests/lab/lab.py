@@ -261,6 +261,15 @@ class Lab:
         """The digest of hello-world:latest in the lab's registry."""
         return (self.parts["images"] / "hello.digest").read_text().strip()
 
+    @property
+    def registry_password(self) -> str:
+        """The password of ``private.USER`` at the private registry, different in each lab."""
+        return (self.dir / "private/password").read_text()
+
+    def authority(self, name: str = "ca") -> str:
+        """The certificate of the private registry's CA, or of a ``stranger``'s, as PEM."""
+        return (self.dir / f"private/{name}.crt").read_text()
+
     def requests(self) -> list[str]:
         """The lab's web server's log: ``time address scheme host "request" status "agent"``."""
         return requests(self.dir)

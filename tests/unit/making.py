@@ -18,6 +18,7 @@ from dockwright.load import Flag, Overrides, Playbook, load_playbook
 from dockwright.models import Facts
 from dockwright.plan import HostPlan
 from dockwright.proxies import Proxy
+from dockwright.registries import Logins
 from dockwright.steps import Offer, RepositoryWish
 
 NONCE = "0123456789abcdef"  # frames the recorded answers
@@ -142,9 +143,15 @@ def plan_for(
     verify: bool = False,
     now: int | None = None,
     proxy: Proxy | None = None,
+    logins: Logins | None = None,
 ) -> tuple[HostPlan, tuple[RepositoryWish, ...]]:
     """One pass of the planner, as the app calls it."""
-    request = Request(command="verify" if verify else "install", upgrade=upgrade, proxy=proxy)
+    request = Request(
+        command="verify" if verify else "install",
+        upgrade=upgrade,
+        proxy=proxy,
+        logins=logins or Logins(),
+    )
     make = app.planner_for("web1", playbook(name, variables), facts, request)
     return make(offers=offers or {}, now=facts.clock if now is None else now)
 

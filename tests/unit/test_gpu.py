@@ -16,8 +16,8 @@ from dockwright.profiles import profiles
 from dockwright.steps import DaemonJson, NvidiaRuntime, When
 from dockwright.steps.apt_sources import parse
 from dockwright.steps.cdi_spec import counted, stale
-from dockwright.steps.daemon_json import united
 from dockwright.steps.nvidia_shim import TEXT
+from dockwright.steps.uniting import united
 from tests.unit.making import (
     NONCE,
     answer_of,

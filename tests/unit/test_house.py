@@ -183,6 +183,7 @@ def test_every_step_module_is_in_steps() -> None:
         "merging",
         "order",
         "runtimes",
+        "uniting",
         "versions",
     }
     modules = {path.stem for path in (SOURCE / "steps").glob("*.py")} - apart

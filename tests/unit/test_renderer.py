@@ -48,6 +48,7 @@ from dockwright.receipts import (
     read,
 )
 from dockwright.receipts.data import Volume
+from dockwright.registries import Logins
 from dockwright.renderer import (
     Program,
     onefile,
@@ -58,6 +59,7 @@ from dockwright.renderer import (
     render_launch,
     render_probe,
     render_program,
+    render_send,
     titles,
 )
 from dockwright.renderer.onefile import Profile, render_file
@@ -144,6 +146,40 @@ def proxied() -> HostPlan:
     facts = recorded("debian-13-bare")
     wanted = {"docker_fingerprint": pin(), "proxy": PROXY.url, "keep_proxy": True}
     return whole_plan(facts, variables=wanted, proxy=PROXY)
+
+
+CA = "-----BEGIN CERTIFICATE-----\nbm90IGEgY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n"
+LOGINS = Logins.parse("https://robot:it%27s%20%60a%60%20%24(secret)@registry.example:5000", "x")
+
+
+def images() -> HostPlan:
+    """Images of each kind, a registry with CA and login, and a mirror."""
+    facts = changed(
+        recorded("ubuntu-24.04-installed"),
+        {"images": [{"id": "sha256:" + "a" * 64, "repository": "old", "tag": "1"}]},
+    )
+    wanted = {
+        "docker_fingerprint": pin(),
+        "registries": [
+            {"host": "registry.example:5000", "ca": CA, "login": True},
+            {"host": "mirror.example", "mirror": True},
+            {"host": "plain.example:80", "insecure": True},
+        ],
+        "images": [
+            {"name": "registry.example:5000/app:1.0@sha256:" + "b" * 64, "tags": ["app:live"]},
+            {"name": "base:1", "archive": "/srv/base.tar", "sha256": "c" * 64},
+            {"name": "mine:1", "send": "/srv/mine.tar"},
+            {"name": "old:1", "state": "absent"},
+        ],
+    }
+    return whole_plan(facts, variables=wanted, logins=LOGINS)
+
+
+def operations() -> HostPlan:
+    asked = {"operations": True, "operations_registry": "registry.example:5000/it"}
+    return whole_plan(
+        recorded("ubuntu-24.04-installed"), "verify", asked, verify=True, logins=LOGINS
+    )
 
 
 def gpu(name: str, nvidia: dict[str, Any] | None = None) -> HostPlan:
@@ -252,6 +288,14 @@ SCRIPTS: dict[str, Callable[[], str]] = {
     "docker/docker.io-replaced": lambda: program(judged("debian-13-docker.io")),
     "docker/snap-replaced": lambda: program(snap_replaced()),
     "docker/source-among-others": lambda: program(source_among_others()),
+    "verify/operations": lambda: program(
+        operations(), attached=RUN_ID, registry_logins=LOGINS.lines(operations().logins)
+    ),
+    "docker/images": lambda: program(images()),
+    "scripts/send": lambda: render_send(run_id=RUN_ID, name="s05", piece="aXQncw==", first=True),
+    "scripts/launch-with-registries": lambda: launch(
+        booted=True, registry_logins=LOGINS.lines(images().logins)
+    ),
     "docker/upgrade": lambda: program(judged("ubuntu-24.04-behind", upgrade=True)),
     "docker/daemon.json-restart": lambda: program(daemon_json()),
     "docker/hold-and-users": lambda: program(hold_users()),
@@ -284,10 +328,10 @@ SCRIPTS: dict[str, Callable[[], str]] = {
 }
 
 
-def launch(*, booted: bool, login: str = "") -> str:
+def launch(*, booted: bool, **logins: str) -> str:
     text = '#!/bin/sh\necho "it\'s $HOME"\n'
     stored = Program(text=text, digest=hashlib.sha256(text.encode()).hexdigest())
-    return render_launch(stored, run_id=RUN_ID, operator=OPERATOR, booted=booted, login=login)
+    return render_launch(stored, run_id=RUN_ID, operator=OPERATOR, booted=booted, **logins)
 
 
 @cache

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from dockwright import __version__, events, receipts, renderer, runner
-from dockwright.app import looking
+from dockwright.app import looking, sending
 from dockwright.app.run import Connect, Prepared, Request
 from dockwright.channel import Transport
 from dockwright.errors import DestructiveError, Exit
@@ -60,7 +60,10 @@ def carry_out(prepared: Prepared, request: Request, stop: Stop) -> Iterator[Even
         pass
     elif not plan.changes:
         run_id = secrets.token_hex(8)
-        program = renderer.render_program(plan, operator=request.operator, attached=run_id)
+        program = renderer.render_program(
+            plan, operator=request.operator, attached=run_id,
+            registry_logins=request.logins.lines(plan.logins),
+        )  # fmt: skip
         ended = yield from runner.run_attached(transport, program.text, plan, titles, run_id=run_id)
     else:
         run_id = f"{time.strftime('%Y-%m-%d')}-{secrets.token_hex(3)}"
@@ -74,7 +77,9 @@ def carry_out(prepared: Prepared, request: Request, stop: Stop) -> Iterator[Even
             booted=plan.assumes.init == "systemd",
             wish=request.wish,
             login=request.proxy.machine if request.proxy and plan.proxy_login else "",
+            registry_logins=request.logins.lines(plan.logins),
         )
+        yield from sending.send(transport, plan, run_id)
         ended = yield from runner.run_detached(
             transport,
             launch,

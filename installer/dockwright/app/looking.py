@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from dockwright import (
@@ -18,11 +18,20 @@ from dockwright import (
     renderer,
     runner,
 )
+from dockwright.app import sending
 from dockwright.app.consulting import consult
 from dockwright.app.diagnosing import diagnosed
 from dockwright.app.run import Connect, Prepared, Request, proxy_for
 from dockwright.channel import Channel, Transport
-from dockwright.errors import BY_EXIT, BusyError, Exit, FailedError, RefusedError, UnreachableError
+from dockwright.errors import (
+    BY_EXIT,
+    BusyError,
+    DockwrightError,
+    Exit,
+    FailedError,
+    RefusedError,
+    UnreachableError,
+)
 from dockwright.events import Event
 from dockwright.load import HostValues, Playbook
 from dockwright.models import Facts, LiveRun
@@ -65,7 +74,8 @@ def gather(prepared: Prepared, request: Request, connect: Connect) -> Iterator[E
     )
     output = converse(start, script, partial(whole, nonce=nonce))
     machine = request.proxy.machine if request.proxy else ""
-    prepared.facts = facts.judge_login(facts.read(output, nonce, host=name), nonce, machine)
+    known = facts.judge_login(facts.read(output, nonce, host=name), nonce, machine)
+    prepared.facts = facts.judge_logins(known, nonce, request.logins)
     yield events.HostReached(
         host=name, at=time.time(), how=prepared.transport.description, facts=prepared.facts,
         seconds=time.monotonic() - begun,
@@ -103,10 +113,14 @@ def planned(prepared: Prepared, request: Request) -> Iterator[Event]:
     plan, wishes = make(offers={})
     if wishes:
         begun = time.monotonic()
-        asked = consult(
-            wishes, known.architecture, proxy=proxy_for(plan.proxy, request.proxy), way=request.fetch,
-            host=prepared.transport,
-        )  # fmt: skip
+        try:
+            asked = consult(
+                wishes, known.architecture, proxy=proxy_for(plan.proxy, request.proxy),
+                way=request.fetch, host=prepared.transport,
+            )  # fmt: skip
+        except (UnreachableError, RefusedError) as error:
+            blame_mirror(error, playbook, wishes)
+            raise
         pins = tuple(
             f"{variable} is not the shipped one: it is set by {origin}"
             for variable, origin in playbook.overrides.items()
@@ -118,6 +132,7 @@ def planned(prepared: Prepared, request: Request) -> Iterator[Event]:
             text=f"key and index verified, fetched {asked.way.words}",
             seconds=time.monotonic() - begun,
         )  # fmt: skip
+    sending.files(plan)
     if plan.transaction.changes:
         begun = time.monotonic()
         plan = probe(prepared.transport, plan, known, proxy_for(plan.proxy, request.proxy))
@@ -129,6 +144,17 @@ def planned(prepared: Prepared, request: Request) -> Iterator[Event]:
         )  # fmt: skip
     prepared.plan = plan
     yield events.Planned(host=name, at=time.time(), plan=plan)
+
+
+def blame_mirror(
+    error: DockwrightError, playbook: Playbook, wishes: Sequence[RepositoryWish]
+) -> None:
+    """Say so where it is a mirror that does not serve, and not the vendor."""
+    for wish in wishes:
+        origin, place = playbook.overrides.get(f"{wish.id}_url"), wish.url.split("://")[1]
+        if origin is not None and place.split("/")[0] in error.brief:
+            text = f"mirror: {wish.url}, by {origin}, and not the vendor's own repository"
+            error.details = (*error.details, ("cause", text))
 
 
 def refuse_twin(prepared: Prepared, request: Request) -> None:
@@ -188,6 +214,7 @@ def planner_for(
         upgrade=request.upgrade,
         proxy=proxy.rstrip("/") or given,
         login=request.proxy is not None and request.proxy.login,
+        logins=request.logins.hosts,
         verify=request.command == "verify",
         now=int(time.time()),
     )

@@ -18,6 +18,7 @@ from dockwright.models import Facts, Host, LiveRun
 from dockwright.plan import HostPlan
 from dockwright.proxies import Proxy
 from dockwright.receipts import Data, Level, Trail
+from dockwright.registries import Logins
 
 Connect = Callable[[Host], Transport]
 # The playbook that mends a host: by the host's name, the playbook's, and whether Docker's snap goes.
@@ -75,6 +76,7 @@ class Request:
     lock_timeout: int = 600
     operator: str = ""
     proxy: Proxy | None = None
+    logins: Logins = field(default_factory=Logins)
     fetch: Way = Way.AUTO
     playbooks: Mapping[str, Playbook] = field(default_factory=dict, repr=False)
     machines: Machines = field(default_factory=Machines, compare=False, repr=False)

@@ -15,6 +15,7 @@ from dockwright.cli.options import (
     NamedHosts,
     PlaybookName,
     Reach,
+    RegistryLogins,
     Renewal,
     Show,
     Values,
@@ -43,12 +44,20 @@ def install(
     """Make each HOST a verified Docker host; short for: apply docker."""
     from dockwright.cli.fleet import Fleet
     from dockwright.cli.proxy import flag_of, given_proxy
+    from dockwright.cli.registry import given_logins
     from dockwright.cli.shared import change, playbooks_of, request_for
 
     proxy = given_proxy(renewal, reach)
     fleet = Fleet(hosts, reach, show)
     books = playbooks_of("gpu" if gpu else "docker", values, choice, fleet, flag_of(proxy, renewal))
-    request = request_for("install", books, renewal, consent, proxy)
+    request = request_for(
+        "install",
+        books,
+        renewal,
+        consent,
+        proxy,
+        given_logins(renewal.registry_logins, reach, renewal.proxy_file),
+    )
     return change(request, fleet, consent, reach, show)
 
 
@@ -70,13 +79,21 @@ def plan(
     from dockwright import __version__
     from dockwright.cli.fleet import Fleet
     from dockwright.cli.proxy import flag_of, given_proxy
+    from dockwright.cli.registry import given_logins
     from dockwright.cli.session import Session
     from dockwright.cli.shared import playbooks_of, request_for, save
 
     proxy = given_proxy(renewal, reach)
     fleet = Fleet(hosts, reach, show)
     books = playbooks_of(playbook, values, choice, fleet, flag_of(proxy, renewal))
-    request = request_for("plan", books, renewal, proxy=proxy)
+    request = request_for(
+        "plan",
+        books,
+        renewal,
+        None,
+        proxy,
+        given_logins(renewal.registry_logins, reach, renewal.proxy_file),
+    )
     with Session(fleet, reach, show) as session:
         prepared = session.prepare(request)
         session.finish()
@@ -89,14 +106,42 @@ def plan(
 
 
 @command(EVERYDAY)
-def verify(*, hosts: Hosts = None, values: Values, reach: Reach, show: Show) -> Exit:
+def verify(
+    *,
+    hosts: Hosts = None,
+    operations: Annotated[
+        bool,
+        typer.Option(
+            "--operations",
+            help="Walk the manual's list as well: search, pull, tag, push, save, load, build, ...",
+        ),
+    ] = False,
+    registry: Annotated[
+        str | None,
+        typer.Option(
+            "--registry",
+            metavar="HOST[/NAME]",
+            help="With --operations: the registry that is pushed to.",
+            show_default=False,
+        ),
+    ] = None,
+    registry_logins: RegistryLogins = None,
+    values: Values,
+    reach: Reach,
+    show: Show,
+) -> Exit:
     """Prove that each HOST runs containers: client, daemon, pull, run, and its GPUs in them."""
     from dockwright.cli.fleet import Fleet
+    from dockwright.cli.registry import given_logins, operation_flags
     from dockwright.cli.session import Session
     from dockwright.cli.shared import playbooks_of, request_for
 
+    logins = given_logins(registry_logins, reach)
     fleet = Fleet(hosts, reach, show)
-    request = request_for("verify", playbooks_of("verify", values, None, fleet))
+    flags = operation_flags(operations=operations, registry=registry)
+    request = request_for(
+        "verify", playbooks_of("verify", values, None, fleet, flags), logins=logins
+    )
     with Session(fleet, reach, show) as session:
         session.prepare(request)
         session.carry_out(request)

@@ -77,6 +77,15 @@ PlaybookName: TypeAlias = Annotated[
 ]
 
 
+RegistryLogins: TypeAlias = Annotated[
+    str | None,
+    _choice(
+        "Read logins of registries from it, https://USER:PASSWORD@HOST a line, or from - (stdin).",
+        "--registry-logins",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class Reach:
     """Which hosts, and how they are reached."""
@@ -145,6 +154,13 @@ class Choice:
         str | None, _choice("29, 29.7, 29.7.2 or the full string.", "--docker-version")
     ] = None
     channel: Annotated[str | None, _choice("stable or test.", "--channel")] = None
+    mirror: Annotated[
+        str | None,
+        _choice(
+            "Docker's packages from tuna, aliyun, or the URL of a copy; Docker's own key stays pinned.",
+            "--mirror",
+        ),
+    ] = None
     add_user: Annotated[
         list[str] | None,
         _choice("Let this user talk to the daemon; the same as root there.", "--add-user"),
@@ -178,6 +194,7 @@ class Renewal:
             "Read the proxy's URL, with its login, from it, or from - (stdin).", "--proxy-file"
         ),
     ] = None
+    registry_logins: RegistryLogins = None
     fetch: Annotated[
         Fetch,
         _choice(

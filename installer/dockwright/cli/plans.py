@@ -24,7 +24,7 @@ from dockwright.cli.register import PLANS, command
 from dockwright.errors import DestructiveError, Exit, InputError
 
 if TYPE_CHECKING:
-    from dockwright.proxies import Proxy
+    pass
 
 
 @command(PLANS)
@@ -51,16 +51,24 @@ def apply(
     """Apply a playbook to each HOST, or plans that were saved by plan -o or purge -o."""
     from dockwright.cli.fleet import Fleet
     from dockwright.cli.proxy import flag_of, given_proxy
+    from dockwright.cli.registry import given_logins
     from dockwright.cli.shared import change, playbooks_of, request_for
 
-    proxy = given_proxy(renewal, reach)
     if playbook.endswith(".json"):
-        return _apply_saved(Path(playbook), hosts or [], confirm, proxy, consent, reach, show)
+        return _apply_saved(Path(playbook), hosts or [], confirm, renewal, consent, reach, show)
     if confirm:
         raise InputError("--confirm is for saved plans that delete data", next_step="leave it out")
+    proxy = given_proxy(renewal, reach)
     fleet = Fleet(hosts, reach, show)
     books = playbooks_of(playbook, values, choice, fleet, flag_of(proxy, renewal))
-    request = request_for("apply", books, renewal, consent, proxy)
+    request = request_for(
+        "apply",
+        books,
+        renewal,
+        consent,
+        proxy,
+        given_logins(renewal.registry_logins, reach, renewal.proxy_file),
+    )
     return change(request, fleet, consent, reach, show)
 
 
@@ -135,6 +143,7 @@ def render(
     from dockwright import profiles
     from dockwright.cli.fleet import Fleet
     from dockwright.cli.proxy import flag_of, given_proxy
+    from dockwright.cli.registry import given_logins
     from dockwright.cli.session import Session
     from dockwright.cli.shared import playbook_of, playbooks_of, request_for
 
@@ -162,7 +171,14 @@ def render(
     if len(fleet.hosts) > 1:
         raise InputError(f"--for takes one host, and {names[0]} is {len(fleet.hosts)}")
     books = playbooks_of(playbook, values, choice, fleet, flags)
-    request = request_for("render", books, renewal, proxy=proxy)
+    request = request_for(
+        "render",
+        books,
+        renewal,
+        None,
+        proxy,
+        given_logins(renewal.registry_logins, reach, renewal.proxy_file),
+    )
     with Session(fleet, reach, Show(quiet=True), stream=sys.stderr) as session:
         (prepared,) = session.prepare(request)
         session.finish()
@@ -175,18 +191,23 @@ def _apply_saved(
     path: Path,
     targets: list[str],
     confirm: str,
-    proxy: Proxy | None,
+    renewal: Renewal,
     consent: Consent,
     reach: Reach,
     show: Show,
 ) -> Exit:
     """Apply saved plans as they are: what was asked then is not asked again."""
     from dockwright.cli.fleet import Fleet
-    from dockwright.cli.proxy import check_saved
+    from dockwright.cli.proxy import check_saved, given_proxy
+    from dockwright.cli.registry import check_logins, given_logins
     from dockwright.cli.session import Session
     from dockwright.cli.shared import request_for
     from dockwright.load.saved import read_plans
 
+    proxy, logins = (
+        given_proxy(renewal, reach),
+        given_logins(renewal.registry_logins, reach, renewal.proxy_file),
+    )
     saved, digest = read_plans(path)
     plans = {plan.host: plan for plan in saved}
     if not plans:
@@ -197,7 +218,9 @@ def _apply_saved(
         raise InputError(
             f"{path} has no plan for {', '.join(unknown)}", details=(("has", ", ".join(plans)),)
         )
-    check_saved(str(path), [plans[host.name] for host in fleet.hosts], proxy)
+    chosen = [plans[host.name] for host in fleet.hosts]
+    check_saved(str(path), chosen, proxy)
+    check_logins(str(path), chosen, logins)
     doomed = [host.name for host in fleet.hosts if plans[host.name].deletes]
     if doomed and not consent.dry_run and confirm.lower() != digest[:8]:
         raise DestructiveError(
@@ -205,7 +228,7 @@ def _apply_saved(
             details=(("on", ", ".join(doomed)), ("hosts", "none was contacted")),
             next_step=f"sha256sum {path}, and the same command with --confirm; --yes is not enough",
         )
-    request = request_for("apply", consent=consent, proxy=proxy)
+    request = request_for("apply", consent=consent, proxy=proxy, logins=logins)
     with Session(fleet, reach, show) as session:
         session.take_up(plans, request)
         if consent.dry_run:

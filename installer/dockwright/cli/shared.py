@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from dockwright import mirrors
 from dockwright.app import Request, Way
 from dockwright.cli.fleet import Fleet
 from dockwright.cli.options import (
@@ -26,6 +27,7 @@ from dockwright.errors import Exit, InputError
 from dockwright.load import Flag, Overrides, Playbook, load_playbook, load_playbooks
 from dockwright.plan import HostPlan
 from dockwright.proxies import Proxy
+from dockwright.registries import Logins
 
 
 def playbook_of(
@@ -58,6 +60,7 @@ def _overrides(values: Values, choice: Choice, more: tuple[Flag, ...]) -> Overri
     given = (
         ("--docker-version", "docker_version", choice.docker_version),
         ("--channel", "docker_channel", choice.channel),
+        ("--mirror", "docker_url", choice.mirror and mirrors.repository(choice.mirror)),
         ("--add-user", "docker_users", choice.add_user),
         ("--remove-snap", "docker_remove_snap", choice.remove_snap),
         ("--remove-nvidia-docker", "nvidia_docker_remove", choice.remove_nvidia_docker),
@@ -106,6 +109,7 @@ def request_for(
     renewal: Renewal | None = None,
     consent: Consent | None = None,
     proxy: Proxy | None = None,
+    logins: Logins | None = None,
 ) -> Request:
     """What the options ask for."""
     renewal, consent = renewal or Renewal(), consent or Consent()
@@ -115,6 +119,7 @@ def request_for(
         playbooks=playbooks or {},
         upgrade=renewal.upgrade,
         proxy=proxy,
+        logins=logins or Logins(),
         fetch=Way(renewal.fetch.value),
         allow_restart=consent.allow_restart,
         lock_timeout=consent.lock_timeout,

@@ -41,6 +41,9 @@ _GRAMMARS = {
     "AbsolutePath": "an absolute path (A-Z a-z 0-9 . _ @ + -)",
     "FileMode": 'a file mode, such as "0644"',
     "ImageName": "the name of an image, such as hello-world",
+    "ImageTag": "the name of an image without a digest, such as registry.example/app:1.0",
+    "RegistryHost": "the name of a registry without a scheme, such as registry.example:5000",
+    "Sha256": "a sha256 (64 hex digits)",
     "Line": "one line of text",
     "LoginName": "the name of a user (A-Z a-z 0-9 . _ + -)",
     "JumpHosts": "jump hosts, such as ops@bastion or ops@bastion:22,inner",
@@ -106,7 +109,9 @@ def _message(complaint: Mapping[str, Any], raw: str | None) -> str:
         expected = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         return f"must be one of {', '.join(expected)}, not {shown(given)}{did_you_mean(str(given), expected)}"
     if kind == "value_error":
-        return f"{context['error']}" + (f": {shown(given)}" if isinstance(given, str) else "")
+        # A block of PEM says nothing to a reader, and a key that was put there is a secret.
+        tells = isinstance(given, str) and "-----BEGIN" not in given
+        return f"{context['error']}" + (f": {shown(given)}" if tells else "")
     if kind in ("less_than_equal", "greater_than_equal"):
         limit = f"at most {context['le']}" if "le" in context else f"at least {context['ge']}"
         return f"must be {limit}, not {shown(given)}"

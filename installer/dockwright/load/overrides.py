@@ -12,7 +12,7 @@ from dockwright.load.files import read_text
 from dockwright.load.problems import Problems, Spot, did_you_mean, shown, type_name
 from dockwright.load.sources import Source, read_component, shipped_names
 from dockwright.load.values import HOST_NAMES, Declaration, Given, Typed
-from dockwright.load.yaml_marks import Document, parse
+from dockwright.load.yaml_marks import Document, KeyPath, parse
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,17 @@ class Known:
 
 
 def of_playbook(source: Source, known: Known, problems: Problems) -> dict[str, Given]:
-    """The playbook's own values."""
+    """The playbook's own values: its variables, and the keys that stand for one."""
     given: dict[str, Given] = {}
-    for name, value in source.variables.items():
-        path = ("variables", name)
+    whole = source.document.value if isinstance(source.document.value, dict) else {}
+    places: list[tuple[str, Any, KeyPath]] = [
+        *((name, value, ("variables", name)) for name, value in source.variables.items()),
+        *((name, whole[name], (name,)) for name in ("images", "registries") if name in whole),
+    ]
+    for name, value, path in places:
+        if name in given:
+            problems.add(source.document.key(path), f"{name!r} is among the variables, too")
+            continue
         if known.accepts(name):
             given[name] = Given(value, source.document, path)
         else:

@@ -28,12 +28,17 @@ _RESERVED = {"and", "else", "false", "if", "in", "is", "loop", "none", "not", "o
 
 
 class PlaybookFile(Frozen):
-    """A playbook: components in their order, and what differs from their defaults."""
+    """A playbook: components in their order, and what differs from their defaults.
+
+    ``images`` and ``registries`` stand for the variables of these names.
+    """
 
     playbook: Word
     summary: Line
     components: Annotated[tuple[Word, ...], Field(min_length=1)]
     variables: Variables = Field(default_factory=dict)
+    images: Any = ()
+    registries: Any = ()
 
 
 class ComponentFile(Frozen):

@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import Field
 
+from dockwright.models.docker import Container, Daemon
 from dockwright.models.fields import (
     HOST_NAME,
     LOGIN,
@@ -20,12 +21,15 @@ from dockwright.models.fields import (
     Frozen,
     GroupName,
     ImageName,
+    ImageTag,
     JumpHosts,
     KeyFile,
     Line,
     LoginName,
     PackageName,
     ProxyUrl,
+    RegistryHost,
+    Sha256,
     Suite,
     UnitName,
     Url,
@@ -34,6 +38,7 @@ from dockwright.models.fields import (
     Word,
     is_ipv6,
 )
+from dockwright.models.images import ImageFact, ImageWish, RegistryWish
 from dockwright.models.nvidia import CdiSpec, Nvidia, OldContainer
 
 __all__ = [
@@ -56,7 +61,10 @@ __all__ = [
     "Frozen",
     "GroupName",
     "Host",
+    "ImageFact",
     "ImageName",
+    "ImageTag",
+    "ImageWish",
     "JumpHosts",
     "KeyFile",
     "Line",
@@ -68,6 +76,9 @@ __all__ = [
     "Package",
     "PackageName",
     "ProxyUrl",
+    "RegistryHost",
+    "RegistryWish",
+    "Sha256",
     "Snap",
     "Suite",
     "Unit",
@@ -149,24 +160,6 @@ class FileFact(Frozen):
     target: str | None = None
 
 
-class Container(Frozen):
-    """A running container."""
-
-    id: str
-    name: str
-    image: str
-
-
-class Daemon(Frozen):
-    """What dockerd answered; ``None`` values were not told."""
-
-    version: str
-    live_restore: bool = False
-    swarm: str = "inactive"
-    data_root: str = ""
-    driver: str = ""
-
-
 class Unit(Frozen):
     """A systemd unit: the words of ``is-enabled`` and ``is-active``."""
 
@@ -212,7 +205,8 @@ class Facts(Frozen):
     ``live`` is a run that is under way, ``cut`` the id of one that died before its end,
     ``unverified`` of one that changed the host and did not get through its checks.
     ``proxy_login`` is ``same`` where the login that we wrote for apt's proxy is the one that was given,
-    ``other`` where it is not, and empty where there is none.
+    ``other`` where it is not, and empty where there is none; ``logins`` has the same of root's for registries,
+    and ``kept`` where a credential helper has one.
     ``docker_group`` is ``None`` where there is no such group. ``machine_id`` and ``boot_id`` as machine-id(5) and random(4) have them.
     """
 
@@ -245,6 +239,8 @@ class Facts(Frozen):
     daemon: Daemon | None = None
     daemon_error: str = ""
     containers: tuple[Container, ...] = ()
+    images: tuple[ImageFact, ...] = ()
+    logins: dict[str, str] = Field(default_factory=dict)
     snaps: tuple[Snap, ...] = ()
     docker_group: tuple[str, ...] | None = None
     users: tuple[str, ...] = ()

@@ -87,6 +87,15 @@ ImageName: TypeAlias = Annotated[
         r"^[a-z0-9]([a-z0-9._/-]|:[0-9]+/)*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?$"
     ),
 ]
+# A name without a digest: what docker tag gives to an image.
+ImageTag: TypeAlias = Annotated[
+    str, _pattern(r"^[a-z0-9]([a-z0-9._/-]|:[0-9]+/)*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$")
+]
+# As it stands before the first slash of an image's name; docker.io is the hub.
+RegistryHost: TypeAlias = Annotated[
+    str, _pattern(r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?$")
+]
+Sha256: TypeAlias = Annotated[str, _pattern(r"^([0-9a-f]{64})?$")]
 Fingerprint: TypeAlias = Annotated[str, AfterValidator(_fingerprint)]
 Line: TypeAlias = Annotated[str, _pattern(r"^[^\x00-\x1f\x7f]*$")]
 LoginName: TypeAlias = Annotated[str, _pattern(rf"^{LOGIN}$")]

@@ -15,11 +15,12 @@ from dockwright.plan import Action, Assumptions, HostPlan, Repository, Transacti
 from dockwright.planner.fitness import fit_to_change, notes, require_supported
 from dockwright.steps import Decision, RepositoryWish, StepBase, View
 from dockwright.steps.base import Offer, action
-from dockwright.steps.daemon_json import united
 from dockwright.steps.order import needed
+from dockwright.steps.uniting import united
 
 __all__ = ["make_plan", "require_supported"]
 
+_CHECKS = ("container_check", "gpu_check", "operations_check", "registry_check")
 ComponentSteps = tuple[str, Sequence[StepBase]]
 
 
@@ -35,12 +36,14 @@ def make_plan(
     upgrade: bool = False,
     proxy: str = "",
     login: bool = False,
+    logins: frozenset[str] = frozenset(),
     verify: bool = False,
     now: int | None = None,
 ) -> tuple[HostPlan, tuple[RepositoryWish, ...]]:
     """The plan for one host, and the repositories that were not consulted yet but must be.
 
-    ``proxy`` is the address that apt goes through; ``login`` says that one was given for it.
+    ``proxy`` is the address that apt goes through; ``login`` says that one was given for it, and
+    ``logins`` for which registries one was.
     ``verify`` asks that checks are made although nothing changes. ``now`` is the controller's clock
     in seconds since the epoch, for comparison with the host's.
     Raises RefusedError, DestructiveError or RepairError where the host must not be changed.
@@ -58,6 +61,7 @@ def make_plan(
             upgrade=upgrade,
             resuming=verify or bool(facts.cut) or _failed_to_install(facts),
             login=login,
+            logins=logins,
             component=component,
         )
         decisions += [_decide(step, view) for step in steps]
@@ -174,7 +178,7 @@ def _settled(actions: list[Action], facts: Facts, *, verify: bool) -> tuple[Acti
     Who asks for nothing but checks gets them.
     """
     changing = any(a.verb not in (Verb.KEEP, Verb.CHECK) for a in actions)
-    verify = verify or all(a.kind in ("container_check", "gpu_check") for a in actions)
+    verify = verify or all(a.kind in _CHECKS for a in actions)
     settled = []
     # What could serve as a way back goes when all else is done and proven.
     for number, each in enumerate(sorted(actions, key=lambda a: a.kind == "snap_remove"), start=1):
@@ -186,7 +190,9 @@ def _settled(actions: list[Action], facts: Facts, *, verify: bool) -> tuple[Acti
         ):
             values |= {
                 "verb": Verb.KEEP,
-                "reason": f"daemon {facts.daemon.version} answers; 'verify' runs a container",
+                "reason": "asked when something changes"
+                if each.kind == "registry_check"
+                else f"daemon {facts.daemon.version} answers; 'verify' runs a container",
             }
         settled.append(each.model_copy(update=values))
     return tuple(settled)

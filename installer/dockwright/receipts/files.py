@@ -164,9 +164,10 @@ class Files:
         )  # fmt: skip
 
     def _directories(self, gone: set[str]) -> Iterator[Action]:
-        for path in self.ours.directories:
+        for path in sorted(self.ours.directories, reverse=True):  # what is inside goes first
             inside = self.trail.inside.get(path)
             if inside is not None and all(f"{path}/{name}" in gone for name in inside):
+                gone.add(path)
                 yield Action(
                     id="", component="uninstall", step="remove empty directory",
                     kind="directory_gone", verb=Verb.REMOVE, target=path,

@@ -71,7 +71,7 @@ class Ours:
     ``packages`` maps what came by us to the run that brought it, ``asked`` are those that a plan
     named; ``files`` maps paths that were not there
     before us to the sha256 that we left; ``merged`` paths to what each run
-    made of them, oldest first.
+    made of them, oldest first; ``logins`` registries to what was there before us.
     """
 
     packages: dict[str, str]
@@ -81,6 +81,7 @@ class Ours:
     directories: tuple[str, ...]
     holds: tuple[str, ...]
     members: tuple[tuple[str, str], ...]
+    logins: dict[str, str]
 
 
 def owned(trail: Trail) -> Ours:
@@ -92,6 +93,7 @@ def owned(trail: Trail) -> Ours:
     directories: list[str] = []
     holds: list[str] = []
     members: list[tuple[str, str]] = []
+    logins: dict[str, str] = {}
     for run in trail.runs:
         if run.undone or not run.receipt:
             continue
@@ -115,6 +117,11 @@ def owned(trail: Trail) -> Ours:
         asked |= set(receipt.asked)
         directories += receipt.directories
         holds = [name for name in (*holds, *receipt.holds) if name not in receipt.released]
+        logins = {
+            host: before
+            for host, before in {**receipt.logins, **logins}.items()
+            if host not in receipt.logouts
+        }
         members = [one for one in (*members, *receipt.members) if one not in receipt.left]
     return Ours(
         packages=packages,
@@ -124,6 +131,7 @@ def owned(trail: Trail) -> Ours:
         directories=tuple(dict.fromkeys(directories)),
         holds=tuple(name for name in dict.fromkeys(holds) if name in trail.held),
         members=tuple(one for one in dict.fromkeys(members) if one in trail.members),
+        logins=logins,
     )
 
 

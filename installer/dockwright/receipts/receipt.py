@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from pydantic import Field
 
@@ -16,6 +17,9 @@ class Receipt(Frozen):
     wrote, ``None`` where it only took one away. ``asked`` are the packages that it named to apt,
     ``members`` and ``left`` are (group, user). ``keys`` are
     those merged into daemon.json, ``snaps`` those that were removed.
+    ``images`` maps names to the id of the image that they were for before, ``None`` for none;
+    ``gone`` are images that were taken away, ``logins`` registries with ``absent``, ``new`` or
+    ``other`` for what was there before, ``logouts`` those that were left.
     ``purging`` has directories that it began to empty, with device and inode.
     """
 
@@ -30,6 +34,10 @@ class Receipt(Frozen):
     left: tuple[tuple[str, str], ...] = ()
     snaps: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
+    images: dict[str, str | None] = Field(default_factory=dict)
+    gone: tuple[str, ...] = ()
+    logins: dict[str, str] = Field(default_factory=dict)
+    logouts: tuple[str, ...] = ()
     purging: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -48,6 +56,10 @@ class Receipt(Frozen):
             *(f"- snap {name}" for name in self.snaps),
             *(f"{user} in group {group}" for group, user in self.members),
             *(f"{user} out of group {group}" for group, user in self.left),
+            *([f"image {_some(tuple(self.images))}"] if self.images else []),
+            *(f"- image {name}" for name in self.gone),
+            *(f"login at {host}" for host in self.logins),
+            *(f"logout from {host}" for host in self.logouts),
             *(f"emptied {path}" for path, _ in self.purging),
         ]
         return "; ".join(parts)
@@ -114,8 +126,41 @@ def read_receipt(text: str) -> Receipt:
         left=tuple(dict.fromkeys(left)),
         snaps=tuple(dict.fromkeys(snaps)),
         keys=tuple(dict.fromkeys(keys)),
+        **_of_docker(text),
         purging=tuple(dict.fromkeys(purging)),
     )
+
+
+def _of_docker(text: str) -> dict[str, Any]:
+    """What the run did to docker's images and logins."""
+    images: dict[str, str | None] = {}
+    gone: list[str] = []
+    logins: dict[str, str] = {}
+    logouts: list[str] = []
+    taken: set[str] = set()
+    for line in text.splitlines():
+        match line.split(" "):
+            case ["image", name, before]:
+                images.setdefault(name, _present(before))
+            case ["image-gone", name, _]:
+                gone.append(name)
+            case ["login", host, before]:
+                logins.setdefault(host, before)
+            case ["got-login", host]:
+                taken.add(host)
+            case ["logout", host]:
+                logouts.append(host)
+            case _:
+                pass
+    return {
+        "images": images,
+        "gone": tuple(dict.fromkeys(gone)),
+        # One that was there, and was not replaced after all, is theirs.
+        "logins": {
+            host: before for host, before in logins.items() if before != "other" or host in taken
+        },
+        "logouts": tuple(dict.fromkeys(logouts)),
+    }
 
 
 def _present(word: str) -> str | None:

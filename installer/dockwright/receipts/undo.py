@@ -16,6 +16,7 @@ from dockwright.plan import Action, HostPlan, PackageChange, Transaction, Verb
 from dockwright.receipts.base import assumptions, listed, numbered, stopping, stops
 from dockwright.receipts.receipt import Receipt, read_receipt
 from dockwright.receipts.trail import Trail
+from dockwright.steps.docker_image import identity
 
 
 def plan_undo(host: str, facts: Facts, trail: Trail, run_id: str = "") -> HostPlan:
@@ -146,6 +147,7 @@ def _actions(facts: Facts, trail: Trail, receipt: Receipt) -> Iterator[Action]:
             "bring back what went", "packages", Verb.ADD, listed(coming), "was there before it",
             stops=ending, packages=list(coming),
         )  # fmt: skip
+    yield from _images(facts, receipt)
     for path, before in receipt.files.items():
         if trail.files.get(path) != before:
             verb = Verb.REMOVE if before is None else Verb.CHANGE
@@ -161,6 +163,19 @@ def _actions(facts: Facts, trail: Trail, receipt: Receipt) -> Iterator[Action]:
         if (group, user) in trail.members:
             reason = f"{user} joined by it"
             yield _action("take out of the group", "group_member", Verb.CHANGE, group, reason)
+
+
+def _images(facts: Facts, receipt: Receipt) -> Iterator[Action]:
+    """Names of images and logins; a name that somebody gave to another image since is looked at there."""
+    for name, before in receipt.images.items():
+        there = identity(facts, name)
+        if there and there != before:
+            verb = Verb.CHANGE if before else Verb.REMOVE
+            reason = f"named {before[:19]} before" if before else "came with that run"
+            yield _action("take images back", "image", verb, name, reason)
+    for host in receipt.logins:
+        if host in facts.logins:
+            yield _action("log out", "registry_login", Verb.REMOVE, host, "logged in by that run")
 
 
 def _restart(facts: Facts, trail: Trail, receipt: Receipt) -> Iterator[Action]:

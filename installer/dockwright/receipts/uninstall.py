@@ -37,7 +37,12 @@ def plan_uninstall(
     view = _View(host, facts, trail, vendor, key_owners)
     _refuse(view)
     files = Files(facts, trail, vendor, view.ours, key_owners, daemon_stays=view.daemon_stays)
-    actions = [*_package_actions(view), *files.actions(), *_member_actions(view)]
+    actions = [
+        *logouts(facts, view.ours),
+        *_package_actions(view),
+        *files.actions(),
+        *_member_actions(view),
+    ]
     changes = [one for one in actions if one.verb is not Verb.KEEP]
     if facts.cut and not changes:
         actions.insert(0, _after_a_cut(facts))
@@ -148,6 +153,17 @@ def stop_containers(names: tuple[str, ...], reason: str) -> Action:
         id="", component="uninstall", step="stop containers", kind="containers_stop",
         verb=Verb.CHANGE, target=", ".join(names), stops=names, reason=reason,
     )  # fmt: skip
+
+
+def logouts(facts: Facts, ours: Ours) -> Iterator[Action]:
+    """A login that is ours goes before docker does: nobody else takes it out of docker's file."""
+    for host, before in ours.logins.items():
+        if host in facts.logins:
+            yield Action(
+                id="", component="uninstall", step=f"log out of {host}", kind="registry_logout",
+                verb=Verb.REMOVE, target=host, reason="logged in by a run of ours",
+                params={"host": host, "before": before},
+            )  # fmt: skip
 
 
 def _going(packages: dict[str, str], reason: str, ending: tuple[str, ...]) -> Iterator[Action]:

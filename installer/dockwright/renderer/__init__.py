@@ -46,12 +46,18 @@ class Step:
 
 
 def render_program(
-    plan: HostPlan, *, operator: str, lock_timeout: int = 600, attached: str | None = None
+    plan: HostPlan,
+    *,
+    operator: str,
+    lock_timeout: int = 600,
+    attached: str | None = None,
+    registry_logins: str = "",
 ) -> Program:
     """The whole program for one host.
 
     ``operator`` is named in the host's journal; ``lock_timeout`` is in seconds. ``attached`` is the
     run id of a program that only verifies: it writes records to standard output and keeps nothing.
+    Such a one may be given ``registry_logins``: its text is run and not kept.
     """
     if plan.undoes:
         # All package actions are one transaction: its end is told once.
@@ -74,6 +80,7 @@ def render_program(
         lock_timeout=lock_timeout,
         attached=attached is not None,
         run_id=attached or "",
+        registry_logins=registry_logins if attached is not None else "",
     )
 
 
@@ -105,12 +112,14 @@ def render_launch(
     booted: bool,
     wish: str = "",
     login: str = "",
+    registry_logins: str = "",
 ) -> str:
     """The script that stores a program on the host, starts it detached, and follows its records.
 
     ``wish`` is a digest of what was asked for: a live run of the same wish is joined. By itself a
-    program is its own wish. ``login`` is that of the plan's proxy (``Proxy.machine``): it is handed
-    over beside the program, which is kept.
+    program is its own wish. ``login`` is that of the plan's proxy (``Proxy.machine``),
+    ``registry_logins`` those of registries (``Logins.lines``): they are handed over beside the
+    program, which is kept.
     """
     return (
         environment()
@@ -122,6 +131,7 @@ def render_launch(
             booted=booted,
             wish=wish or program.digest,
             login=login,
+            registry_logins=registry_logins,
         )
     )
 
@@ -137,6 +147,12 @@ def render_attach(*, run_id: str) -> str:
     ``run_id`` is a nonce that frames its first answer.
     """
     return environment().get_template("attach.sh.j2").render(run_id=run_id)
+
+
+def render_send(*, run_id: str, name: str, piece: str, first: bool) -> str:
+    """The script that takes a piece of a file (base64) for the step ``name`` of a run to come."""
+    template = environment().get_template("send.sh.j2")
+    return template.render(run_id=run_id, name=name, piece=piece, first=first)
 
 
 def render_forget(*, run_id: str) -> str:
@@ -161,6 +177,9 @@ def _title(action: Action) -> str:
     words = {
         "file": f"file {name}",
         "hold": "hold packages",
+        "image": f"image {action.target}",
+        "image_gone": f"remove the image {action.target}",
+        "registry_login": f"log in to {action.target}",
         "lists": "refresh lists",
         "reload": f"reload {name}",
         "snap_disable": f"disable the snap {name}",

@@ -14,6 +14,9 @@ from dockwright.steps.base import Decision, Offer, RepositoryWish, StepBase, Vie
 from dockwright.steps.cdi_spec import CdiSpecStep
 from dockwright.steps.container_check import ContainerCheck
 from dockwright.steps.daemon_json import DaemonJson
+from dockwright.steps.docker_image import DockerImage
+from dockwright.steps.docker_operations import DockerOperations
+from dockwright.steps.docker_registry import DockerRegistry
 from dockwright.steps.gpu import Gpu
 from dockwright.steps.gpu_check import GpuCheck
 from dockwright.steps.group_member import GroupMember
@@ -31,6 +34,9 @@ Step: TypeAlias = (
     | CdiSpecStep
     | ContainerCheck
     | DaemonJson
+    | DockerImage
+    | DockerOperations
+    | DockerRegistry
     | Gpu
     | GpuCheck
     | GroupMember
@@ -58,6 +64,9 @@ STEPS: dict[str, type[Step]] = {
     "cdi_spec": CdiSpecStep,
     "container_check": ContainerCheck,
     "daemon_json": DaemonJson,
+    "docker_image": DockerImage,
+    "docker_operations": DockerOperations,
+    "docker_registry": DockerRegistry,
     "gpu": Gpu,
     "gpu_check": GpuCheck,
     "group_member": GroupMember,
@@ -78,6 +87,9 @@ __all__ = [
     "ContainerCheck",
     "DaemonJson",
     "Decision",
+    "DockerImage",
+    "DockerOperations",
+    "DockerRegistry",
     "Gpu",
     "GpuCheck",
     "GroupMember",

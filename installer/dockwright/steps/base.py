@@ -60,6 +60,11 @@ class StepBase(Frozen):
     name: Line
     when: When | None = None
 
+    @property
+    def daemon_lists(self) -> dict[str, tuple[str, ...]]:
+        """Lists of daemon.json by their key, with what must be in each; it goes into the one merge."""
+        return {}
+
     def decide(self, view: View) -> Decision:
         """What this step intends on the host that the view shows."""
         raise NotImplementedError
@@ -90,7 +95,8 @@ class View:
     """All that a step may look at when it decides. ``offers`` is empty until vendors were asked.
 
     ``key_owners`` maps each key file on the host to the primary fingerprints in it; ``upgrade``
-    is what the user said, ``login`` whether a login for the proxy was given. ``resuming`` says that a
+    is what the user said, ``login`` whether a login for the proxy was given, ``logins`` the registries
+    that one was given for. ``resuming`` says that a
     run before this one died, failed to install or only repaired: what is half done may be its doing,
     and not somebody's choice.
     """
@@ -101,6 +107,7 @@ class View:
     upgrade: bool = False
     resuming: bool = False
     login: bool = False
+    logins: frozenset[str] = frozenset()
     component: str = ""
 
 

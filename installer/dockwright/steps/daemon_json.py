@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -12,7 +11,7 @@ from dockwright.errors import DestructiveError, RefusedError
 from dockwright.models import AbsolutePath, Facts, FileFact, ProxyUrl
 from dockwright.plan import Action, Verb
 from dockwright.steps.base import Decision, StepBase, View, action, assumed
-from dockwright.steps.merging import merge, no_twins
+from dockwright.steps.merging import appended, merge, no_twins
 from dockwright.steps.versions import compare, upstream
 
 # dockerd(8), "Configuration reload behavior": a SIGHUP applies these, all else needs a restart.
@@ -50,13 +49,15 @@ class DaemonJson(MergesDaemonJson):
     """``keys`` are merged by key, maps deeply; keys of others stay, in their order.
 
     A key that has another value already is a clash and refused, unless ``override``. Where dockerd
-    runs, it is reloaded if that is enough and restarted otherwise. ``proxy`` is what dockerd pulls
-    through. A login that it wants is not written: the file is read, compared and merged by others,
-    and may be open to all. Then dockerd is told of no proxy, which would refuse it anyway.
+    runs, it is reloaded if that is enough and restarted otherwise. ``lists`` are keys whose entries
+    go behind those of others. ``proxy`` is what dockerd pulls through. A login that it wants is not
+    written: the file is read, compared and merged by others, and may be open to all. Then dockerd is
+    told of no proxy, which would refuse it anyway.
     """
 
     kind: Literal["daemon_json"]
     keys: dict[str, Any] = Field(default_factory=dict)
+    lists: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     proxy: ProxyUrl | Annotated[str, Field(max_length=0)] = ""
 
     def wanted(self, facts: Facts) -> dict[str, Any]:  # noqa: ARG002 (the same for all hosts)
@@ -64,12 +65,17 @@ class DaemonJson(MergesDaemonJson):
         return self.keys
 
     @property
-    def whole(self) -> dict[str, Any]:
+    def told(self) -> dict[str, Any]:
         """``keys``, and the proxy as dockerd takes it since 23.0, unless ``keys`` say it already."""
         if not self.proxy:
             return self.keys
         both = {"http-proxy": self.proxy, "https-proxy": self.proxy}
         return {"proxies": both, **self.keys}
+
+    @property
+    def whole(self) -> dict[str, Any]:
+        """All that a file has where there was none."""
+        return appended(self.told, self.lists)
 
     @property
     def how(self) -> Literal["reload", "restart"]:
@@ -79,11 +85,11 @@ class DaemonJson(MergesDaemonJson):
     def decide(self, view: View) -> Decision:
         """The merged file, and the reload or restart that makes it effective."""
         why_not = self._untold(view)
-        keys = self.keys if why_not else self.whole
+        keys = self.keys if why_not else self.told
         notes = (f"dockerd is told of no proxy: {why_not}",) if why_not else ()
         found = view.facts.file(self.path)
         current = self._parse(found) if found else {}
-        if found and found.target is not None and keys:
+        if found and found.target is not None and (keys or self.lists):
             raise RefusedError(
                 f"{self.path} is a symlink to {found.target}",
                 step=self.name,
@@ -100,9 +106,14 @@ class DaemonJson(MergesDaemonJson):
                 step=self.name,
                 next_step="settle which value is right, in the file or in docker_daemon",
             )
+        try:
+            merged = appended(merged, self.lists)
+        except ValueError as error:
+            raise self._invalid(str(error)) from None
         text = json.dumps(merged, indent=2, ensure_ascii=False) + "\n"
         if merged == current:
-            reason = "has all keys that were asked for" if keys else "nothing to merge"
+            asked = keys or self.lists
+            reason = "has all keys that were asked for" if asked else "nothing to merge"
             kept = action(
                 self, view, kind="daemon_json", verb=Verb.KEEP, target=self.path, reason=reason
             )
@@ -226,52 +237,6 @@ class DaemonJson(MergesDaemonJson):
             step=self.name,
             next_step=f"mend {self.path}; check it with: dockerd --validate",
         )
-
-
-def united(
-    components: Iterable[tuple[str, Sequence[StepBase]]], facts: Facts
-) -> list[tuple[str, list[StepBase]]]:
-    """The components with one merge for each file, in the place of the first.
-
-    Raises RefusedError where two steps want other values for one key.
-    """
-    merges: dict[str, DaemonJson] = {}
-    for _, steps in components:
-        for step in steps:
-            if not isinstance(step, MergesDaemonJson) or (step.when and step.when.mismatch(facts)):
-                continue
-            first = merges.get(step.path)
-            keys, clashes = merge(first.keys if first else {}, step.wanted(facts))
-            if clashes:
-                raise RefusedError(
-                    f"two values for {clashes[0][0]} of {step.path}",
-                    details=tuple(
-                        (key, f"{json.dumps(one)} and {json.dumps(other)}")
-                        for key, one, other in clashes
-                    ),
-                    step=step.name,
-                    next_step="take the key out of docker_daemon",
-                )
-            merges[step.path] = DaemonJson(
-                kind="daemon_json",
-                name=first.name if first else step.name,
-                keys=keys,
-                path=step.path,
-                override=step.override or bool(first and first.override),
-                proxy=(isinstance(step, DaemonJson) and step.proxy)
-                or (first.proxy if first else ""),
-            )
-    return [(name, list(_each(steps, merges, facts))) for name, steps in components]
-
-
-def _each(
-    steps: Iterable[StepBase], merges: dict[str, DaemonJson], facts: Facts
-) -> Iterator[StepBase]:
-    for step in steps:
-        if not isinstance(step, MergesDaemonJson) or (step.when and step.when.mismatch(facts)):
-            yield step
-        elif one := merges.pop(step.path, None):
-            yield one
 
 
 def _keys(count: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -34,3 +35,21 @@ def merge(
             clashes.append((name, there, value))
         merged[key] = value
     return merged, clashes
+
+
+def appended(keys: dict[str, Any], lists: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """``keys`` with each entry of ``lists`` that its list lacks at the end of it; others stay.
+
+    An address with a slash behind it is the same as one without. Raises ValueError where a key
+    is there and is not a list.
+    """
+    whole = dict(keys)
+    for key, wanted in lists.items():
+        there = whole.get(key, [])
+        if not isinstance(there, list):
+            raise ValueError(f"{key} is not a list")  # noqa: TRY004  # as json says what is no JSON
+        known = {str(entry).rstrip("/") for entry in there}
+        new = [entry for entry in wanted if entry.rstrip("/") not in known]
+        if new:
+            whole[key] = [*there, *new]
+    return whole

@@ -30,8 +30,13 @@ _AFTER = (
     "gpu",
     "cdi_spec",
     "nvidia_hook",
+    "registry_login",
+    "registry_check",
+    "image",
+    "image_gone",
     "container_check",
     "gpu_check",
+    "operations_check",
 )
 
 

@@ -56,7 +56,7 @@ finish() { # CODE: the last record; what is private goes
   trap '' HUP INT TERM PIPE
   trap - EXIT
   [ -z "${way_back-}" ] || "$way_back"
-  rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"} ${auth:+"$auth"}
+  rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"} ${auth:+"$auth"} ${sent:+"$sent"}
   record end - "$1"
   settle
   if [ -n "${events-}" ]; then
@@ -108,6 +108,7 @@ asked_to_stop() { [ ! -e "$run/stop" ] || stop 130 "$1" "stopped after a step, a
 # step ID TITLE: check; if not so yet, apply and check again. The one rule for every kind.
 step() {
   asked_to_stop "$1"
+  brief=
   record begin "$1" "$2"
   : >"$out"
   if "check_$1" >"$out" 2>&1; then
@@ -118,7 +119,7 @@ step() {
   : >"$out"
   if "apply_$1" >"$out" 2>&1; then rc=0; else rc=$?; fi
   cat "$out" >&4
-  [ "$rc" = 0 ] || stop "${exit_code:-6}" "$1" "$2: failed with $rc" "${cause-}"
+  [ "$rc" = 0 ] || stop "${exit_code:-6}" "$1" "${brief:-$2: failed with $rc}" "${cause-}"
   text=$(said)
   "check_$1" >"$out" 2>&1 || stop 6 "$1" "$2: applied, yet the check still fails"
   record changed "$1" "$text"
@@ -178,6 +179,7 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   # A host that was left in the middle keeps private directories of earlier runs: they are ours.
   # Those of scripts that only look are elsewhere: one may be under way.
   rm -rf -- "$state"/apt.?????? /run/dockwright-auth.??????
+  for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || rm -rf -- "$left"; done
   tell "run $run_id: $playbook, asked for by $operator"
   : >"$out"
   record start - "$(date +%s) $(boot_id) $playbook $(printf '%s' "$operator" | base64 | tr -d '\n')"
@@ -220,7 +222,10 @@ keep() { # PATH: keep a copy of what stands there, once a run
 put() { # PATH MODE CONTENT: by a temporary file beside it, made durable, then renamed
   keep "$1" || return
   dir=${1%/*}
-  if [ ! -d "$dir" ]; then receipt "directory $dir" && mkdir -p "$dir" || return; fi
+  # Each that is missing, so that all of them go again.
+  above=$dir
+  while [ ! -d "$above" ]; do receipt "directory $above" && above=${above%/*} || return; done
+  mkdir -p "$dir" || return
   temporary=$dir/.dockwright-$run_id
   rm -f -- "$dir"/.dockwright-* # a run that was cut may have left its own
   { (umask 077 && set -C && printf '%s' "$3" >"$temporary") &&
@@ -732,6 +737,27 @@ refuse_to_stop() {
   [ -z "$names" ] || stop 9 "$1" "containers would stop: $names(when they may: --allow-restart)"
 }
 
+# --- logins: where docker keeps root's, and how they go again -------------------------------------
+
+unset DOCKER_HOST DOCKER_CONTEXT DOCKER_CONFIG # root's own daemon and file are meant
+
+docker_config=/root/.docker/config.json
+
+# logged_in HOST: docker's own file has a login for it; its key for the hub is an address.
+logged_in() {
+  key=$1
+  [ "$1" != docker.io ] || key=https://index.docker.io/v1/
+  grep -qsF -e "\"$key\"" "$docker_config"
+}
+
+# log_out HOST BEFORE: BEFORE is "new" where docker had no file before the login.
+log_out() {
+  case $1 in docker.io) docker logout ;; *) docker logout "$1" ;; esac || return
+  # What docker leaves is an empty list.
+  [ "$2" = new ] && [ "$(tr -d ' \t\n' <"$docker_config" 2>/dev/null)" = '{"auths":{}}' ] || return 0
+  rm -f -- "$docker_config" && rmdir -- "${docker_config%/*}" 2>/dev/null || :
+}
+
 # --- undo: back to the state before the last run, by its receipt ----------------------------------
 
 # undo [ID...]: the ids are the actions of a plan that a controller showed.
@@ -747,6 +773,7 @@ undo() {
   undo_packages undo
   committed=1
   record commit - ""
+  undo_images
   undo_files
   restart_daemon undo
   sed -n 's/^hold //p' "$receipt" | xargs -r apt-mark unhold >>"$out" 2>&1
@@ -844,7 +871,36 @@ undo_packages() {
   done
   wait_for_locks "$1"
   committed=1 removals=
+  undo_images # while the daemon that has them is there
   transact || stop "${exit_code:-6}" "$1" "packages could not be put back" "${cause-}"
+}
+
+# undo_images: names that were not there before go, those that were moved go back, logins go. What a
+# container has stays, and so does a name that somebody gave to another image since.
+undo_images() {
+  [ -z "${images_undone-}" ] || return 0
+  images_undone=1
+  sed -n 's/^image //p' "$receipt" | sed '1!G;h;$!d' >"$run/images"
+  while read -r name before; do
+    now=$(docker image inspect --format '{{.Id}}' "$name" 2>/dev/null) || continue
+    got=$(awk -v name="$name" '$1 == "got" && $2 == name { id = $3 } END { print id }' "$receipt")
+    if [ -n "$got" ] && [ "$now" != "$got" ]; then
+      record_text note undo "$name names another image by now: it stays"
+    elif [ "$before" != absent ]; then
+      docker tag "$before" "$name" >>"$out" 2>&1 || record_text note undo "$name cannot go back to $before"
+    elif ! docker image rm "$name" >>"$out" 2>&1; then
+      record_text note undo "the image $name stays: a container has it"
+    fi
+  done <"$run/images"
+  sed -n 's/^image-gone \([^ ]*\) .*/\1/p' "$receipt" | while read -r name; do
+    record_text note undo "the image $name does not come back by itself: docker pull $name"
+  done
+  sed -n 's/^login //p' "$receipt" | while read -r host before; do
+    # One that was there before, and was not replaced after all, is theirs.
+    [ "$before" != other ] || grep -qxF -e "got-login $host" "$receipt" || continue
+    ! logged_in "$host" || log_out "$host" "$before" >>"$out" 2>&1
+    [ "$before" != other ] || record_text note undo "the login at $host that was replaced does not come back"
+  done
 }
 
 undo_files() {
@@ -862,7 +918,7 @@ undo_files() {
     # A login has no copies: neither one that goes, nor one that is back.
     if [ "$before" = absent ]; then rm -f -- "$path"; elif [ -n "$login" ]; then mv -f -- "$backup" "$path"; else cp -p -- "$backup" "$path"; fi
   done <"$run/files"
-  sed -n 's/^directory //p' "$receipt" | while read -r dir; do rmdir "$dir" 2>/dev/null; done
+  sed -n 's/^directory //p' "$receipt" | sort -ru | while read -r dir; do rmdir "$dir" 2>/dev/null; done
 }
 
 status() {

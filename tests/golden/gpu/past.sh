@@ -89,7 +89,7 @@ finish() { # CODE: the last record; what is private goes
   trap '' HUP INT TERM PIPE
   trap - EXIT
   [ -z "${way_back-}" ] || "$way_back"
-  rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"} ${auth:+"$auth"}
+  rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"} ${auth:+"$auth"} ${sent:+"$sent"}
   record end - "$1"
   settle
   if [ -n "${events-}" ]; then
@@ -141,6 +141,7 @@ asked_to_stop() { [ ! -e "$run/stop" ] || stop 130 "$1" "stopped after a step, a
 # step ID TITLE: check; if not so yet, apply and check again. The one rule for every kind.
 step() {
   asked_to_stop "$1"
+  brief=
   record begin "$1" "$2"
   : >"$out"
   if "check_$1" >"$out" 2>&1; then
@@ -151,7 +152,7 @@ step() {
   : >"$out"
   if "apply_$1" >"$out" 2>&1; then rc=0; else rc=$?; fi
   cat "$out" >&4
-  [ "$rc" = 0 ] || stop "${exit_code:-6}" "$1" "$2: failed with $rc" "${cause-}"
+  [ "$rc" = 0 ] || stop "${exit_code:-6}" "$1" "${brief:-$2: failed with $rc}" "${cause-}"
   text=$(said)
   "check_$1" >"$out" 2>&1 || stop 6 "$1" "$2: applied, yet the check still fails"
   record changed "$1" "$text"
@@ -211,6 +212,7 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   # A host that was left in the middle keeps private directories of earlier runs: they are ours.
   # Those of scripts that only look are elsewhere: one may be under way.
   rm -rf -- "$state"/apt.?????? /run/dockwright-auth.??????
+  for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || rm -rf -- "$left"; done
   tell "run $run_id: $playbook, asked for by $operator"
   : >"$out"
   record start - "$(date +%s) $(boot_id) $playbook $(printf '%s' "$operator" | base64 | tr -d '\n')"
@@ -253,7 +255,10 @@ keep() { # PATH: keep a copy of what stands there, once a run
 put() { # PATH MODE CONTENT: by a temporary file beside it, made durable, then renamed
   keep "$1" || return
   dir=${1%/*}
-  if [ ! -d "$dir" ]; then receipt "directory $dir" && mkdir -p "$dir" || return; fi
+  # Each that is missing, so that all of them go again.
+  above=$dir
+  while [ ! -d "$above" ]; do receipt "directory $above" && above=${above%/*} || return; done
+  mkdir -p "$dir" || return
   temporary=$dir/.dockwright-$run_id
   rm -f -- "$dir"/.dockwright-* # a run that was cut may have left its own
   { (umask 077 && set -C && printf '%s' "$3" >"$temporary") &&
@@ -779,6 +784,26 @@ pulled_is_gone() { # IMAGE
   if [ -s "$state/.pulled" ]; then mv -f -- "$state/.pulled" "$state/pulled"; else rm -f -- "$state/.pulled" "$state/pulled"; fi
 }
 
+# registry_answers HOST: whether the daemon reaches it and trusts it: asked for an image that nobody
+# has, a registry says so, or wants a login. What was said is in $answer.
+registry_answers() {
+  answer=$(timeout 60 docker pull -q "$1/dockwright/none:none" 2>&1) && return
+  case $answer in
+    *"manifest unknown"*|*"not found"*|*"name unknown"*|*denied*|*nauthorized*|*"no basic auth"*|*"authentication required"*) return 0 ;;
+  esac
+  return 1
+}
+
+# silent_mirror: where a mirror of the hub is not reached, that is the cause. dockerd passes over a dead
+# one in silence, and its last word is about the hub, where that is not reached either.
+silent_mirror() {
+  case $cause in "registry unreachable"*) ;; *) return ;; esac
+  for mirror in $(timeout 20 docker info --format '{{range .RegistryConfig.Mirrors}}{{.}} {{end}}' 2>/dev/null); do
+    place=${mirror#*://} place=${place%/}
+    registry_answers "$place" || { cause="mirror: $mirror does not serve this host ($(cause_of "$answer")), and neither does the hub"; return; }
+  done
+}
+
 # run_once SECONDS WORD...: docker run, its output in $answer. Of a container that ends at once, dockerd
 # now and then loses all output ("stream copy error: reading from a closed fifo" in its journal; moby
 # 41378): where it ended well and said nothing, it is asked again.
@@ -801,12 +826,17 @@ cause_of() {
     *cgroup*"read-only"*|*cgroup*"Read-only"*) echo "cgroups read-only: containers cannot be made here (a container without delegation?)" ;;
     *iptables*|*nftables*|*nf_tables*|*ip6tables*) echo "firewall tools: iptables or nftables is missing, or the kernel lacks its modules" ;;
     *apparmor*) echo "apparmor: the kernel has it and apparmor_parser is missing; install the package apparmor" ;;
+    *"manifest verification failed"*|*"unexpected commit digest"*|*"ilesystem layer verification failed"*|*"does not match digest"*|*"does not match expected"*|*"digest mismatch"*)
+      echo "not the pinned digest: the registry serves something else under it" ;;
+    *"HTTP response to HTTPS client"*) echo "registry speaks plain http: 'insecure: true' lets the daemon do so" ;;
+    *nauthorized*|*"no basic auth"*|*"authentication required"*|*"incorrect username or password"*)
+      echo "login refused: user or password is wrong, or there is no login" ;;
     *"No space left"*|*"no space left"*) echo "disk full below the daemon's data root" ;;
     *"no such host"*|*"server misbehaving"*|*"Temporary failure in name resolution"*) echo "registry unreachable: its name does not resolve here" ;;
     *x509*|*certificate*) echo "registry not trusted: its TLS certificate is unknown here (a proxy that intercepts?)" ;;
     *"connection refused"*|*"i/o timeout"*|*"deadline exceeded"*|*"no route to host"*|*"network is unreachable"*|*"Client.Timeout"*|*EOF*)
       echo "registry unreachable: no answer from it" ;;
-    *"manifest unknown"*|*"not found"*|*"access denied"*) echo "no such image, or a login is needed" ;;
+    *"manifest unknown"*|*"name unknown"*|*"not found"*|*"access denied"*) echo "no such image, or a login is needed" ;;
     *) echo "unknown: see the output" ;;
   esac
 }
@@ -1113,6 +1143,7 @@ record progress "$step_id" "25 verify daemon $version answers"
 if ! pull_once 180 "$image"; then
   printf '%s\n' "$answer"
   brief="$image cannot be pulled; the daemon is healthy" cause=$(cause_of "$answer")
+  silent_mirror
   return 1
 fi
 digest=$(docker image inspect --format '{{range .RepoDigests}}{{.}} {{end}}' "$image" 2>/dev/null)

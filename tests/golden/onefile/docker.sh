@@ -91,7 +91,7 @@ finish() { # CODE: the last record; what is private goes
   trap '' HUP INT TERM PIPE
   trap - EXIT
   [ -z "${way_back-}" ] || "$way_back"
-  rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"} ${auth:+"$auth"}
+  rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"} ${auth:+"$auth"} ${sent:+"$sent"}
   record end - "$1"
   settle
   if [ -n "${events-}" ]; then
@@ -143,6 +143,7 @@ asked_to_stop() { [ ! -e "$run/stop" ] || stop 130 "$1" "stopped after a step, a
 # step ID TITLE: check; if not so yet, apply and check again. The one rule for every kind.
 step() {
   asked_to_stop "$1"
+  brief=
   record begin "$1" "$2"
   : >"$out"
   if "check_$1" >"$out" 2>&1; then
@@ -153,7 +154,7 @@ step() {
   : >"$out"
   if "apply_$1" >"$out" 2>&1; then rc=0; else rc=$?; fi
   cat "$out" >&4
-  [ "$rc" = 0 ] || stop "${exit_code:-6}" "$1" "$2: failed with $rc" "${cause-}"
+  [ "$rc" = 0 ] || stop "${exit_code:-6}" "$1" "${brief:-$2: failed with $rc}" "${cause-}"
   text=$(said)
   "check_$1" >"$out" 2>&1 || stop 6 "$1" "$2: applied, yet the check still fails"
   record changed "$1" "$text"
@@ -213,6 +214,7 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   # A host that was left in the middle keeps private directories of earlier runs: they are ours.
   # Those of scripts that only look are elsewhere: one may be under way.
   rm -rf -- "$state"/apt.?????? /run/dockwright-auth.??????
+  for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || rm -rf -- "$left"; done
   tell "run $run_id: $playbook, asked for by $operator"
   : >"$out"
   record start - "$(date +%s) $(boot_id) $playbook $(printf '%s' "$operator" | base64 | tr -d '\n')"
@@ -255,7 +257,10 @@ keep() { # PATH: keep a copy of what stands there, once a run
 put() { # PATH MODE CONTENT: by a temporary file beside it, made durable, then renamed
   keep "$1" || return
   dir=${1%/*}
-  if [ ! -d "$dir" ]; then receipt "directory $dir" && mkdir -p "$dir" || return; fi
+  # Each that is missing, so that all of them go again.
+  above=$dir
+  while [ ! -d "$above" ]; do receipt "directory $above" && above=${above%/*} || return; done
+  mkdir -p "$dir" || return
   temporary=$dir/.dockwright-$run_id
   rm -f -- "$dir"/.dockwright-* # a run that was cut may have left its own
   { (umask 077 && set -C && printf '%s' "$3" >"$temporary") &&
@@ -1186,6 +1191,26 @@ pulled_is_gone() { # IMAGE
   if [ -s "$state/.pulled" ]; then mv -f -- "$state/.pulled" "$state/pulled"; else rm -f -- "$state/.pulled" "$state/pulled"; fi
 }
 
+# registry_answers HOST: whether the daemon reaches it and trusts it: asked for an image that nobody
+# has, a registry says so, or wants a login. What was said is in $answer.
+registry_answers() {
+  answer=$(timeout 60 docker pull -q "$1/dockwright/none:none" 2>&1) && return
+  case $answer in
+    *"manifest unknown"*|*"not found"*|*"name unknown"*|*denied*|*nauthorized*|*"no basic auth"*|*"authentication required"*) return 0 ;;
+  esac
+  return 1
+}
+
+# silent_mirror: where a mirror of the hub is not reached, that is the cause. dockerd passes over a dead
+# one in silence, and its last word is about the hub, where that is not reached either.
+silent_mirror() {
+  case $cause in "registry unreachable"*) ;; *) return ;; esac
+  for mirror in $(timeout 20 docker info --format '{{range .RegistryConfig.Mirrors}}{{.}} {{end}}' 2>/dev/null); do
+    place=${mirror#*://} place=${place%/}
+    registry_answers "$place" || { cause="mirror: $mirror does not serve this host ($(cause_of "$answer")), and neither does the hub"; return; }
+  done
+}
+
 # run_once SECONDS WORD...: docker run, its output in $answer. Of a container that ends at once, dockerd
 # now and then loses all output ("stream copy error: reading from a closed fifo" in its journal; moby
 # 41378): where it ended well and said nothing, it is asked again.
@@ -1208,14 +1233,145 @@ cause_of() {
     *cgroup*"read-only"*|*cgroup*"Read-only"*) echo "cgroups read-only: containers cannot be made here (a container without delegation?)" ;;
     *iptables*|*nftables*|*nf_tables*|*ip6tables*) echo "firewall tools: iptables or nftables is missing, or the kernel lacks its modules" ;;
     *apparmor*) echo "apparmor: the kernel has it and apparmor_parser is missing; install the package apparmor" ;;
+    *"manifest verification failed"*|*"unexpected commit digest"*|*"ilesystem layer verification failed"*|*"does not match digest"*|*"does not match expected"*|*"digest mismatch"*)
+      echo "not the pinned digest: the registry serves something else under it" ;;
+    *"HTTP response to HTTPS client"*) echo "registry speaks plain http: 'insecure: true' lets the daemon do so" ;;
+    *nauthorized*|*"no basic auth"*|*"authentication required"*|*"incorrect username or password"*)
+      echo "login refused: user or password is wrong, or there is no login" ;;
     *"No space left"*|*"no space left"*) echo "disk full below the daemon's data root" ;;
     *"no such host"*|*"server misbehaving"*|*"Temporary failure in name resolution"*) echo "registry unreachable: its name does not resolve here" ;;
     *x509*|*certificate*) echo "registry not trusted: its TLS certificate is unknown here (a proxy that intercepts?)" ;;
     *"connection refused"*|*"i/o timeout"*|*"deadline exceeded"*|*"no route to host"*|*"network is unreachable"*|*"Client.Timeout"*|*EOF*)
       echo "registry unreachable: no answer from it" ;;
-    *"manifest unknown"*|*"not found"*|*"access denied"*) echo "no such image, or a login is needed" ;;
+    *"manifest unknown"*|*"name unknown"*|*"not found"*|*"access denied"*) echo "no such image, or a login is needed" ;;
     *) echo "unknown: see the output" ;;
   esac
+}
+
+# --- images and registries: pulled with their layers as progress, loaded, named, logged in to -----
+
+unset DOCKER_HOST DOCKER_CONTEXT DOCKER_CONFIG # root's own daemon and file are meant
+
+image_id() { docker image inspect --format '{{.Id}}' "$1" 2>/dev/null; }
+
+# image_named IMAGE NAME...: the image is there, and has each of the names.
+image_named() {
+  now_id=$(image_id "$1") || return
+  shift
+  for name; do [ "$(image_id "$name")" = "$now_id" ] || return; done
+}
+
+# blame WHAT TEXT: what failed, its likely cause, and whether the daemon is well all the same.
+blame() {
+  brief=$1 cause=$(cause_of "$2")
+  # What was served is not what was pinned: no repetition makes that well.
+  case $cause in "not the pinned digest"*) exit_code=8 ;; esac
+  ! timeout 20 docker version >/dev/null 2>&1 || brief="$brief; the daemon is healthy"
+  return 1
+}
+
+# pull_image IMAGE: docker tells of each layer in a line of its own where there is no terminal.
+pull_image() {
+  record progress "$step_id" "0 pull $1"
+  { timeout 7200 docker pull "$1" 2>&1; printf 'ended %s\n' "$?"; } | {
+    all=0 ready=0
+    while IFS= read -r line; do
+      case $line in
+        *": Pulling fs layer") all=$((all + 1)) ;;
+        *": Already exists") all=$((all + 1)) ready=$((ready + 1)) ;;
+        *": Pull complete") ready=$((ready + 1)) ;;
+        "ended "*) [ "$line" = "ended 0" ]; exit ;;
+        *) printf '%s\n' "$line"; continue ;;
+      esac
+      printf '%s\n' "$line"
+      [ "$all" = 0 ] || record progress "$step_id" "$((ready * 100 / all)) pull $1, layer $ready of $all"
+    done
+    exit 1
+  } >"$run/pull" && { cat "$run/pull"; return 0; }
+  cat "$run/pull"
+  # A mirror that is dead is passed over; the last word is then the hub's, which may be out of reach here.
+  blame "$1 cannot be pulled" "$(cat "$run/pull")"
+  case $1 in *.*/*|*:*/*|localhost/*) ;; *) silent_mirror ;; esac
+  return 1
+}
+
+# load_image IMAGE TAR SHA256: what else is in the tar is ours, too, where it was not there before.
+load_image() {
+  if [ ! -f "$2" ]; then
+    brief="$2 is not there" cause="archive: there is no such file on this host"
+    return 1
+  fi
+  if [ -n "$3" ] && [ "$(sum_of "$2")" != "$3" ]; then
+    brief="$2 is not the tar that was pinned" cause="not the pinned digest: its sha256 is $(sum_of "$2")" exit_code=8
+    return 1
+  fi
+  record progress "$step_id" "0 load $2"
+  every_name >"$run/names"
+  if ! loaded=$(timeout 7200 docker load -q -i "$2" 2>&1); then
+    printf '%s\n' "$loaded"
+    blame "$2 cannot be loaded" "$loaded"
+    return 1
+  fi
+  printf '%s\n' "$loaded"
+  every_name | while read -r name; do
+    grep -qxF -e "$name" "$run/names" || { receipt image "$name" absent && receipt got "$name" "$(image_id "$name")"; }
+  done
+  image_id "$1" >/dev/null && return
+  brief="$2 has no image $1" cause="archive: it holds $(printf '%s' "$loaded" | sed -n 's/^Loaded image[^:]*: //p' | tr '\n' ' ')"
+  return 1
+}
+
+every_name() { docker image ls --format '{{.Repository}}:{{.Tag}}' 2>/dev/null | grep -v '<none>' | sort -u; }
+
+# name_image IMAGE NAME: the receipt has which image the name was for before.
+name_image() {
+  was=$(image_id "$2")
+  receipt image "$2" "${was:-absent}" && docker tag "$1" "$2" && receipt got "$2" "$(image_id "$2")"
+}
+
+# --- logins; $registry_logins has HOST USER PASSWORD a line, the last two as base64 ----------------
+
+# log_in HOST: the password goes to docker's standard input, and nowhere else.
+log_in() {
+  words=$(printf '%s\n' "${registry_logins-}" | while read -r host user password; do
+    [ "$host" != "$1" ] || printf '%s %s' "$user" "$password"
+  done)
+  if [ -z "$words" ]; then
+    brief="the login for $1 was not handed over" cause="apply it with dockwright and --registry-logins"
+    return 1
+  fi
+  state_before=absent
+  if logged_in "$1"; then state_before=other; elif [ ! -e "$docker_config" ]; then state_before=new; fi
+  receipt login "$1" "$state_before" || return
+  user=$(printf '%s' "${words%% *}" | base64 -d)
+  if ! answer=$(printf '%s' "${words#* }" | base64 -d | timeout 120 docker login --username "$user" --password-stdin "$1" 2>&1); then
+    answer=$(printf '%s\n' "$answer" | grep -v '^WARNING')
+    printf '%s\n' "$answer"
+    blame "no login at $1" "$answer"
+    return 1
+  fi
+  receipt got-login "$1" && say "logged in as $user"
+}
+
+# --- logins: where docker keeps root's, and how they go again -------------------------------------
+
+unset DOCKER_HOST DOCKER_CONTEXT DOCKER_CONFIG # root's own daemon and file are meant
+
+docker_config=/root/.docker/config.json
+
+# logged_in HOST: docker's own file has a login for it; its key for the hub is an address.
+logged_in() {
+  key=$1
+  [ "$1" != docker.io ] || key=https://index.docker.io/v1/
+  grep -qsF -e "\"$key\"" "$docker_config"
+}
+
+# log_out HOST BEFORE: BEFORE is "new" where docker had no file before the login.
+log_out() {
+  case $1 in docker.io) docker logout ;; *) docker logout "$1" ;; esac || return
+  # What docker leaves is an empty list.
+  [ "$2" = new ] && [ "$(tr -d ' \t\n' <"$docker_config" 2>/dev/null)" = '{"auths":{}}' ] || return 0
+  rm -f -- "$docker_config" && rmdir -- "${docker_config%/*}" 2>/dev/null || :
 }
 
 # --- undo: back to the state before the last run, by its receipt ----------------------------------
@@ -1233,6 +1389,7 @@ undo() {
   undo_packages undo
   committed=1
   record commit - ""
+  undo_images
   undo_files
   restart_daemon undo
   sed -n 's/^hold //p' "$receipt" | xargs -r apt-mark unhold >>"$out" 2>&1
@@ -1330,7 +1487,36 @@ undo_packages() {
   done
   wait_for_locks "$1"
   committed=1 removals=
+  undo_images # while the daemon that has them is there
   transact || stop "${exit_code:-6}" "$1" "packages could not be put back" "${cause-}"
+}
+
+# undo_images: names that were not there before go, those that were moved go back, logins go. What a
+# container has stays, and so does a name that somebody gave to another image since.
+undo_images() {
+  [ -z "${images_undone-}" ] || return 0
+  images_undone=1
+  sed -n 's/^image //p' "$receipt" | sed '1!G;h;$!d' >"$run/images"
+  while read -r name before; do
+    now=$(docker image inspect --format '{{.Id}}' "$name" 2>/dev/null) || continue
+    got=$(awk -v name="$name" '$1 == "got" && $2 == name { id = $3 } END { print id }' "$receipt")
+    if [ -n "$got" ] && [ "$now" != "$got" ]; then
+      record_text note undo "$name names another image by now: it stays"
+    elif [ "$before" != absent ]; then
+      docker tag "$before" "$name" >>"$out" 2>&1 || record_text note undo "$name cannot go back to $before"
+    elif ! docker image rm "$name" >>"$out" 2>&1; then
+      record_text note undo "the image $name stays: a container has it"
+    fi
+  done <"$run/images"
+  sed -n 's/^image-gone \([^ ]*\) .*/\1/p' "$receipt" | while read -r name; do
+    record_text note undo "the image $name does not come back by itself: docker pull $name"
+  done
+  sed -n 's/^login //p' "$receipt" | while read -r host before; do
+    # One that was there before, and was not replaced after all, is theirs.
+    [ "$before" != other ] || grep -qxF -e "got-login $host" "$receipt" || continue
+    ! logged_in "$host" || log_out "$host" "$before" >>"$out" 2>&1
+    [ "$before" != other ] || record_text note undo "the login at $host that was replaced does not come back"
+  done
 }
 
 undo_files() {
@@ -1348,7 +1534,7 @@ undo_files() {
     # A login has no copies: neither one that goes, nor one that is back.
     if [ "$before" = absent ]; then rm -f -- "$path"; elif [ -n "$login" ]; then mv -f -- "$backup" "$path"; else cp -p -- "$backup" "$path"; fi
   done <"$run/files"
-  sed -n 's/^directory //p' "$receipt" | while read -r dir; do rmdir "$dir" 2>/dev/null; done
+  sed -n 's/^directory //p' "$receipt" | sort -ru | while read -r dir; do rmdir "$dir" 2>/dev/null; done
 }
 
 status() {
@@ -1457,6 +1643,7 @@ record progress "$step_id" "25 verify daemon $version answers"
 if ! pull_once 180 "$image"; then
   printf '%s\n' "$answer"
   brief="$image cannot be pulled; the daemon is healthy" cause=$(cause_of "$answer")
+  silent_mirror
   return 1
 fi
 digest=$(docker image inspect --format '{{range .RepoDigests}}{{.}} {{end}}' "$image" 2>/dev/null)

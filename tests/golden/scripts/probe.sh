@@ -49,7 +49,7 @@ finish() { # CODE: the last record; what is private goes
   trap '' HUP INT TERM PIPE
   trap - EXIT
   [ -z "${way_back-}" ] || "$way_back"
-  rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"} ${auth:+"$auth"}
+  rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"} ${auth:+"$auth"} ${sent:+"$sent"}
   record end - "$1"
   settle
   if [ -n "${events-}" ]; then
@@ -101,6 +101,7 @@ asked_to_stop() { [ ! -e "$run/stop" ] || stop 130 "$1" "stopped after a step, a
 # step ID TITLE: check; if not so yet, apply and check again. The one rule for every kind.
 step() {
   asked_to_stop "$1"
+  brief=
   record begin "$1" "$2"
   : >"$out"
   if "check_$1" >"$out" 2>&1; then
@@ -111,7 +112,7 @@ step() {
   : >"$out"
   if "apply_$1" >"$out" 2>&1; then rc=0; else rc=$?; fi
   cat "$out" >&4
-  [ "$rc" = 0 ] || stop "${exit_code:-6}" "$1" "$2: failed with $rc" "${cause-}"
+  [ "$rc" = 0 ] || stop "${exit_code:-6}" "$1" "${brief:-$2: failed with $rc}" "${cause-}"
   text=$(said)
   "check_$1" >"$out" 2>&1 || stop 6 "$1" "$2: applied, yet the check still fails"
   record changed "$1" "$text"
@@ -151,6 +152,7 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   # A host that was left in the middle keeps private directories of earlier runs: they are ours.
   # Those of scripts that only look are elsewhere: one may be under way.
   rm -rf -- "$state"/apt.?????? /run/dockwright-auth.??????
+  for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || rm -rf -- "$left"; done
   tell "run $run_id: $playbook, asked for by $operator"
   : >"$out"
   record start - "$(date +%s) $(boot_id) $playbook $(printf '%s' "$operator" | base64 | tr -d '\n')"

@@ -77,7 +77,7 @@ def test_every_shipped_component_is_used_and_explained(name: str) -> None:
 def test_what_trust_rests_on_is_marked() -> None:
     playbook = load_playbook("gpu")
     trusted = {name for name, declared in playbook.declared.items() if declared.trusted}
-    assert trusted == {"docker_floor"} | {
+    assert trusted == {"docker_floor", "registries"} | {
         f"{vendor}_{what}"
         for vendor in ("docker", "nvidia")
         for what in ("url", "key_url", "fingerprint")
@@ -96,6 +96,8 @@ def test_the_old_recipe_has_a_step_for_each_line() -> None:
         "install docker-ce and containerd.io",
         "enable and start docker",
         "let users talk to the daemon",
+        "set up registries",
+        "bring images",
         "verify with hello-world",
     ]
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Callable, Iterator
 
 from dockwright.errors import UnreachableError
+from dockwright.facts.images import images, judge_logins, logins
+from dockwright.facts.telling import decoded, octets, one, printable, rows, whole
 from dockwright.models import (
     CdiSpec,
     Container,
@@ -26,6 +25,8 @@ from dockwright.models import (
     Unit,
 )
 from dockwright.resources import directory
+
+__all__ = ["answered", "judge_login", "judge_logins", "question", "read"]
 
 _KEEP = 200_000  # characters of an answer that are looked at; a host may be hostile
 
@@ -54,7 +55,7 @@ def read(output: str, nonce: str, *, host: str) -> Facts:
     if end not in lines[first:]:
         raise UnreachableError(
             f"{host} did not answer the facts script",
-            details=(("printed", _printable(output[-300:]) or "nothing"),),
+            details=(("printed", printable(output[-300:]) or "nothing"),),
             next_step=f"try: ssh {host} true",
         )
     told: dict[str, list[str]] = {}
@@ -78,7 +79,7 @@ def judge_login(known: Facts, nonce: str, machine: str) -> Facts:
 
 
 def _facts(told: dict[str, list[str]]) -> Facts:
-    release = _os_release(_text(_one(told, "os_release")))
+    release = _os_release(decoded(one(told, "os_release")))
     os_id = release.get("ID", "")
     # A derivative names the Ubuntu release that it is made from; os-release(5), and Docker's manual.
     codename = release.get("UBUNTU_CODENAME") or release.get("VERSION_CODENAME", "")
@@ -88,92 +89,94 @@ def _facts(told: dict[str, list[str]]) -> Facts:
         distro = "ubuntu" if release.get("UBUNTU_CODENAME") else os_id
         if distro == os_id and "debian" in like and "ubuntu" not in like:
             distro = "debian"
-    uid, _, sudo_user = _one(told, "uid").partition(" ")
+    uid, _, sudo_user = one(told, "uid").partition(" ")
     group = told.get("docker_group")
-    daemon = _daemon(_one(told, "daemon"))
+    daemon = _daemon(one(told, "daemon"))
     offered: dict[str, list[str]] = {}
-    for name, version in _words(told, "offered", 2):
+    for name, version in rows(told, "offered", 2):
         offered.setdefault(name, []).append(version)
     return Facts(
-        hostname=_printable(_one(told, "hostname")),
+        hostname=printable(one(told, "hostname")),
         distro=distro,
         os_id=os_id,
         version_id=release.get("VERSION_ID", ""),
         codename=codename,
-        pretty_name=_printable(release.get("PRETTY_NAME", os_id)),
-        architecture=_one(told, "architecture"),
-        kernel=_printable(_one(told, "kernel")),
-        init=_printable(_one(told, "init")),
-        virtualisation=_printable(_one(told, "virtualisation", "none")) or "none",
-        clock=_int(_one(told, "clock")),
-        boot_id=_printable(_one(told, "boot_id")),
-        machine_id=_printable(_one(told, "machine_id")),
-        uid=_int(uid),
-        sudo_user="" if sudo_user == "-" else _printable(sudo_user),
+        pretty_name=printable(release.get("PRETTY_NAME", os_id)),
+        architecture=one(told, "architecture"),
+        kernel=printable(one(told, "kernel")),
+        init=printable(one(told, "init")),
+        virtualisation=printable(one(told, "virtualisation", "none")) or "none",
+        clock=whole(one(told, "clock")),
+        boot_id=printable(one(told, "boot_id")),
+        machine_id=printable(one(told, "machine_id")),
+        uid=whole(uid),
+        sudo_user="" if sudo_user == "-" else printable(sudo_user),
         disks=tuple(
             Disk(
                 path=path,
-                free_kib=_int(free),
-                total_kib=_int(total),
-                free_inodes=_int(inodes) if inodes.isdigit() else None,
+                free_kib=whole(free),
+                total_kib=whole(total),
+                free_inodes=whole(inodes) if inodes.isdigit() else None,
             )
-            for path, free, total, inodes in _words(told, "disk", 4)
+            for path, free, total, inodes in rows(told, "disk", 4)
         ),
         packages=tuple(
             Package(name=name, status=status, version=version or None, held=want == "hold")
-            for name, status, want, version in _words(told, "package", 4)
+            for name, status, want, version in rows(told, "package", 4)
             if status != "not-installed"
         ),
-        apt_lists=_one(told, "apt_lists") == "1",
-        apt_lax=tuple(_printable(_text(_one(told, "apt_lax")), keep="\n").splitlines()),
-        lists=tuple(_printable(name) for name in told.get("list", ())),
+        apt_lists=one(told, "apt_lists") == "1",
+        apt_lax=tuple(printable(decoded(one(told, "apt_lax")), keep="\n").splitlines()),
+        lists=tuple(printable(name) for name in told.get("list", ())),
         offered={name: tuple(dict.fromkeys(versions)) for name, versions in offered.items()},
         sources=_files(told, "source"),
         keys=_files(told, "key"),
         files=_files(told, "file"),
         units=tuple(
             Unit(name=name, enabled=enabled, active=active)
-            for name, enabled, active in _words(told, "unit", 3)
+            for name, enabled, active in rows(told, "unit", 3)
         ),
         daemon=daemon,
-        daemon_error=_printable(_text(_one(told, "daemon_error"))) if daemon is None else "",
+        daemon_error=printable(decoded(one(told, "daemon_error"))) if daemon is None else "",
         containers=tuple(
             Container(id=identity, name=name, image=image)
-            for identity, name, image in _words(told, "container", 3)
+            for identity, name, image in rows(told, "container", 3)
             if identity
         ),
+        images=tuple(images(told)),
+        logins=logins(told),
         snaps=tuple(
             Snap(
                 name=name,
                 version=version,
                 enabled=state != "disabled",
-                data_kib=_int(kib) if kib.isdigit() else None,
+                data_kib=whole(kib) if kib.isdigit() else None,
             )
-            for name, version, state, kib in _words(told, "snap", 4)
+            for name, version, state, kib in rows(told, "snap", 4)
         ),
         docker_group=None
         if group is None
         else tuple(name for name in group[0].strip().split(",") if name),
-        users=tuple(_one(told, "users").split()),
+        users=tuple(one(told, "users").split()),
         dpkg_audit=_audit(told),
-        gpus=tuple(address for address, _ in _words(told, "gpu", 2)),
+        gpus=tuple(address for address, _ in rows(told, "gpu", 2)),
         nvidia=_nvidia(told),
-        kubernetes=tuple(_printable(path) for path in told.get("kubernetes", ())),
+        kubernetes=tuple(printable(path) for path in told.get("kubernetes", ())),
         apparmor_parser_missing="apparmor_parser_missing" in told,
         ca_certificates=any(
             name == "ca-certificates" and status == "installed"
-            for name, status, _, _ in _words(told, "package", 4)
+            for name, status, _, _ in rows(told, "package", 4)
         ),
-        proxy_login=_printable(_one(told, "proxy_login")),
+        proxy_login=printable(one(told, "proxy_login")),
         ssh_listening="ssh_listening" in told,
-        last_run=_printable(_one(told, "last_run")),
-        cut=_printable(_one(told, "cut")),
-        unverified=_printable(_one(told, "unverified")),
-        last_receipt=_printable(_text(_one(told, "last_receipt")), keep="\n"),
+        last_run=printable(one(told, "last_run")),
+        cut=printable(one(told, "cut")),
+        unverified=printable(one(told, "unverified")),
+        last_receipt=printable(decoded(one(told, "last_receipt")), keep="\n"),
         live=next(
             (
-                LiveRun(run_id=run, wish=wish, since=_int(since), who=_printable(_text(who)))
-                for run, wish, since, who in _words(told, "live", 4)
+                LiveRun(run_id=run, wish=wish, since=whole(since), who=printable(decoded(who)))
+                for run, wish, since, who in rows(told, "live", 4)
             ),
             None,
         ),
@@ -181,76 +184,44 @@ def _facts(told: dict[str, list[str]]) -> Facts:
 
 
 def _nvidia(told: dict[str, list[str]]) -> Nvidia:
-    status, _, answer = _one(told, "nvidia_smi").partition(" ")
-    said = _printable(_text(answer), keep="\n").splitlines()
-    hook = _one(told, "nvidia_hook")
+    status, _, answer = one(told, "nvidia_smi").partition(" ")
+    said = printable(decoded(answer), keep="\n").splitlines()
+    hook = one(told, "nvidia_hook")
     return Nvidia(
-        bound=tuple(driver for _, _, driver in _words(told, "gpu", 3)),
-        module=_printable(_one(told, "nvidia_module")),
-        library=_printable(_one(told, "nvidia_library")),
+        bound=tuple(driver for _, _, driver in rows(told, "gpu", 3)),
+        module=printable(one(told, "nvidia_module")),
+        library=printable(one(told, "nvidia_library")),
         listing=tuple(line.rstrip() for line in said) if status == "0" else (),
         error="" if status in ("", "0") else " ".join(said)[:300],
-        nodes=tuple(_printable(name) for name in told.get("nvidia_node", ())),
+        nodes=tuple(printable(name) for name in told.get("nvidia_node", ())),
         secure_boot="secure_boot" in told,
-        platform=_printable(_one(told, "gpu_platform")),
+        platform=printable(one(told, "gpu_platform")),
         specs=tuple(
             CdiSpec(
                 path=path,
                 driver="" if driver == "-" else driver,
                 devices=tuple(name for name in names.split(",") if name),
             )
-            for path, driver, names in _words(told, "cdi_spec", 3)
+            for path, driver, names in rows(told, "cdi_spec", 3)
         ),
-        runtimes=tuple(_printable(_one(told, "runtimes")).split()),
-        loose=_printable(_one(told, "nvidia_loose")),
+        runtimes=tuple(printable(one(told, "runtimes")).split()),
+        loose=printable(one(told, "nvidia_loose")),
         hook="seen" if hook == "seen" else "unseen" if hook else "",
-        old_volumes=tuple(name for name, _ in _words(told, "old_volume", 2)),
+        old_volumes=tuple(name for name, _ in rows(told, "old_volume", 2)),
         old_containers=tuple(
             dict.fromkeys(
                 OldContainer(id=identity, name=name, state=state)
-                for identity, name, state in _words(told, "old_container", 3)
+                for identity, name, state in rows(told, "old_container", 3)
             )
         ),
     )
 
 
-def _one(told: dict[str, list[str]], key: str, default: str = "") -> str:
-    values = told.get(key)
-    return values[0].strip() if values else default
-
-
 def _audit(told: dict[str, list[str]]) -> str:
-    lines = _printable(_text(_one(told, "dpkg_audit")), keep="\n").splitlines()
+    lines = printable(decoded(one(told, "dpkg_audit")), keep="\n").splitlines()
     if "dpkg_interrupted" in told:
         lines.append("dpkg was interrupted")
     return "\n".join(lines)
-
-
-def _words(told: dict[str, list[str]], key: str, count: int) -> Iterator[tuple[str, ...]]:
-    for rest in told.get(key, ()):
-        words = _printable(rest).split(" ")
-        yield tuple([*words, *[""] * count][:count])
-
-
-def _bytes(encoded: str) -> bytes:
-    """What base64 says; nothing where it is none (``=`` stands for an empty file)."""
-    try:
-        return base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
-        return b""
-
-
-def _text(encoded: str) -> str:
-    return _bytes(encoded).decode("utf-8", "replace")
-
-
-def _printable(text: str, keep: str = "") -> str:
-    allowed: Callable[[str], bool] = lambda c: c.isprintable() or c in keep  # noqa: E731
-    return "".join(c if allowed(c) else " " for c in text).strip()
-
-
-def _int(text: str) -> int:
-    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else 0
 
 
 def _os_release(text: str) -> dict[str, str]:
@@ -267,27 +238,27 @@ def _files(told: dict[str, list[str]], key: str) -> tuple[FileFact, ...]:
     found: list[FileFact] = []
     # Keys may be binary: latin-1 keeps each byte, and whoever reads them encodes it back.
     encoding = "latin-1" if key == "key" else "utf-8"
-    for sha256, mode, owner, path, body, target in _words(told, key, 6):
-        raw = None if body == "-" else _bytes(body)
+    for sha256, mode, owner, path, body, target in rows(told, key, 6):
+        raw = None if body == "-" else octets(body)
         found_sum = sha256
         if raw is not None and sha256 == "-":
             found_sum = hashlib.sha256(raw).hexdigest()
         content = None if raw is None else raw.decode(encoding, "replace")
         found.append(
             FileFact(
-                path=path if path.startswith("/") else _printable(_text(path)),
+                path=path if path.startswith("/") else printable(decoded(path)),
                 sha256=found_sum,
                 mode=mode,
                 owner=owner,
                 content=content,
-                target=None if target in ("-", "") else _printable(_text(target)),
+                target=None if target in ("-", "") else printable(decoded(target)),
             )
         )
     return tuple(found)
 
 
 def _daemon(answer: str) -> Daemon | None:
-    words = _printable(answer).split(" ", 4)
+    words = printable(answer).split(" ", 4)
     if not words[0]:
         return None
     version, restore, swarm, driver, root = [*words, "", "", "", "", ""][:5]
