@@ -67,6 +67,10 @@ my $lock = pack("s s l! l! i x4", F_WRLCK, 0, 0, 0, 0);
 fcntl($f, F_SETLKW, $lock) or die;
 sleep 3;
 """
+_LET_GO = """\
+while systemctl is-active -q holder; do sleep 0.1; done
+! systemctl is-failed -q holder
+"""
 
 
 @dataclass
@@ -197,7 +201,7 @@ FAULTS = {
             "lock",
             _lock_taken,
             frozenset({0}),
-            heal=lambda host: _done(host, "! systemctl is-failed -q holder"),
+            heal=lambda host: _done(host, _LET_GO),
         ),
         Fault(
             "mount",
