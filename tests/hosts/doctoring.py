@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from tests.hosts.support import DAEMON, Run, at, dockwright, unseen, until
 from tests.lab.host import Host
 from tests.lab.lab import Lab
 
+# Where this Python sees a comma too many in line 2: at the comma, or where it wants a name after it.
+COMMA = "line 2, column 24" if sys.version_info >= (3, 13) else "line 3, column 1"
 PARTS = "/etc/apt/sources.list.d"
 URL = "https://download.docker.com/linux/debian"
 
@@ -71,10 +74,12 @@ def files(host: Host, texts: dict[str, str]) -> Iterator[None]:
 @contextmanager
 def broken_daemon(host: Host, text: str) -> Iterator[None]:
     """dockerd does not start with that daemon.json."""
-    with files(host, {DAEMON: text}):
-        says(host, "systemctl restart docker.service")
-        yield
-    restart(host)
+    try:
+        with files(host, {DAEMON: text}):
+            says(host, "systemctl restart docker.service")
+            yield
+    finally:
+        restart(host)
 
 
 def restart(host: Host) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dockwright.events import HostReached, Planned, RunFinished
-from tests.hosts.support import Make, Run, dockwright, engine, unseen
+from tests.hosts.support import Make, Run, dockwright, engine, unseen, until
 from tests.lab.host import Host
 from tests.lab.lab import Lab
 
@@ -103,6 +103,8 @@ def test_s08_only_the_hosts_that_failed_are_tried_again(
     two.link(down=True)
     run = install(lab, *words)
     two.link(down=False)
+    reached = f"ops@{two.name}"
+    until(lambda: lab.ssh(reached, "true").returncode == 0, "the network is back")
     assert run.code == 5, run
     assert in_docker_group(one, "plain")
     one.mark()

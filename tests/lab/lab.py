@@ -190,7 +190,9 @@ class Lab:
             f"lowerdir={':'.join(map(str, lower))},upperdir={host.upper},workdir={folder / 'work'}"
         )
         options = f"{stack},redirect_dir=off,metacopy=off,index=off"
-        sh([*self.enter(), "mount", "-t", "overlay", "-o", options, "overlay", host.root])
+        # By mount(2): fsconfig(2), which newer util-linux takes, holds no more than 255 letters.
+        mount = ["env", "LIBMOUNT_FORCE_MOUNT2=always", "mount", "-t", "overlay", "-o", options]
+        sh([*self.enter(), *mount, "overlay", host.root])
         # The address may have been another host's, under another hardware address.
         sh([*self.enter(), "ip", "neigh", "flush", "to", host.address])
         return host.boot()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import shutil
 from collections.abc import Iterable, Mapping
 from email.utils import formatdate
 from pathlib import Path
@@ -60,7 +61,10 @@ def publish(top: Path, codename: str, debs: Path, fields: Mapping[str, str], sig
     pool.mkdir(parents=True)
     stanzas = []
     for deb in sorted(debs.glob("*.deb")):
-        os.link(deb, pool / deb.name)
+        try:
+            os.link(deb, pool / deb.name)
+        except OSError:  # another file system
+            shutil.copy(deb, pool / deb.name)
         stanzas.append(stanza_of(deb, f"pool/main/{deb.name}"))
     dist = top / "dists" / codename
     write_index(dist / f"main/binary-{arch()}", stanzas, by_hash=False)

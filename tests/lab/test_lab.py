@@ -229,14 +229,14 @@ class TestVendor:
 
     def test_log(self, lab: Lab, ready: Host) -> None:
         before = len(lab.requests())
-        lab.run(["curl", "-fsS", "https://download.docker.com/linux/debian/gpg"], check=True)
+        lab.run([sys.executable, "-c", GET], check=True)
         assert "/linux/debian/gpg" in lab.requests()[before]
 
     def test_python_trusts_the_lab(self, lab: Lab) -> None:
-        get = "import urllib.request as u; print(u.urlopen('https://download.docker.com/linux/debian/gpg').status)"
-        assert lab.run([sys.executable, "-c", get], check=True).stdout == "200\n"
+        assert lab.run([sys.executable, "-c", GET], check=True).stdout == "200\n"
 
 
+GET = "import urllib.request as u; print(u.urlopen('https://download.docker.com/linux/debian/gpg').status)"
 ASK = """
 import sys, urllib.request
 proxy = urllib.request.ProxyHandler({"http": sys.argv[1], "https": sys.argv[1]})

@@ -30,7 +30,7 @@ class Case:
     @cached_property
     def apt(self) -> Verdict:
         """What apt makes of the host's sources."""
-        return predict(self.seen.sources, self.facts.architecture)
+        return predict(self.seen.sources, self.facts.architecture, self.facts.apt_version)
 
     @property
     def user(self) -> str:

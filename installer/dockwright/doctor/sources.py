@@ -2,7 +2,7 @@
 
 An entry is compared with those before it. Trust options belong to a release file: two entries of one
 release file with different ones are fatal for every use of apt on the host. The order decides:
-an entry without ``Signed-By`` may be followed by one that has it, and not the other way round.
+an entry without ``Signed-By`` may be followed by one that has it; the other way round only since apt 2.9.8.
 
 Not foreseen: conflicts of options that hardly anybody sets (allow-insecure, valid-until-max, ...).
 """
@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dockwright.doctor.entries import Entry, MalformedError, entries, order
+from dockwright.steps.versions import compare
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,17 @@ _FINGERPRINT = re.compile(r"[0-9A-Fa-f]{40}!?")
 _TRUE = re.compile(r"(?i)yes|true|with|on|enable|0*1")
 
 
-def predict(files: Mapping[str, str], architecture: str) -> Verdict:
-    """Apt's verdict over source files, given as path to text.
+# Since then an entry that names no signer is no contradiction (apt's changelog).
+_NO_SIGNER_IS_NONE = "2.9.8"
+
+
+def predict(files: Mapping[str, str], architecture: str, apt_version: str) -> Verdict:
+    """Apt's verdict over source files, given as path to text; ``apt_version`` is the package's.
 
     Apt goes on with the next file after an error, and keeps what it read before it; a signer that
     is neither keyring nor fingerprint is an error that does not even end its file.
     """
+    lax = bool(apt_version) and compare(apt_version, _NO_SIGNER_IS_NONE) >= 0
     releases: dict[str, _Release] = {}
     seen: dict[tuple[str, ...], Entry] = {}
     complaints: list[Complaint] = []
@@ -67,13 +73,15 @@ def predict(files: Mapping[str, str], architecture: str) -> Verdict:
     for path in order(files):
         try:
             for entry in entries(path, files[path], architecture):
-                complaint = _take(entry, releases)
+                complaint = _take(entry, releases, lax=lax)
                 if complaint is not None:
                     complaints.append(complaint)
                     if complaint.conflict:
                         break
                 taken.append(entry)
-                key = (entry.kind, entry.index, entry.component)
+                # What begins flat stays flat: apt then looks for one index, whatever the component.
+                flat = releases[entry.index].first.suite.endswith("/")
+                key = (entry.kind, entry.index, "" if flat else entry.component)
                 first = seen.setdefault(key, entry)
                 if first.place != entry.place:
                     twice.append((first, entry))
@@ -82,7 +90,7 @@ def predict(files: Mapping[str, str], architecture: str) -> Verdict:
     return Verdict(tuple(complaints), tuple(taken), tuple(twice))
 
 
-def _take(entry: Entry, releases: dict[str, _Release]) -> Complaint | None:
+def _take(entry: Entry, releases: dict[str, _Release], *, lax: bool) -> Complaint | None:
     release = releases.get(entry.index)
     signed_by, flags = entry.options.get("signed-by", ""), _flags(entry)
     if release is None:
@@ -104,7 +112,7 @@ def _take(entry: Entry, releases: dict[str, _Release]) -> Complaint | None:
         release.signed_by = normal
         release.signer = entry if normal else None
         return None
-    if release.signed_by == normal:
+    if release.signed_by == normal or (lax and not normal):
         return None
     signer = release.signer or release.first
     return Complaint(

@@ -125,6 +125,7 @@ def _facts(told: dict[str, list[str]]) -> Facts:
             for name, status, want, version in rows(told, "package", 4)
             if status != "not-installed"
         ),
+        apt_version=next((row[3] for row in rows(told, "package", 4) if row[0] == "apt"), ""),
         apt_lists=one(told, "apt_lists") == "1",
         apt_lax=tuple(printable(decoded(one(told, "apt_lax")), keep="\n").splitlines()),
         lists=tuple(printable(name) for name in told.get("list", ())),

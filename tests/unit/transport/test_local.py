@@ -67,7 +67,7 @@ def test_a_script_that_goes_on_is_left_alone_and_waited_for(tmp_path: Path) -> N
 
 
 def test_signals_of_the_terminal_do_not_reach_it() -> None:
-    wire = LocalWire(["sh", "-c", "ps -o sid= -p $$"])
+    wire = LocalWire(["sh", "-c", "cut -d' ' -f6 /proc/$$/stat"])  # proc_pid_stat(5): its session
     assert int(wire.read(5)) == wire._process.pid != os.getsid(0)
     assert wire.status() == 0
     wire.close()
