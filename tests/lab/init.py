@@ -56,9 +56,14 @@ http {{
         limit_rate 20;
     }}
     server {{
-        server_name registry-1.docker.io;
+        server_name registry-1.docker.io index.docker.io;
         listen {gateway}:80;
         listen {gateway}:443 ssl;
+        # What docker search asks for: the hub's old interface, which registries do not have.
+        location = /v1/search {{
+            default_type application/json;
+            return 200 '{{"num_results": 1, "query": "$arg_q", "results": [{{"name": "hello-world", "description": "Of the lab", "is_official": true, "star_count": 1}}]}}';
+        }}
         location / {{
             proxy_pass http://127.0.0.1:5000;
             proxy_set_header Host $host;

@@ -20,6 +20,7 @@ NAMES = (
     "download.docker.com",
     "get.docker.com",
     "registry-1.docker.io",
+    "index.docker.io",
     "nvidia.github.io",
     "archive.lab.test",
 )
