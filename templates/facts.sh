@@ -15,16 +15,19 @@ facts() {
   # Where the daemon is down the client says so, leaves the version empty, and ends with 0.
   docker_facts() {
     # The snap's own client; "snap run" would write to the home directory.
-  have docker || PATH=$PATH:/snap/docker/current/bin
-  have docker || return 0
-    timeout 10 docker ps --no-trunc --format 'container {{.ID}} {{.Names}} {{.Image}}' 2>/dev/null | {
-      answer=$(timeout 10 docker info --format \
-        'daemon {{.ServerVersion}} {{.LiveRestoreEnabled}} {{.Swarm.LocalNodeState}} {{.Driver}} {{.DockerRootDir}}' 2>&1)
-      printf '%s\n' "$answer" | grep '^daemon [^ ]' ||
-        say "daemon_error $(printf '%s' "$answer" | grep -v '^daemon ' | head -c 500 | b64)"
+    have docker || PATH=$PATH:/snap/docker/current/bin
+    have docker || return 0
+    # Three questions at once: what is told first waits in its pipe for the ones before it.
+    timeout 10 docker image ls --digests --no-trunc --format 'image {{.ID}} {{.Repository}} {{.Tag}} {{.Digest}}' 2>/dev/null | head -n 2000 | {
+      timeout 10 docker ps --no-trunc --format 'container {{.ID}} {{.Names}} {{.Image}}' 2>/dev/null | {
+        answer=$(timeout 10 docker info --format \
+          'daemon {{.ServerVersion}} {{.LiveRestoreEnabled}} {{.Swarm.LocalNodeState}} {{.Driver}} {{.DockerRootDir}}' 2>&1)
+        printf '%s\n' "$answer" | grep '^daemon [^ ]' ||
+          say "daemon_error $(printf '%s' "$answer" | grep -v '^daemon ' | head -c 500 | b64)"
+        cat
+      }
       cat
     }
-    timeout 10 docker image ls --digests --no-trunc --format 'image {{.ID}} {{.Repository}} {{.Tag}} {{.Digest}}' 2>/dev/null | head -n 2000
   }
 
   # KIND SHA256 MODE OWNER PATH CONTENT TARGET of regular files and symlinks. Small files come with

@@ -25,6 +25,7 @@ from tests.hosts.support import (
     leftovers,
     receipt,
     runs,
+    until,
 )
 from tests.hosts.test_access import watched
 from tests.hosts.test_secrets import nowhere
@@ -437,6 +438,8 @@ def test_a_hub_that_has_no_search(lab: Lab, host: Host) -> None:
     names = host.exec(["cat", "/etc/hosts"]).stdout
     host.put("/etc/hosts", names.replace(" index.docker.io", " nobody.docker.io"))
     try:
+        search = "timeout 60 docker search hello-world"
+        until(lambda: host.exec(search, check=False).returncode, "dockerd reads its names again")
         run, tried = walked(lab, host)
     finally:
         host.put("/etc/hosts", names)
