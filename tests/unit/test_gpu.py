@@ -328,7 +328,6 @@ def test_apt_s_word_for_the_architecture_is_read_as_apt_reads_it() -> None:
     assert not parse(file, "arm64").names(ours)
 
 
-@pytest.mark.parametrize("mode", ["required", "auto"])
-def test_a_program_for_hosts_that_nobody_saw_is_refused(mode: str) -> None:
-    with pytest.raises(InputError, match="looks for GPUs"):
-        profiles(playbook("gpu", {"gpu": mode}), ["ubuntu:24.04:amd64"])
+def test_a_file_cannot_ask_whether_the_empty_package_is_still_there() -> None:
+    with pytest.raises(InputError, match="there is no file of it"):
+        profiles(playbook("nvidia-docker2"), ["ubuntu:24.04:amd64"])
