@@ -86,6 +86,7 @@ facts() {
     if [ -e /proc/driver/nvidia/version ] && have nvidia-smi; then
       answer=$(timeout 20 nvidia-smi -L 2>&1)
       say "nvidia_smi $? $(printf '%s' "$answer" | head -c 8000 | b64)"
+      timeout 20 nvidia-smi --query-gpu=index,mig.mode.current --format=csv,noheader 2>/dev/null | sed -n 's/^\([0-9]*\), Enabled$/nvidia_mig \1/p'
     fi
     for path in /dev/nvidiactl /dev/nvidia-uvm /dev/nvidia[0-9]*; do [ ! -e "$path" ] || say "nvidia_node ${path##*/}"; done
     for path in /sys/firmware/efi/efivars/SecureBoot-*; do

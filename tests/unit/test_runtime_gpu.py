@@ -198,3 +198,23 @@ def test_where_dockerd_keeps_no_pid_there_trying_tells(bench: Bench) -> None:
     (bench.top / "bin/stat").unlink()
     bench.fake("stat", "exit 1")
     assert bench.run("hook_seen", *PARTS).status == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        ("CUDA driver version is insufficient for CUDA runtime version", "newer than driver 570"),
+        ("forward compatibility was attempted on non supported HW", "newer than driver 570"),
+        ("no kernel image is available for execution on the device", "other generations"),
+        ("no CUDA-capable device is detected", "MIG is on without an instance"),
+        ("system not yet initialized", "nvidia-fabricmanager"),
+        ("out of memory", "memory is taken"),
+        ("all CUDA-capable devices are busy or unavailable", "taken by one process"),
+        ("Failed to initialize NVML: Unknown Error", "device policy"),
+    ],
+)
+def test_what_cuda_says_has_a_cause(bench: Bench, said: str, cause: str) -> None:
+    done = bench.run(
+        f"{LOADED}cuda_cause 'Failed to allocate device vector A (error code {said})!'", *PARTS
+    )
+    assert cause in done.output

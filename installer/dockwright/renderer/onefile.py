@@ -178,7 +178,7 @@ def _steps(
             gate = merge["gate"]
             params["merge"] = Raw(f'"${merge["id"]}_keys"')
             params["content"] = Raw(f'"${merge["id"]}_fresh"')
-            params["names"] = Raw(f"${merge['id']}_names")
+            params["names"] = Raw(f'"${merge["id"]}_names"')
             # A runtime's program may be among the packages that are still to come.
             late = "runtimes" in action.params["keys"]
             params["then"] = Raw("daemon_late=1" if late else "take_up")
@@ -193,7 +193,7 @@ def _merges(profile: Profile) -> Iterable[dict[str, Any]]:
         alone = _merge(profile.alone, action.target)
         gated = profile.gpu_mode == "auto" and alone is None
         yield {
-            "id": Raw(f"merge_{action.id}"),
+            "id": variable(f"merge_{action.id}"),
             "path": action.target,
             "alone": alone,
             "gate": _GATE if gated else UNGATED,

@@ -1757,6 +1757,36 @@ gpu_rung() {
   record progress "$step_id" "$percent verify $name"
 }
 
+# cuda_cause TEXT: what a program of CUDA's says that finds no GPU to compute on.
+cuda_cause() {
+  case $1 in
+    *"driver version is insufficient"*|*"unsupported toolchain"*|*"forward compatibility"*)
+      echo "CUDA: the image's is newer than driver $(module_version) can run; an older tag in gpu_deep_image, or a newer driver" ;;
+    *"no kernel image is available"*) echo "CUDA: the image is built for other generations of GPUs; another tag in gpu_deep_image" ;;
+    *"no CUDA-capable device"*|*"initialization error"*|*"unknown error"*)
+      echo "CUDA finds no device: MIG is on without an instance (nvidia-smi mig -lgi), NVSwitch hosts need nvidia-fabricmanager, or /dev/nvidia-uvm does not open" ;;
+    *"system not yet initialized"*) echo "CUDA: this host has NVSwitches; systemctl start nvidia-fabricmanager" ;;
+    *"out of memory"*) echo "CUDA: the GPU's memory is taken; nvidia-smi shows by whom" ;;
+    *"busy or unavailable"*) echo "CUDA: the GPU is taken by one process alone; nvidia-smi -q -d COMPUTE" ;;
+    *) gpu_cause "$1" ;;
+  esac
+}
+
+# gpu_computes IMAGE: its own command computes on the GPUs. That nvidia-smi lists them proves less.
+gpu_computes() {
+  if ! pull_once 1800 "$1"; then
+    printf '%s\n' "$answer"
+    brief="$1 cannot be pulled; nvidia-smi works in containers" cause=$(cause_of "$answer")
+    return 1
+  fi
+  if run_once 300 --network none --device nvidia.com/gpu=all "$1"; then rc=0; else rc=1; fi
+  pulled_goes "$1"
+  [ "$rc" != 0 ] || { record progress "$step_id" "95 verify CUDA computes"; return 0; }
+  printf '%s\n' "$answer"
+  brief="CUDA does not compute in a container; nvidia-smi works there" cause=$(cuda_cause "$answer")
+  return 1
+}
+
 # gpu_after_reload: systemd puts device policies back when it is reloaded; what came by CDI has to
 # be part of them. Other containers are not put at risk for that.
 gpu_after_reload() {
@@ -1783,7 +1813,7 @@ gpu_after_reload() {
   after=' · again after daemon-reload'
 }
 
-# --- gpu_look: the host's GPUs, where no controller saw them first ----------------------------------
+# --- gpufind: the host's GPUs, where no controller saw them first ----------------------------------
 # Uses $gpu_mode: required, or auto for Docker alone where there is no GPU; and $gpus_flag.
 
 # find_gpus: sets gpus, how many there are (empty where they are no matter here), and bound, who drives them.
@@ -1997,8 +2027,7 @@ if [ "$(sum_of /etc/docker/daemon.json)" != "$was" ]; then
   cause='/etc/docker/daemon.json was changed by another program meanwhile: its edit stands'
   return 1
 fi
-# shellcheck disable=SC2086  # names of keys
-keep /etc/docker/daemon.json && receipt keys /etc/docker/daemon.json $merge_s05_names && put /etc/docker/daemon.json 0644 "$text" && daemon_late=1
+keep /etc/docker/daemon.json && receipt keys /etc/docker/daemon.json "$merge_s05_names" && put /etc/docker/daemon.json 0644 "$text" && daemon_late=1
 }
 check_s07() { # file nvidia-container-toolkit.asc
 holds /etc/apt/keyrings/nvidia-container-toolkit.asc 0644 "$key_nvidia"
@@ -2109,8 +2138,12 @@ check_s16() { # verify the GPUs in containers
 return 1
 }
 apply_s16() {
-image=ubuntu gpus_flag=1
+image=ubuntu gpus_flag=1 deep=''
 unset DOCKER_HOST DOCKER_CONTEXT
+if ! command -v nvidia-smi >/dev/null 2>&1; then
+  brief="the host has no nvidia-smi" cause="driver: NVIDIA's is not installed, or without its tools"
+  return 1
+fi
 listing=$(timeout 60 nvidia-smi -L 2>&1) || {
   printf '%s\n' "$listing"
   brief="nvidia-smi fails on the host" cause=$(gpu_cause "$listing")
@@ -2142,9 +2175,10 @@ gpu_rung 40 '--device nvidia.com/gpu=all' --device nvidia.com/gpu=all &&
 rc=$?
 pulled_goes "$image"
 [ "$rc" = 0 ] || return 1
+[ -z "$deep" ] || gpu_computes "$deep" || return 1
 xids=$(journalctl -k -b -q -o cat --no-pager 2>/dev/null | grep -c 'NVRM: Xid')
 [ "${xids:-0}" = 0 ] || record_text note "$step_id" "$xids Xid errors of the driver since the boot: journalctl -k | grep Xid"
-say "$(printf '%s\n' "$listing" | grep -c '^GPU ') GPUs by --device${gpus_flag:+, --gpus} and --runtime=nvidia$after"
+say "$(printf '%s\n' "$listing" | grep -c '^GPU ') GPUs by --device${gpus_flag:+, --gpus} and --runtime=nvidia$after${deep:+ · CUDA computes}"
 }
 check_adopt() {
   for file in $others; do [ ! -e "$file" ] || return 1; done

@@ -1,4 +1,4 @@
-# --- gpu_look: the host's GPUs, where no controller saw them first ----------------------------------
+# --- gpufind: the host's GPUs, where no controller saw them first ----------------------------------
 # Uses $gpu_mode: required, or auto for Docker alone where there is no GPU; and $gpus_flag.
 
 # find_gpus: sets gpus, how many there are (empty where they are no matter here), and bound, who drives them.
