@@ -496,7 +496,8 @@ def filled(value: Fill) -> HostPlan:
             act(14, "proxy", path=path),
             act(15, "cdi_spec", path=path, new=True, drop_in=value("drop in"), text=value("text")),
             act(16, "nvidia_hook", Verb.RESTART),
-            act(17, "gpu_check", Verb.CHECK, image=value("gpu image"), gpus_flag=value("flag")),
+            act(17, "gpu_check", Verb.CHECK, image=value("gpu image"), gpus_flag=value("flag"),
+                deep=value("deep image")),
         ),
         transaction=Transaction(
             changes=(
