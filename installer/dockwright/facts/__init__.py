@@ -139,6 +139,7 @@ def _facts(told: dict[str, list[str]]) -> Facts:
         ),
         daemon=daemon,
         daemon_error=printable(decoded(one(told, "daemon_error"))) if daemon is None else "",
+        dockerd_flags=tuple(printable(one(told, "dockerd_flags")).split()),
         containers=tuple(
             Container(id=identity, name=name, image=image)
             for identity, name, image in rows(told, "container", 3)
