@@ -397,6 +397,10 @@ def test_each_rung_has_its_cause(lab: Lab, ready: Callable[[], Host]) -> None:
     brief, cause = rung(lab, host)
     assert "other GPUs than the host" in brief
     assert cause.startswith("CDI")
+    host.exec(f"sed '/nvidia-uvm$/d' /root/spec >{SPEC}")
+    brief, cause = rung(lab, host)
+    assert "no GPU by --device" in brief
+    assert cause.startswith("CDI: the specification was made without /dev/nvidia-uvm")
     host.exec(f"cp /root/spec {SPEC}")
 
     host.put(DAEMON, '{"features": {"cdi": true}}\n')

@@ -118,6 +118,7 @@ def test_a_specification_that_cannot_be_made_is_no_failure_of_the_install(bench:
             "CDI: the specification names no nvidia-smi",
         ),
         ("Cannot connect to the Docker daemon", "daemon down"),
+        ("the container has no /dev/nvidia-uvm", "CDI: the specification was made without"),
         ("odd", "unknown"),
     ],
 )
@@ -139,8 +140,10 @@ def test_a_rung_holds_where_the_container_has_the_host_s_gpus(bench: Bench) -> N
     done = bench.run(RUNG, *PARTS)
     assert done.output == "0||\n"
     assert done.of("progress") == ["40 verify --gpus all"]
-    asked = "--rm --label dockwright.check=run --network none --gpus all ubuntu nvidia-smi -L"
-    assert bench.calls() == [f"docker run {asked}"]
+    asked = "--rm --label dockwright.check=run --network none --gpus all ubuntu sh -c nvidia-smi -L"
+    (call,) = bench.calls()
+    assert call.startswith(f"docker run {asked} && ")
+    assert "[ -e /dev/nvidia-uvm ]" in call
 
 
 def test_a_rung_breaks_where_it_has_others(bench: Bench) -> None:

@@ -905,6 +905,8 @@ gpu_cause() {
       else # systemd names the devices of a container by these links, and nvidia-modprobe makes none
         echo "device policy: systemd does not find the GPU's nodes in /dev/char; nvidia-ctk system create-dev-char-symlinks --create-all"
       fi ;;
+    *"container has no /dev/nvidia-uvm"*)
+      echo "CDI: the specification was made without /dev/nvidia-uvm; systemctl start nvidia-cdi-refresh, or: nvidia-ctk cdi generate --output=/var/run/cdi/nvidia.yaml" ;;
     *nvidia-uvm*) echo "nodes: /dev/nvidia-uvm is missing; nvidia-modprobe -u -c=0" ;;
     *nvidia-smi*"not found"*|*nvidia-smi*"no such file"*) echo "CDI: the specification names no nvidia-smi, or another driver's; make it anew" ;;
     *"No devices were found"*) echo "the container got no GPU" ;;
@@ -912,12 +914,14 @@ gpu_cause() {
   esac
 }
 
-# gpu_rung PERCENT NAME OPTION...: a container started so has exactly the host's GPUs ($listing).
+# gpu_rung PERCENT NAME OPTION...: a container started so has exactly the host's GPUs ($listing), and the
+# node that CUDA needs beside them.
 gpu_rung() {
   percent=$1 name=$2
   shift 2
-  if ! run_once 120 --network none "$@" "$image" nvidia-smi -L; then
-    printf '%s\n' "$answer"
+  if ! run_once 120 --network none "$@" "$image" sh -c 'nvidia-smi -L && { [ -e /dev/nvidia-uvm ] || { echo "the container has no /dev/nvidia-uvm"; exit 1; }; }'; then
+    printf 'host:\n%s\ncontainer:\n%s\n' "$listing" "$answer"
+    ! command -v nvidia-container-cli >/dev/null 2>&1 || timeout 20 nvidia-container-cli info 2>&1 | head -n 20
     brief="no GPU by $name; nvidia-smi works on the host" cause=$(gpu_cause "$answer")
     return 1
   fi
