@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,20 @@ from tests.lab.nvidia import DRIVER, triplet
 pytestmark = pytest.mark.lab
 
 Used = Callable[..., Host]
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a case is made from: bare hosts, hosts that somebody uses, the file, a folder."""
+
+    lab: Lab
+    bare: HostFactory
+    used: Used
+    text: str
+    work: Path
+
+
+Case = Callable[[Given], None]
 FILE = "/opt/dockwright-gpu.sh"
 PROFILES = ("ubuntu:24.04:amd64", "debian:13:amd64")
 
@@ -105,11 +120,11 @@ def test_from_bare_to_every_route_and_back(
         assert host.exec(["test", "-e", path], check=False).returncode == 1, path
 
 
-def without_gpus(lab: Lab, host_factory: HostFactory, text: str) -> None:
+def without_gpus(given: Given) -> None:
     """Refused; a file of auto makes Docker alone of it, and says so."""
-    host = hand(host_factory(dress="ubuntu-24.04"), text)
+    host = hand(given.bare(dress="ubuntu-24.04"), given.text)
     refused(host, 3, "has no NVIDIA GPU")
-    hand(host, rendered(lab, "--set", "gpu=auto"))
+    hand(host, rendered(given.lab, "--set", "gpu=auto"))
     ends(run(host, "apply"), 0, "no NVIDIA GPU on the PCI bus: Docker alone", "hello-world ran")
     assert versions(host, *TOOLKIT) == {}
     assert host.exec(f"test -e {DAEMON} || ls {SOURCES} | grep nvidia", check=False).returncode == 1
@@ -118,8 +133,8 @@ def without_gpus(lab: Lab, host_factory: HostFactory, text: str) -> None:
     unseen(host)
 
 
-def without_a_driver(lab: Lab, host_factory: HostFactory, text: str) -> None:
-    host = hand(host_factory(dress="ubuntu-24.04", gpu=True), text)
+def without_a_driver(given: Given) -> None:
+    host = hand(given.bare(dress="ubuntu-24.04", gpu=True), given.text)
     unload(host)
     host.mark()
     refused(host, 3, f"driver {DRIVER} is installed, but not loaded", "modprobe nvidia")
@@ -133,15 +148,6 @@ def without_a_driver(lab: Lab, host_factory: HostFactory, text: str) -> None:
     refused(host, 3, "no driver for it", "ubuntu-drivers install --gpgpu")
     host.exec("mknod /dev/dxg c 10 125")
     refused(host, 3, "WSL")
-
-
-@pytest.mark.sampled("case", 1)
-@pytest.mark.parametrize("case", [without_gpus, without_a_driver], ids=lambda case: case.__name__)
-def test_what_stands_in_the_way_is_refused(
-    lab: Lab, host_factory: HostFactory, text: str, case: Callable[[Lab, HostFactory, str], None]
-) -> None:
-    """G01 to G04 and G12 by the file: nothing is changed, and what would mend it is said."""
-    case(lab, host_factory, text)
 
 
 # --- hosts that somebody uses ---------------------------------------------------------------------
@@ -188,12 +194,12 @@ def old_recipe(host: Host, work: Path) -> None:
     host.exec("systemctl restart docker")
 
 
-def old_recipe_with_python(used: Used, text: str, work: Path) -> None:
+def old_recipe_with_python(given: Given) -> None:
     """As the controller: the old packages go and are kept for undo, the administrator's keys stay."""
-    host = used(python=True)
-    old_recipe(host, work)
+    host = given.used(python=True)
+    old_recipe(host, given.work)
     before = versions(host, *TOOLKIT, "nvidia-docker2", "nvidia-container-runtime")
-    hand(host, text)
+    hand(host, given.text)
     ends(run(host, "plan"), 0, "- package  nvidia-docker2", OLD_LIST)
     unseen(host)
     ends(run(host, "apply"), 0, "2 GPUs by")
@@ -215,28 +221,28 @@ def old_recipe_with_python(used: Used, text: str, work: Path) -> None:
     assert host.exec(["cat", OLD_LIST]).stdout == past.LIST
 
 
-def file_that_cannot_be_merged(used: Used, text: str, work: Path) -> None:
+def file_that_cannot_be_merged(given: Given) -> None:
     """Without python3 any file of others; with it, one whose runtimes are no object."""
     for python, there, why in (
         (False, THEIRS, "no python3 to merge it with"),
         (True, '{"runtimes": []}\n', "runtimes is [] already"),
     ):
-        host = used(python=python)
+        host = given.used(python=python)
         host.put(DAEMON, there)
-        hand(host, text)
+        hand(host, given.text)
         refused(host, 3, DAEMON, why)
         assert host.exec(["cat", DAEMON]).stdout == there
 
 
-def containers_that_run(used: Used, text: str, work: Path) -> None:
+def containers_that_run(given: Given) -> None:
     """The toolkit comes to a host whose containers run: agreed to, or without --gpus."""
-    host = used(python=False)
+    host = given.used(python=False)
     host.exec(
         "docker pull -q ubuntu && docker run -d --stop-timeout=1 --restart=always --name app"
         " ubuntu sleep 1000"
     )
     app, since = containers(host), started(host)
-    hand(host, text)
+    hand(host, given.text)
     refused(host, 9, "app", "--allow-restart", words=("apply",))
     assert (containers(host), started(host)) == (app, since)
     ends(run(host, "apply", "--allow-restart"), 0, "2 GPUs by")
@@ -244,23 +250,26 @@ def containers_that_run(used: Used, text: str, work: Path) -> None:
     every_route(host)
 
 
-def nvidia_docker_1(used: Used, text: str, work: Path) -> None:
-    host = used(python=True)  # its plugin wants it
-    dpkg(host, past.nvidia_docker1(work))
+def nvidia_docker_1(given: Given) -> None:
+    host = given.used(python=True)  # its plugin wants it
+    dpkg(host, past.nvidia_docker1(given.work))
     host.exec("docker pull -q ubuntu")
     volume = "--volume-driver=nvidia-docker -v nvidia_driver_375.66:/usr/local/nvidia:ro"
     host.exec(f"docker create --name trained {volume} ubuntu true")
-    hand(host, text)
+    hand(host, given.text)
     refused(host, 9, "trained", "docker rm -f trained && docker volume rm nvidia_driver_375.66")
 
 
-USED = (old_recipe_with_python, file_that_cannot_be_merged, containers_that_run, nvidia_docker_1)
+CASES = (
+    without_gpus, without_a_driver, old_recipe_with_python, file_that_cannot_be_merged,
+    containers_that_run, nvidia_docker_1,
+)  # fmt: skip
 
 
 @pytest.mark.sampled("case", 1)
-@pytest.mark.parametrize("case", USED, ids=lambda case: case.__name__)
-def test_hosts_that_somebody_uses(
-    used: Used, text: str, tmp_path: Path, case: Callable[[Used, str, Path], None]
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_hosts_of_all_makings(
+    lab: Lab, host_factory: HostFactory, used: Used, text: str, tmp_path: Path, case: Case
 ) -> None:
-    """G06, G07 and G14 by the file: the controller's ends, but that it removes no volumes."""
-    case(used, text, tmp_path)
+    """G01 to G04, G06, G07, G12 and G14 by the file: the controller's ends, but that no volume goes."""
+    case(Given(lab, host_factory, used, text, tmp_path))
