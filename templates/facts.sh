@@ -86,6 +86,7 @@ facts() {
     if [ -e /proc/driver/nvidia/version ] && have nvidia-smi; then
       answer=$(timeout 20 nvidia-smi -L 2>&1)
       say "nvidia_smi $? $(printf '%s' "$answer" | head -c 8000 | b64)"
+      timeout 20 nvidia-smi --query-gpu=index,mig.mode.current --format=csv,noheader 2>/dev/null | sed -n 's/^\([0-9]*\), Enabled$/nvidia_mig \1/p'
     fi
     for path in /dev/nvidiactl /dev/nvidia-uvm /dev/nvidia[0-9]*; do [ ! -e "$path" ] || say "nvidia_node ${path##*/}"; done
     for path in /sys/firmware/efi/efivars/SecureBoot-*; do
@@ -203,12 +204,13 @@ facts() {
   done
 
   if [ -d /run/systemd/system ]; then
-    systemctl show -p Id,LoadState,UnitFileState,ActiveState docker.service docker.socket containerd.service \
+    systemctl show -p Id,LoadState,UnitFileState,ActiveState,ExecStart docker.service docker.socket containerd.service \
       nvidia-cdi-refresh.path ssh.service sshd.service ssh.socket 2>/dev/null | awk -F= '
         $1 == "Id" { id = $2 } $1 == "LoadState" { load = $2 }
+        $1 == "ExecStart" { exec = $0; sub(/.*argv\[\]=/, "", exec); sub(/ ; .*/, "", exec) }
         $1 == "UnitFileState" { file = $2 } $1 == "ActiveState" { active = $2 }
         /^$/ { flush() } END { flush() }
-        function flush() { if (id != "" && (load == "loaded" || load == "masked") && !seen[id]++) print "unit", id, (file == "" ? "-" : file), active; id = "" }'
+        function flush() { if (id != "" && (load == "loaded" || load == "masked") && !seen[id]++) print "unit", id, (file == "" ? "-" : file), active; if (id == "docker.service" && exec != "") print "dockerd_flags", exec; id = exec = "" }'
   fi
   # NAME REVISION STATE KIB; a snap that is disabled has its file, and no "current".
   for snap in docker microk8s; do

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from dockwright import distros
 from dockwright.app import Request, consult, planner_for, proxy_for
 from dockwright.errors import InputError
 from dockwright.load import HostValues, Playbook
-from dockwright.models import Facts
+from dockwright.models import Facts, Nvidia
 from dockwright.proxies import Proxy
 from dockwright.renderer.onefile import Profile
-from dockwright.steps import DockerImage, DockerRegistry
+from dockwright.steps import DockerImage, DockerRegistry, Gpu, NvidiaPast
+from dockwright.steps.base import StepBase
+from dockwright.steps.uniting import united
 
 ALL = tuple(
     f"{release.distro}:{release.version}:{architecture}"
     for release in distros.SUPPORTED
     for architecture in ("amd64", "arm64")
 )
+
+# A host with a GPU that works, before the toolkit is there: the file looks for the real ones.
+GPU = {"gpus": ("0000:01:00.0",), "nvidia": Nvidia(bound=("nvidia",), module="any", library="any")}
 
 
 def named(name: str) -> bool:
@@ -40,21 +45,39 @@ def profiles(
     made = []
     for name in names:
         bare = _bare(name)
+        mode = _gpu_mode(playbook, bare)
+        alone = steps_of(playbook, bare) if mode == "auto" else ()
+        if mode:
+            bare = bare.model_copy(update=GPU)
         _refuse_what_is_not_in_it(playbook, bare)
         make = planner_for(name, playbook, bare, request)
         first, wishes = make(offers={})
         way = proxy_for(first.proxy, proxy)
         asked = consult(wishes, bare.architecture, proxy=way)
         plan, _ = make(offers=asked.offers)
-        steps = (step for c in playbook.steps_for(HostValues.of(bare)) for step in c.steps)
-        made.append(Profile(plan=plan, steps=tuple(steps)))
+        made.append(Profile(plan, steps_of(playbook, bare), mode, alone))
     return made
 
 
-def _refuse_what_is_not_in_it(playbook: Playbook, bare: Facts) -> None:
-    """What becomes of GPUs depends on the host's, of which a bare plan knows nothing.
+def steps_of(playbook: Playbook, bare: Facts) -> tuple[StepBase, ...]:
+    """The playbook's steps for that release, with one merge of daemon.json, as the planner has them."""
+    parts: list[tuple[str, Sequence[StepBase]]] = [
+        (part.name, part.steps) for part in playbook.steps_for(HostValues.of(bare))
+    ]
+    return tuple(step for _, steps in united(parts, bare) for step in steps)
 
-    And nobody hands over logins and files beside the one file, or merges lists on the host.
+
+def _gpu_mode(playbook: Playbook, bare: Facts) -> str:
+    """Whether the file has to look for GPUs: ``required`` or ``auto``, else empty."""
+    steps = (step for part in playbook.steps_for(HostValues.of(bare)) for step in part.steps)
+    modes = {step.mode for step in steps if isinstance(step, Gpu)}
+    return next((mode for mode in ("required", "auto") if mode in modes), "")
+
+
+def _refuse_what_is_not_in_it(playbook: Playbook, bare: Facts) -> None:
+    """Nobody hands over logins and files beside the one file, or merges lists on the host.
+
+    Whether NVIDIA's repository still has the empty nvidia-docker2 only a controller asks.
     """
     for part in playbook.steps_for(HostValues.of(bare)):
         for step in part.steps:
@@ -67,13 +90,11 @@ def _refuse_what_is_not_in_it(playbook: Playbook, bare: Facts) -> None:
                     next_step=f"dockwright apply {playbook.name} HOST; or leave 'registries' and"
                     " 'send' out",
                 )
-            mode = step.when.gpu if step.when else None
-            if step.kind in ("cdi_spec", "nvidia_hook", "gpu_check") and (
-                mode not in ("none", "installed")
-            ):
+            if isinstance(step, NvidiaPast) and step.meta:
                 raise InputError(
-                    f"playbook {playbook.name} looks for GPUs: there is no file of it yet",
-                    next_step=f"dockwright apply {playbook.name} HOST",
+                    f"playbook {playbook.name} wants the empty package nvidia-docker2:"
+                    " there is no file of it",
+                    next_step="dockwright render gpu; or --set nvidia_docker2_package=false",
                 )
 
 

@@ -1,6 +1,36 @@
 # --- decide: what this host needs, where no controller saw it first ------------------------------
-# Uses $absent_wanted (names), $held_by_us (names), $host_wanted (names), $vendor_wanted (NAME=FLOOR), $versioned (names
-# that go together, the first leads), $exact (the floor is the version), $upgrade.
+# Uses $absent_wanted (names), $held_by_us (names), $host_wanted (names), $vendor_wanted (NAME=FLOOR), $versioned (lines
+# of names that go together, the first leads), $exact (the floor is the version), $pinned (names for which it is that
+# anyway), $least (NAME=VERSION: below it an installed one is upgraded), $upgrade.
+
+# offers URL SITE SOURCE-PATH NAME=FLOOR...: a repository of ours, and what has to come from it.
+offers() {
+  repository_urls="$repository_urls$1 " sites="$sites$2 " source_paths="$source_paths$3 "
+  one=$1 other=$2
+  shift 3
+  vendor_wanted="$vendor_wanted$* "
+  origins="$origins$one $other $*
+"
+}
+
+no_offers() { repository_urls='' sites='' source_paths='' vendor_wanted='' origins=''; }
+
+origin_of() { # NAME: URL and SITE of the repository that it has to come from
+  printf '%s' "$origins" | awk -v name="$1" '{ for (i = 3; i <= NF; i++) if (index($i, name "=") == 1) { print $1, $2; exit } }'
+}
+
+is_exact() { # NAME
+  [ -z "$exact" ] || return 0
+  case " $pinned " in *" $1 "*) return 0 ;; esac
+  return 1
+}
+
+below_of() { # NAME=VERSION...: those that are installed, and older
+  for package; do
+    have=$(version_of "${package%%=*}")
+    [ "$have" = absent ] || ! dpkg --compare-versions "$have" lt "${package#*=}" || printf '%s ' "${package%%=*}"
+  done
+}
 
 installed_of() { # NAME...: those of them that are installed
   for package; do
@@ -16,8 +46,8 @@ missing_of() { # NAME[=FLOOR]...: those of them that are not installed
 
 # wrong_of NAME=VERSION...: those that are installed at another version, where an exact one is asked.
 wrong_of() {
-  [ -n "$exact" ] || return 0
   for package; do
+    is_exact "${package%%=*}" || continue
     have=$(version_of "${package%%=*}")
     [ "$have" = absent ] || [ "$have" = "${package#*=}" ] || printf '%s ' "$package"
   done
@@ -25,20 +55,29 @@ wrong_of() {
 
 # shellcheck disable=SC2086  # lists of names, which have no blanks
 packages_settled() { # nothing is to be removed, added or upgraded
-  [ -z "$upgrade$(installed_of $absent_wanted)$(missing_of $host_wanted $vendor_wanted)$(wrong_of $vendor_wanted)" ]
+  [ -z "$upgrade$(installed_of $absent_wanted)$(missing_of $host_wanted $vendor_wanted)$(wrong_of $vendor_wanted)$(below_of $least)" ]
 }
 
-newest_of() { # NAME: the newest version in the lists of our repositories
-  best=
-  for site in $sites; do
-    for list in "$private"/lists/"$site"*_Packages*; do
-      [ -f "$list" ] || continue
-      for version in $(/usr/lib/apt/apt-helper cat-file "$list" | awk -v name="$1" '$1 == "Package:" { p = $2 } $1 == "Version:" && p == name { print $2 }'); do
-        if [ -z "$best" ] || dpkg --compare-versions "$version" gt "$best"; then best=$version; fi
-      done
+newest_of() { # NAME: the newest version in the lists of its repository
+  best='' site=$(origin_of "$1")
+  for list in "$private"/lists/"${site#* }"*_Packages*; do
+    [ -f "$list" ] || continue
+    for version in $(/usr/lib/apt/apt-helper cat-file "$list" | awk -v name="$1" '$1 == "Package:" { p = $2 } $1 == "Version:" && p == name { print $2 }'); do
+      if [ -z "$best" ] || dpkg --compare-versions "$version" gt "$best"; then best=$version; fi
     done
   done
   printf '%s' "$best"
+}
+
+# lead_of NAME: the version for it: that of the package that leads those it goes with, the newest where
+# that one is to come, and the newest of its own where it goes with none.
+lead_of() {
+  lead=$(printf '%s\n' "$versioned" | awk -v name="$1" '{ for (i = 1; i <= NF; i++) if ($i == name) { print $1; exit } }')
+  [ -n "$lead" ] || { newest_of "$1"; return; }
+  have=$(version_of "$lead")
+  # shellcheck disable=SC2086
+  case " $(below_of $least)" in *" $lead "*) have=absent ;; esac
+  if [ "$have" = absent ] || [ -n "$upgrade" ]; then newest_of "$lead"; else printf '%s' "$have"; fi
 }
 
 # decide STEP: sets removals and wanted.
@@ -47,24 +86,21 @@ decide() {
   removals=$(installed_of $absent_wanted) wanted=
   for package in $removals; do wanted="$wanted $package-"; done
   # shellcheck disable=SC2086
-  wanted="$wanted $(missing_of $host_wanted)" lead=
-  for package in $versioned; do
-    lead=$(version_of "$package")
-    if [ "$lead" = absent ] || [ -n "$upgrade" ]; then lead=$(newest_of "$package"); fi
-    break
-  done
+  wanted="$wanted $(missing_of $host_wanted)"
+  # shellcheck disable=SC2086
+  too_old=$(below_of $least)
   for pair in $vendor_wanted; do
     package=${pair%%=*} floor=${pair#*=} have=$(version_of "${pair%%=*}")
-    version=$(newest_of "$package")
-    case " $versioned " in *" $package "*) version=$lead ;; esac
-    [ -z "$exact" ] || version=$floor
+    # shellcheck disable=SC2086
+    if is_exact "$package"; then version=$floor must=1; else version=$(lead_of "$package") must=''; fi
+    case " $too_old" in *" $package "*) must=1 ;; esac
     [ -n "$version" ] || stop 3 "$1" "the repository has no $package for this release"
     if [ "$have" = absent ]; then
       dpkg --compare-versions "$version" ge "$floor" ||
         stop 4 "$1" "the repository offers $package $version, older than $floor: an old index is being replayed"
-    elif [ "$have" = "$version" ] || { [ -z "$exact" ] && { [ -z "$upgrade" ] || ! dpkg --compare-versions "$version" gt "$have"; }; }; then
+    elif [ "$have" = "$version" ] || { [ -z "$must" ] && { [ -z "$upgrade" ] || ! dpkg --compare-versions "$version" gt "$have"; }; }; then
       continue
-    elif [ -z "$exact" ] && [ "$(major_of "$version")" != "$(major_of "$have")" ]; then
+    elif [ -z "$must" ] && [ "$(major_of "$version")" != "$(major_of "$have")" ]; then
       record_text note "$1" "$package $version is a new major version: it comes only when it is named"
       continue
     fi
@@ -118,11 +154,8 @@ judge_simulation() {
   private_apt --print-uris $apt_flags install $wanted 2>/dev/null | grep "^'" >"$private/uris"
   for pair in $wanted; do
     case $pair in *=*) ;; *) continue ;; esac
-    from=
-    for url in $repository_urls; do
-      if grep -q "^'$url/[^ ]* ${pair%%=*}_" "$private/uris"; then from=$url; fi
-    done
-    [ -n "$from" ] || stop 4 "$1" "${pair%%=*} would come from another source than ours"
+    url=$(origin_of "${pair%%=*}")
+    grep -q "^'${url%% *}/[^ ]* ${pair%%=*}_" "$private/uris" || stop 4 "$1" "${pair%%=*} would come from another source than ours"
   done
   transaction=$(printf '%s\nx' "$transaction")
   transaction=${transaction%x}
@@ -135,11 +168,15 @@ entries_of() {
   format=list
   case $1 in *.sources) format=stanzas ;; esac
   # shellcheck disable=SC2086  # a list of URLs
-  LC_ALL=C awk -v format="$format" -v mode="$2" -v ours="$(printf '%s\n' $repository_urls | plain_uri | tr '\n' ' ')" '
-    function plain(uri) { sub(/^[a-z]*:\/\//, "", uri); sub(/\/*$/, "", uri); return tolower(uri) }
+  LC_ALL=C awk -v format="$format" -v mode="$2" -v ours="$(plain_uris $repository_urls)" -v old="$(plain_uris ${retired-})" -v architecture="${architecture-}" '
+    function plain(uri) { sub(/^[a-z]*:\/\//, "", uri); sub(/\/*$/, "", uri); gsub(/\$\(ARCH\)/, architecture, uri); return tolower(uri) }
+    function below(uri, words, word, i) { # what became of an earlier repository
+      words = split(old, word)
+      for (i = 1; i <= words; i++) if (uri == word[i] || index(uri, word[i] "/") == 1) return 1
+    }
     function mine(uris, words, word, i, yes) {
       words = split(uris, word)
-      for (i = 1; i <= words; i++) if (index(" " ours, " " plain(word[i]) " ")) yes++
+      for (i = 1; i <= words; i++) if (index(" " ours, " " plain(word[i]) " ") || below(plain(word[i]))) yes++
       if (yes && yes < words) mixed = 1
       return yes
     }
@@ -173,7 +210,28 @@ entries_of() {
     END { if (format != "list") flush(); exit mixed }' "$1"
 }
 
-plain_uri() { sed 's|^[a-z]*://||; s|/*$||' | tr '[:upper:]' '[:lower:]'; }
+plain_uri() { sed "s|^[a-z]*://||; s|/*\$||; s|\\\$(ARCH)|${architecture-}|g" | tr '[:upper:]' '[:lower:]'; }
+
+plain_uris() { printf '%s\n' "$@" | plain_uri | tr '\n' ' '; }
+
+is_ours() { # URI, as plain_uri has it: one of our repositories, or what became of an earlier one
+  # shellcheck disable=SC2086
+  case " $(plain_uris $repository_urls)" in *" $1 "*) return 0 ;; esac
+  # shellcheck disable=SC2086
+  for before in $(plain_uris ${retired-}); do
+    case $1 in "$before"|"$before"/*) return 0 ;; esac
+  done
+  return 1
+}
+
+# page_for_list FILE: no list, but a page that was saved as one: nvidia.github.io answers so for a
+# distribution that it does not know, and the first of the two stops all of apt.
+page_for_list() {
+  case " ${page_lists-} " in *" ${1##*/} "*) ;; *) return 1 ;; esac
+  [ -z "$(entries_of "$1" uris)" ] || return
+  case $(tr -d ' \t\r\n' <"$1" | head -c 30) in '<'*|'#Unsupporteddistribution!'*) return 0 ;; esac
+  return 1
+}
 
 without_ours() { # FILE: its text with our entries commented out; ends with an x, for "$(...)" strips newlines
   entries_of "$1" without >"$run/without" || return
@@ -189,10 +247,10 @@ same_origin() {
   others='' edits=''
   for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
     [ -f "$file" ] || continue
+    if page_for_list "$file"; then others="$others $file" && continue; fi
     mine='' beside=''
     for uri in $(entries_of "$file" uris | tr -s ' \t' '\n' | plain_uri); do
-      # shellcheck disable=SC2086
-      case " $(printf '%s\n' $repository_urls | plain_uri | tr '\n' ' ')" in *" $uri "*) mine=1 ;; *) beside=1 ;; esac
+      if is_ours "$uri"; then mine=1; else beside=1; fi
     done
     [ -n "$mine" ] || continue
     case " $source_paths " in *" $file "*) [ -n "$beside" ] || continue; mine='' ;; esac

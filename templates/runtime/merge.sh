@@ -20,6 +20,11 @@ def once(pairs):
 def merge(there, wanted, where=""):
     for key, value in wanted.items():
         if isinstance(there.get(key), dict) and isinstance(value, dict):
+            program = there[key].get("path")
+            if where == "runtimes." and isinstance(program, str) and program.rpartition("/")[2] == value.get("path") and (
+                "runtimeArgs" in there[key] or program != value["path"]
+            ):
+                continue  # the same program, in words of somebody else
             merge(there[key], value, f"{where}{key}.")
         elif key in there and there[key] != value:
             sys.exit(f"{path}: {where}{key} is {json.dumps(there[key])} already, not {json.dumps(value)}")
@@ -35,15 +40,24 @@ if not isinstance(there, dict):
     sys.exit(f"{path} is not an object")
 merge(there, keys)
 if reloadable:
-    sys.exit(print(*(k for k in there if there[k] != old.get(k) and k not in reloadable)))
+    needed = [k for k in there if there[k] != old.get(k) and k not in reloadable]
+    cdi = "features.cdi"  # switched on when dockerd starts, though other features are reloaded
+    if cdi not in reloadable and keys.get("features", {}).get("cdi") and not old.get("features", {}).get("cdi"):
+        needed.append(cdi)
+    sys.exit(print(*needed))
 sys.stdout.write(text if json.dumps(there) == before else json.dumps(there, indent=2, ensure_ascii=False) + "\n")
 MERGE
 }
 
 # judge_merge PATH KEYS FRESH HOW: refuse now what could not be merged later, or would stop containers.
-# HOW, reload or restart, is for a file that is not there yet. Sets daemon_how.
+# HOW, reload or restart, is for a file that is not there yet; cdi is a restart where dockerd does not do CDI
+# by itself. Sets daemon_how.
 judge_merge() {
   daemon_how=$4
+  if [ "$4" = cdi ]; then
+    daemon_how=restart
+    if cdi_by_itself; then daemon_how=reload reloadable="$reloadable features.cdi"; fi
+  fi
   [ ! -L "$1" ] || stop 3 guard "$1 is a symlink to $(readlink "$1")" "make it a plain file, or render without docker_daemon"
   if [ -e "$1" ]; then
     merged "$1" "$2" "$3" >"$run/merged" 2>"$out" || stop 3 guard "$1 cannot be merged: $(tail -n 1 "$out")"
@@ -51,11 +65,16 @@ judge_merge() {
     [ -n "$(merged "$1" "$2" '' "$reloadable")" ] || daemon_how=reload
   fi
   if [ "$daemon_how" = reload ] || ! systemctl is-active -q docker.service 2>/dev/null; then return; fi
+  refuse_restart "a new $1 needs a restart"
+}
+
+# refuse_restart BRIEF: a restart of dockerd would stop containers, unless agreed to, or move tasks.
+refuse_restart() {
   told=$(timeout 20 docker info --format '{{.Swarm.LocalNodeState}} {{.LiveRestoreEnabled}}' 2>/dev/null)
   case $told in active*) stop 9 guard "this is a Swarm node; a restart of dockerd moves its tasks" ;; esac
   [ -z "$allow_restart" ] && [ "$told" = "${told% true}" ] || return 0
   names=$(timeout 20 docker ps --format '{{.Names}}' 2>/dev/null | tr '\n' ' ')
-  [ -z "$names" ] || stop 9 guard "a new $1 needs a restart; containers would stop: $names(when they may: --allow-restart)"
+  [ -z "$names" ] || stop 9 guard "$1; containers would stop: $names(when they may: --allow-restart)"
 }
 
 # take_up: a daemon that runs takes the new file; where it does not, the old file comes back.

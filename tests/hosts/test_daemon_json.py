@@ -98,10 +98,14 @@ def test_merge_and_reload(lab: Lab, prepared: Make) -> None:
         ('{\n  "debug": true,\n}\n', "{debug: true}", [COMMA]),
         ('{\n  "debug": true,\n  "debug": false\n}\n', "{debug: true}", ["debug", "twice"]),
         ("[]\n", "{debug: true}", ["object"]),
+        ("{}\n", "{hosts: ['tcp://127.0.0.1:2375']}", ["hosts", "command line", "-H"]),
+        ("{}\n", "{data-root: docker}", ["data-root", "no absolute path"]),
+        ("{}\n", "{default-runtime: nope}", ["default-runtime", "no runtime here"]),
     ],
-    ids=["clash", "deep-clash", "comma", "twin", "list"],
+    ids=["clash", "deep-clash", "comma", "twin", "list", "flag", "relative", "no-runtime"],
 )
 def test_refused(lab: Lab, host: Host, content: str, keys: str, words: list[str]) -> None:
+    """D02, D03, D04 and D05: found before the file is touched, and dockerd goes on."""
     host.put(DAEMON, content)
     since = started(host)
     host.mark()

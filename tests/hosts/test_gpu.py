@@ -6,8 +6,11 @@ restart, systemd's device policies and apt are real. Whether CUDA computes, only
 
 from __future__ import annotations
 
+import base64
 import json
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,9 +29,11 @@ from tests.hosts.support import (
     versions,
 )
 from tests.hosts.support import dockwright as plain
+from tests.lab.deb import small
 from tests.lab.fixtures import HostFactory
 from tests.lab.host import Host, Layer
 from tests.lab.lab import Lab
+from tests.lab.machine import ROOT
 from tests.lab.nvidia import DRIVER, GPUS, library, triplet
 
 pytestmark = pytest.mark.lab
@@ -46,6 +51,7 @@ ROUTES = (
     "--runtime=nvidia -e NVIDIA_VISIBLE_DEVICES=all",
 )
 SPEC = "/var/run/cdi/nvidia.yaml"
+UNATTENDED = "/etc/apt/apt.conf.d/20auto-upgrades"
 
 
 def run(lab: Lab, command: str, host: Host, *args: str, **options: Any) -> Run:
@@ -391,6 +397,10 @@ def test_each_rung_has_its_cause(lab: Lab, ready: Callable[[], Host]) -> None:
     brief, cause = rung(lab, host)
     assert "other GPUs than the host" in brief
     assert cause.startswith("CDI")
+    host.exec(f"sed '/nvidia-uvm$/d' /root/spec >{SPEC}")
+    brief, cause = rung(lab, host)
+    assert "no GPU by --device" in brief
+    assert cause.startswith("CDI: the specification was made without /dev/nvidia-uvm")
     host.exec(f"cp /root/spec {SPEC}")
 
     host.put(DAEMON, '{"features": {"cdi": true}}\n')
@@ -424,3 +434,116 @@ def test_g05_another_library_than_the_module(lab: Lab, ready: Callable[[], Host]
     assert f"libnvidia-ml.so.{newer}" in host.exec(["cat", SPEC]).stdout
     for route in ROUTES:
         assert by(host, route) == LISTED, route
+
+
+# --- what may not last, and what nvidia-smi does not show -----------------------------------------
+
+
+@pytest.mark.sampled("mark", 1)
+@pytest.mark.parametrize(
+    ("mark", "word"),
+    [("mknod /dev/dxg c 10 125", "WSL"), ("echo R36 >/etc/nv_tegra_release", "Jetson")],
+    ids=["wsl", "jetson"],
+)
+def test_g12_a_platform_with_gpus_of_its_own(
+    lab: Lab, host_factory: HostFactory, mark: str, word: str
+) -> None:
+    """Refused, whatever else is there; with gpu=auto it is Docker alone, and that is said."""
+    host = host_factory(dress="ubuntu-24.04")
+    host.exec(mark)
+    host.mark()
+    refused = install(lab, host)
+    assert refused.code == 3, refused
+    assert word in refused.told
+    unseen(host)
+    shown = run(lab, "plan gpu", host, "--set", "gpu=auto")
+    assert shown.code == 20, shown
+    assert any(word in note and "Docker alone" in note for note in shown.plan.notes)
+    assert not any("nvidia" in change.name for change in shown.plan.transaction.installs)
+
+
+def test_what_does_not_show_at_first(lab: Lab, ready: Callable[[], Host], tmp_path: Path) -> None:
+    """G16, G17 and a program of CUDA's that does not compute, then G14, each on one host."""
+    host = ready()
+    held_driver(lab, host, tmp_path)
+    xid_errors(lab, host, tmp_path / "verdict.jsonl")
+    computing(lab, host)
+    host.put(DAEMON, '{"runtimes": ["nvidia"]}\n')
+    host.mark()
+    refused = install(lab, host)
+    assert refused.code == 3, refused
+    assert "runtimes" in refused.told
+    assert DAEMON in refused.told
+    unseen(host)
+
+
+def held_driver(lab: Lab, host: Host, work: Path) -> None:
+    """G16, a driver that unattended-upgrades may change: the plan has the command, until it is held."""
+    name = "libnvidia-compute-570"
+    path = f"usr/lib/{triplet()}/libnvidia-ml.so.{DRIVER}"
+    deb = small(work / "c.deb", {"Package": name, "Version": DRIVER}, {path: library()})
+    host.exec("base64 -d >/tmp/c.deb", input=base64.b64encode(deb.read_bytes()).decode())
+    host.exec("dpkg -i /tmp/c.deb && rm /tmp/c.deb")
+    host.put(UNATTENDED, 'APT::Periodic::Unattended-Upgrade "1";\n')
+    command = f"apt-mark hold {name}"
+    shown = run(lab, "plan gpu", host)
+    (note,) = [note for note in shown.plan.notes if command in note]
+    assert note.startswith("unattended-upgrades may change the driver")
+    host.exec(command)
+    assert not any("hold" in note for note in run(lab, "plan gpu", host).plan.notes)
+
+
+def xid_errors(lab: Lab, host: Host, verdict: Path) -> None:
+    """G17; the lab has no kernel log of its own: journalctl tells one, for -k alone."""
+    line = "NVRM: Xid (PCI:0000:01:00): 79, pid=1234, GPU has fallen off the bus."
+    host.exec(
+        "cat >/usr/local/bin/journalctl && chmod +x /usr/local/bin/journalctl",
+        input="#!/bin/sh\n"
+        f"case \" $* \" in *' -k '*) echo '{line}'; exit ;; esac\nexec /usr/bin/journalctl \"$@\"\n",
+    )
+    done = run(lab, "verify", host, "--verdict", str(verdict))
+    assert done.code == 0, done
+    (told,) = [json.loads(text) for text in verdict.read_text().splitlines()]
+    assert (told["host"], told["verdict"], told["exit"]) == (at(host), "warning", 0)
+    xid = told["findings"][0]
+    assert (xid["severity"], xid["finding"][:12]) == ("warning", "1 Xid errors")
+    assert xid["action"] == ["journalctl -k | grep Xid"]
+    assert [one["severity"] for one in told["findings"][-2:]] == ["ok", "ok"]
+
+
+def computing(lab: Lab, host: Host) -> None:
+    """--deep: nvidia-smi works in a container, and whether CUDA does its own image tells."""
+    deep = ("--deep", "--set", "gpu_deep_image=cuda-sample")
+    done = run(lab, "verify", host, *deep)
+    assert done.code == 0, done
+    assert done.all(events.StepFinished)[-1].text.endswith("CUDA computes")
+    broken = run(lab, "verify", host, "--deep", "--set", "gpu_deep_image=cuda-too-new")
+    assert broken.code == 8, broken
+    assert "CUDA does not compute" in broken.failed.brief
+    assert f"newer than driver {DRIVER} can run" in dict(broken.failed.details)["cause"]
+    images = host.exec("docker image ls --format '{{.Repository}}'").stdout.split()
+    assert not {"cuda-sample", "cuda-too-new"} & set(images)
+
+
+def test_gpu_check_tries_what_hardware_alone_can_prove(lab: Lab, ready: Callable[[], Host]) -> None:
+    """The script for people with GPUs, here on the stand-in: each row is told, and one that breaks."""
+    host = ready()
+    sets = [
+        f"docker_fingerprint={lab.fingerprint}", f"nvidia_fingerprint={lab.nvidia_fingerprint}",
+        "gpu_deep_image=cuda-sample",
+    ]  # fmt: skip
+    env = {"PYTHON": sys.executable, "PYTHONPATH": str(ROOT / "installer")}
+    words: list[str | Path] = [
+        ROOT / "script/gpu-check",
+        at(host),
+        *(w for one in sets for w in ("--set", one)),
+    ]
+    done = lab.run(words, env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [line.split()[:2] for line in done.stdout.splitlines() if line.startswith("ok")]
+    assert sorted(row for _, row in rows) == ["G04", "G05", "G11", "G15", "G17", "T05"]
+    assert "CUDA computes" in done.stdout
+    host.exec("mv /dev/nvidia-uvm /dev/elsewhere")
+    done = lab.run(words, env=env)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "FAILED G15" in done.stdout

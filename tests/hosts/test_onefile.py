@@ -529,6 +529,7 @@ def test_versions(lab: Lab, prepared: Make, text: str) -> None:
 def test_release(lab: Lab, prepared: Make, tmp_path: Path) -> None:
     """What script/release builds is whole, for all releases, and its file installs."""
     wish = ["--lock", "--set", f"docker_fingerprint={lab.fingerprint}"]
+    wish += ["--set", f"nvidia_fingerprint={lab.nvidia_fingerprint}"]
     env = {
         "DIST": str(tmp_path / "dist"),
         "PYTHON": sys.executable,
@@ -540,7 +541,8 @@ def test_release(lab: Lab, prepared: Make, tmp_path: Path) -> None:
     sums = {name: digest for digest, name in (line.split("  ") for line in lines)}
     text = (tmp_path / "dist/dockwright-docker.sh").read_text()
     assert len(re.findall("^# for (?:ubuntu|debian) ", text, re.MULTILINE)) == len(ALL)
-    assert sorted(path.suffix for path in map(Path, sums)) == [".gz", ".sh", ".whl"]
+    assert sorted(path.suffix for path in map(Path, sums)) == [".gz", ".sh", ".sh", ".whl"]
+    assert {"dockwright-docker.sh", "dockwright-gpu.sh"} < set(sums)
     for name, digest in sums.items():
         assert hashlib.sha256((tmp_path / "dist" / name).read_bytes()).hexdigest() == digest
     host = hand(prepared("fresh"), text)

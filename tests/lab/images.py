@@ -1,8 +1,8 @@
 """The images of the lab's registry, written straight into the registry's own storage layout.
 
 That layout has not changed since registry 2.0, so no registry has to run while the cache is built
-and no tool is needed to push. Two images are enough: ``hello-world`` to verify with, ``ubuntu``
-with a shell.
+and no tool is needed to push. ``hello-world`` is to verify with, ``ubuntu`` has a shell, and two stand in
+for samples of CUDA: no CUDA is in them.
 """
 
 from __future__ import annotations
@@ -120,6 +120,12 @@ def _build(out: Path, _: Paths) -> None:
     files = {"bin/busybox": busybox, "etc/os-release": release}
     layer = _tar(files, {f"bin/{name}": "busybox" for name in APPLETS})
     (out / "ubuntu.digest").write_text(storage.image("library/ubuntu", layer, ["/bin/sh"]) + "\n")
+
+    # The words of NVIDIA's samples, where a program of CUDA's computes and where it cannot.
+    passed = "nvidia-smi -L >/dev/null && echo Test PASSED"
+    storage.image("library/cuda-sample", layer, ["/bin/sh", "-c", passed])
+    failed = "echo 'CUDA driver version is insufficient for CUDA runtime version'; exit 1"
+    storage.image("library/cuda-too-new", layer, ["/bin/sh", "-c", failed])
 
 
 IMAGES = Part("images", ("images.py", "hello.c"), _build)

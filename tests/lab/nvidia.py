@@ -25,6 +25,7 @@ from tests.lab.parts import Part, Paths
 HERE = Path(__file__).parent / "gpu"
 NAME = "nvidia.github.io"
 # The floor below which Dockwright installs nothing lies between the first two.
+ARCHITECTURES = ("amd64", "arm64")
 VERSIONS = ("1.17.7-1", "1.17.8-1", "1.20.1-1")
 DRIVER = "570.86.15"
 GPUS = (
@@ -190,15 +191,11 @@ def sign(part: Path, release: Path) -> None:
         "--clearsign", release])  # fmt: skip
 
 
-def _build(out: Path, _: Paths) -> None:
-    _driver(out / "driver")
-    _key(out)
-    top = out / "good/libnvidia-container"
-    flat = top / "stable/deb" / arch()
+def _index(out: Path, flat: Path, pool: list[str]) -> None:
+    """Write Packages and a signed InRelease of a flat repository."""
+    flat.mkdir(exist_ok=True)
     index = out / "index"
-    flat.mkdir(parents=True)
-    repo.write_index(index, _pool(flat, out / "work"), by_hash=False)
-    shutil.rmtree(out / "work")
+    repo.write_index(index, pool, by_hash=False)
     for path in index.iterdir():
         path.rename(flat / path.name)
     index.rmdir()
@@ -207,6 +204,21 @@ def _build(out: Path, _: Paths) -> None:
     text = re.sub(r"(?m)^Suite: \n", "", release.read_text())
     release.write_text(re.sub(r"(?m)^Date: .*", "Date: Tue, 13 Mar 2018 00:00:00 UTC", text))
     sign(out, release)
+
+
+def _build(out: Path, _: Paths) -> None:
+    _driver(out / "driver")
+    _key(out)
+    top = out / "good/libnvidia-container"
+    flat = top / "stable/deb" / arch()
+    flat.mkdir(parents=True)
+    pool = _pool(flat, out / "work")
+    shutil.rmtree(out / "work")
+    for name in ARCHITECTURES:  # a file is rendered for both; only the machine's own are installed
+        named = [
+            text.replace(f"Architecture: {arch()}\n", f"Architecture: {name}\n") for text in pool
+        ]
+        _index(out, flat.with_name(name), named)
     stop_agent(out / "gnupg")
     shutil.copy(out / "key.asc", top / "gpgkey")
 

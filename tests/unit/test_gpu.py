@@ -92,6 +92,42 @@ def test_g16_a_driver_that_may_be_upgraded_unasked_is_told() -> None:
     assert note.endswith("apt-mark hold libnvidia-compute-570")
 
 
+@pytest.mark.parametrize(
+    ("listing", "mig", "idle"),
+    [(TWO, [], []), (TWO, [1], [1]), (SPLIT, [0], []), (SPLIT, [0, 1], [1]), ((), [0], [0])],
+)
+def test_a_gpu_in_mig_mode_without_an_instance_is_told(
+    listing: tuple[str, ...], mig: list[int], idle: list[int]
+) -> None:
+    """nvidia-smi lists it, on the host and in containers, and no program can use it."""
+    facts = recorded("ubuntu-24.04-gpu")
+    seen = {**facts.nvidia.model_dump(), "listing": listing, "mig": mig}
+    notes = gpu_plan(changed(facts, {"nvidia": seen})).notes
+    told = [note for note in notes if "MIG" in note]
+    assert [note.split()[1] for note in told] == [str(index) for index in idle]
+    assert all(f"nvidia-smi mig -i {note.split()[1]} -lgip" in note for note in told)
+
+
+def test_mig_mode_is_read() -> None:
+    assert told("nvidia_mig 0", "nvidia_mig 3").nvidia.mig == (0, 3)
+
+
+def test_a_deep_verification_runs_the_image_that_computes() -> None:
+    facts = recorded("ubuntu-24.04-gpu")
+    deep = {"gpu_deep": True, "gpu_deep_image": "cuda-sample"}
+    (check,) = [
+        one
+        for one in whole_plan(facts, "verify", deep, verify=True).actions
+        if one.kind == "gpu_check"
+    ]
+    assert check.params["deep"] == "cuda-sample"
+    assert check.reason.endswith("cuda-sample computes")
+    (plain,) = [
+        one for one in whole_plan(facts, "verify", verify=True).actions if one.kind == "gpu_check"
+    ]
+    assert plain.params["deep"] == ""
+
+
 @pytest.mark.parametrize("word", ["seen\x1b[31m", "$(reboot)", "other"])
 def test_a_hook_that_was_not_seen_for_certain_was_not_seen(word: str) -> None:
     assert told(f"nvidia_hook {word}").nvidia.hook == "unseen"
@@ -328,7 +364,6 @@ def test_apt_s_word_for_the_architecture_is_read_as_apt_reads_it() -> None:
     assert not parse(file, "arm64").names(ours)
 
 
-@pytest.mark.parametrize("mode", ["required", "auto"])
-def test_a_program_for_hosts_that_nobody_saw_is_refused(mode: str) -> None:
-    with pytest.raises(InputError, match="looks for GPUs"):
-        profiles(playbook("gpu", {"gpu": mode}), ["ubuntu:24.04:amd64"])
+def test_a_file_cannot_ask_whether_the_empty_package_is_still_there() -> None:
+    with pytest.raises(InputError, match="there is no file of it"):
+        profiles(playbook("nvidia-docker2"), ["ubuntu:24.04:amd64"])

@@ -181,6 +181,7 @@ def test_every_step_module_is_in_steps() -> None:
         "base",
         "apt_past",
         "apt_sources",
+        "daemon_fit",
         "merging",
         "order",
         "runtimes",

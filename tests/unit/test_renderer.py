@@ -37,6 +37,7 @@ from dockwright.plan import (
     Transaction,
     Verb,
 )
+from dockwright.profiles import GPU, steps_of
 from dockwright.proxies import Proxy
 from dockwright.receipts import (
     Level,
@@ -265,15 +266,18 @@ def pruned() -> HostPlan:
     return plan_purge("web1", facts, trail(), Vendor((), ()), {}, found, level)
 
 
-def one_file(*, exact: bool = False) -> str:
-    book = playbook("docker", {"docker_fingerprint": pin()})
-    profiles = []
+def one_file(*, exact: bool = False, book: str = "docker", mode: str = "", **variables: Any) -> str:
+    pins = {"docker_fingerprint": pin(), **variables}
+    if mode:
+        pins |= {"nvidia_fingerprint": nvidia_pin(), "gpu": mode}
+    made = []
     for name in ("ubuntu-24.04-bare", "debian-13-bare"):
-        facts = recorded(name).model_copy(update={"machine_id": ""})
-        steps = (step for part in book.steps_for(HostValues.of(facts)) for step in part.steps)
-        plan = whole_plan(facts, variables={"docker_fingerprint": pin()})
-        profiles.append(Profile(plan=plan, steps=tuple(steps)))
-    return render_file(profiles, name="dockwright-docker.sh", exact=exact).text
+        bare = recorded(name).model_copy(update={"machine_id": ""})
+        facts = bare.model_copy(update=GPU) if mode else bare
+        alone = steps_of(playbook(book, pins), bare) if mode == "auto" else ()
+        steps = steps_of(playbook(book, pins), facts)
+        made.append(Profile(whole_plan(facts, book, pins), steps, mode, alone))
+    return render_file(made, name=f"dockwright-{book}.sh", exact=exact).text
 
 
 def program(plan: HostPlan, **options: Any) -> str:
@@ -313,6 +317,7 @@ SCRIPTS: dict[str, Callable[[], str]] = {
     "ssh-server/fresh-trixie": lambda: program(ssh_server(), lock_timeout=30),
     "verify/attached": lambda: program(verify(), attached=RUN_ID),
     "onefile/docker": one_file,
+    "onefile/gpu": lambda: one_file(book="gpu", mode="auto"),
     "undo/docker": lambda: program(undo(recorded("debian-13-bare"))),
     "docker/proxy-kept": lambda: program(proxied()),
     "scripts/probe": lambda: render_probe(judged("debian-13-docker.io"), run_id=RUN_ID).text,
@@ -491,7 +496,8 @@ def filled(value: Fill) -> HostPlan:
             act(14, "proxy", path=path),
             act(15, "cdi_spec", path=path, new=True, drop_in=value("drop in"), text=value("text")),
             act(16, "nvidia_hook", Verb.RESTART),
-            act(17, "gpu_check", Verb.CHECK, image=value("gpu image"), gpus_flag=value("flag")),
+            act(17, "gpu_check", Verb.CHECK, image=value("gpu image"), gpus_flag=value("flag"),
+                deep=value("deep image")),
         ),
         transaction=Transaction(
             changes=(

@@ -118,6 +118,7 @@ def test_a_specification_that_cannot_be_made_is_no_failure_of_the_install(bench:
             "CDI: the specification names no nvidia-smi",
         ),
         ("Cannot connect to the Docker daemon", "daemon down"),
+        ("the container has no /dev/nvidia-uvm", "CDI: the specification was made without"),
         ("odd", "unknown"),
     ],
 )
@@ -139,8 +140,10 @@ def test_a_rung_holds_where_the_container_has_the_host_s_gpus(bench: Bench) -> N
     done = bench.run(RUNG, *PARTS)
     assert done.output == "0||\n"
     assert done.of("progress") == ["40 verify --gpus all"]
-    asked = "--rm --label dockwright.check=run --network none --gpus all ubuntu nvidia-smi -L"
-    assert bench.calls() == [f"docker run {asked}"]
+    asked = "--rm --label dockwright.check=run --network none --gpus all ubuntu sh -c nvidia-smi -L"
+    (call,) = bench.calls()
+    assert call.startswith(f"docker run {asked} && ")
+    assert "[ -e /dev/nvidia-uvm ]" in call
 
 
 def test_a_rung_breaks_where_it_has_others(bench: Bench) -> None:
@@ -198,3 +201,23 @@ def test_where_dockerd_keeps_no_pid_there_trying_tells(bench: Bench) -> None:
     (bench.top / "bin/stat").unlink()
     bench.fake("stat", "exit 1")
     assert bench.run("hook_seen", *PARTS).status == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        ("CUDA driver version is insufficient for CUDA runtime version", "newer than driver 570"),
+        ("forward compatibility was attempted on non supported HW", "newer than driver 570"),
+        ("no kernel image is available for execution on the device", "other generations"),
+        ("no CUDA-capable device is detected", "MIG is on without an instance"),
+        ("system not yet initialized", "nvidia-fabricmanager"),
+        ("out of memory", "memory is taken"),
+        ("all CUDA-capable devices are busy or unavailable", "taken by one process"),
+        ("Failed to initialize NVML: Unknown Error", "device policy"),
+    ],
+)
+def test_what_cuda_says_has_a_cause(bench: Bench, said: str, cause: str) -> None:
+    done = bench.run(
+        f"{LOADED}cuda_cause 'Failed to allocate device vector A (error code {said})!'", *PARTS
+    )
+    assert cause in done.output

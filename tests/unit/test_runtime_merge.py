@@ -107,6 +107,47 @@ def test_keys_that_need_a_restart_are_told(bench: Bench, path: Path) -> None:
     assert merged(bench, path, {"debug": True}, names).output.split() == []
 
 
+RUNTIMES = {"runtimes": {"nvidia": {"args": [], "path": "nvidia-container-runtime"}}}
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        {"path": "nvidia-container-runtime", "runtimeArgs": []},
+        {"path": "/usr/bin/nvidia-container-runtime"},
+    ],
+)
+def test_the_runtime_in_words_of_somebody_else_stays(
+    bench: Bench, path: Path, theirs: dict[str, Any]
+) -> None:
+    """As nvidia-docker2 wrote it, or a manual: the controller leaves it, too."""
+    path.write_text(json.dumps({"runtimes": {"nvidia": theirs}}))
+    assert merged(bench, path, RUNTIMES).output == path.read_text()
+
+
+def test_g14_runtimes_that_are_none_and_another_program_are_a_clash(
+    bench: Bench, path: Path
+) -> None:
+    theirs: list[dict[str, Any]] = [
+        {"runtimes": []},
+        {"runtimes": {"nvidia": {"path": "/opt/mine"}}},
+    ]
+    for there in theirs:
+        path.write_text(json.dumps(there))
+        done = merged(bench, path, RUNTIMES)
+        assert (done.status, "already, not" in done.output) == (1, True), done.output
+
+
+def test_cdi_is_switched_on_by_a_start(bench: Bench, path: Path) -> None:
+    """Other features are reloaded; and a dockerd that does CDI by itself needs nothing."""
+    names = " ".join(sorted(RELOADABLE))
+    path.write_text('{"features": {"buildkit": true}}')
+    keys = {"features": {"cdi": True}}
+    assert merged(bench, path, keys, names).output.split() == ["features.cdi"]
+    assert merged(bench, path, keys, f"{names} features.cdi").output.split() == []
+    assert merged(bench, path, {"features": {"x": True}}, names).output.split() == []
+
+
 def judged(bench: Bench, path: Path, keys: dict[str, Any], **more: str) -> Done:
     values = {"info": "inactive false", "ps": "app", "active": "0", "allow": "", "how": "restart"}
     values |= more

@@ -233,6 +233,8 @@ def decided(
     *,
     upgrade: bool = False,
     exact: bool = False,
+    pinned: str = "",
+    least: str = "",
 ) -> tuple[Done, str, str]:
     """``decide`` with these packages here and there; what it does, removals, and what is wanted."""
     newest = THERE if newest is None else newest
@@ -245,7 +247,7 @@ def decided(
     version_of() {{ case $1 in {known} *) printf absent ;; esac; }}
     newest_of() {{ case $1 in {offers} *) ;; esac; }}
     absent_wanted='docker.io runc' host_wanted=ca-certificates vendor_wanted='{floors}'
-    versioned='docker-ce docker-ce-cli' exact='{"1" if exact else ""}' upgrade='{"1" if upgrade else ""}'
+    versioned='docker-ce docker-ce-cli' pinned='{pinned}' least='{least}' exact='{"1" if exact else ""}' upgrade='{"1" if upgrade else ""}'
     decide trust; echo "$removals|$wanted"; finish 0
     """
     done = bench.run(f"{part('decide')}\n{body}", "journal", "transaction")
@@ -310,6 +312,37 @@ def test_a_major_version_does_not_come_unasked(bench: Bench) -> None:
     assert (done.status, wanted) == (0, "")
     assert "30.0.0" in done.of("note")[0]
     assert "new major version" in done.of("note")[0]
+
+
+@needs_dpkg
+def test_below_the_least_version_an_installed_one_is_upgraded_unasked(bench: Bench) -> None:
+    both = " ".join(f"{name}={THERE[name]}" for name in ("docker-ce", "docker-ce-cli"))
+    least = "docker-ce=5:29.7.2 docker-ce-cli=5:29.7.2"
+    assert decided(bench, HERE | OLD, least=least)[2] == both
+    assert decided(bench, HERE | OLD, least=least.replace("7.2", "7.1"))[2] == ""
+
+
+@needs_dpkg
+def test_a_version_that_was_named_is_that_version(bench: Bench) -> None:
+    newer = {name: version.replace("29.7.2", "29.9.0") for name, version in THERE.items()}
+    wanted = decided(bench, {}, newer, pinned="docker-ce docker-ce-cli")[2]
+    assert f"docker-ce=5:29.7.2{TAIL} docker-ce-cli=5:29.7.2{TAIL}" in wanted
+
+
+def test_a_package_comes_from_its_own_repository_alone(bench: Bench) -> None:
+    """NVIDIA's index is believed for NVIDIA's packages, and not for Docker's."""
+    body = """
+    no_offers
+    offers https://a.test/docker a.test_docker /a.sources docker-ce=1 containerd.io=2
+    offers https://b.test/nvidia b.test_nvidia /b.sources nvidia-container-toolkit=3
+    origin_of containerd.io; origin_of nvidia-container-toolkit; origin_of runc; origin_of docker
+    echo "$sites|$source_paths|$vendor_wanted"; finish 0"""
+    done = bench.run(f"{part('decide')}\n{body}", "journal")
+    assert done.output.splitlines() == [
+        "https://a.test/docker a.test_docker",
+        "https://b.test/nvidia b.test_nvidia",
+        "a.test_docker b.test_nvidia |/a.sources /b.sources |docker-ce=1 containerd.io=2 nvidia-container-toolkit=3 ",
+    ]
 
 
 # --- containers that would stop -------------------------------------------------------------------

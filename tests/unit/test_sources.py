@@ -110,3 +110,39 @@ def test_a_file_goes_as_a_whole_where_all_of_it_is_ours(
     path = f" {bench.top}/etc/x.sources"
     done = bench.run(f"{runtime}\n{body}", "journal")
     assert done.output == (f"{path}|\n" if goes else f"|{path}\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "goes"),
+    [
+        ("own.list", "deb https://old.test/docker/ubuntu18.04/$(ARCH) /\n", True),
+        ("own.list", f"deb {URL}/$(ARCH) /\n", False),  # below ours, and none of the earlier ones
+        ("own.list", "deb https://old.test/dockerish/x /\n", False),
+        ("saved.list", "\n<!doctype html>\n<html></html>\n", True),
+        ("saved.list", "# Unsupported distribution!\n# Check https://x.test\n", True),
+        ("saved.list", "# nothing here\n", False),
+        ("own.list", "<!doctype html>\n", False),  # not of a name that the recipe gave
+    ],
+)
+def test_what_became_of_an_earlier_repository_goes(
+    bench: Bench, name: str, text: str, *, goes: bool
+) -> None:
+    (bench.top / f"etc/{name}").write_text(text)
+    runtime = (directory("templates") / "runtime/decide.sh").read_text(encoding="utf-8")
+    runtime = runtime.replace("/etc/apt/sources.list.d", f"{bench.top}/etc")
+    body = (
+        f"repository_urls={URL} source_paths='' architecture=amd64 page_lists='saved.list'"
+        ' retired=https://old.test/docker; same_origin; echo "$others|$edits"'
+    )
+    done = bench.run(f"{runtime}\n{body}", "journal")
+    assert done.output == (f" {bench.top}/etc/{name}|\n" if goes else "|\n")
+
+
+def test_apt_s_word_for_the_architecture_is_ours_as_well(bench: Bench) -> None:
+    (bench.top / "etc/own.list").write_text(f"deb {URL}/$(ARCH) /\n")
+    runtime = (directory("templates") / "runtime/decide.sh").read_text(encoding="utf-8")
+    runtime = runtime.replace("/etc/apt/sources.list.d", f"{bench.top}/etc")
+    body = (
+        f"repository_urls={URL}/arm64 source_paths='' architecture=arm64; same_origin; echo $others"
+    )
+    assert bench.run(f"{runtime}\n{body}", "journal").output == f"{bench.top}/etc/own.list\n"

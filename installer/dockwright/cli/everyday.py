@@ -126,6 +126,10 @@ def verify(
         ),
     ] = None,
     registry_logins: RegistryLogins = None,
+    deep: Annotated[
+        bool,
+        typer.Option("--deep", help="A program of CUDA's has to compute in a container, too."),
+    ] = False,
     values: Values,
     reach: Reach,
     show: Show,
@@ -135,10 +139,13 @@ def verify(
     from dockwright.cli.registry import given_logins, operation_flags
     from dockwright.cli.session import Session
     from dockwright.cli.shared import playbooks_of, request_for
+    from dockwright.load import Flag
 
     logins = given_logins(registry_logins, reach)
     fleet = Fleet(hosts, reach, show)
     flags = operation_flags(operations=operations, registry=registry)
+    if deep:  # then a host without GPUs is none that was asked for
+        flags += (Flag("--deep", "gpu_deep", value=True), Flag("--deep", "gpu", "required"))
     request = request_for(
         "verify", playbooks_of("verify", values, None, fleet, flags), logins=logins
     )

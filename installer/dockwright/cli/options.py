@@ -230,6 +230,9 @@ class Show:
     summary: Annotated[
         Path | None, _output("Write a summary in Markdown here, for CI.", "--summary")
     ] = None
+    verdict: Annotated[
+        Path | None, _output("Write a line of JSON on each host here: findings.", "--verdict")
+    ] = None
     detailed: Annotated[
         bool, _output("Exit 20 where something changed or would change.", "--detailed-exitcode")
     ] = False

@@ -139,6 +139,7 @@ def _facts(told: dict[str, list[str]]) -> Facts:
         ),
         daemon=daemon,
         daemon_error=printable(decoded(one(told, "daemon_error"))) if daemon is None else "",
+        dockerd_flags=tuple(printable(one(told, "dockerd_flags")).split()),
         containers=tuple(
             Container(id=identity, name=name, image=image)
             for identity, name, image in rows(told, "container", 3)
@@ -194,6 +195,7 @@ def _nvidia(told: dict[str, list[str]]) -> Nvidia:
         library=printable(one(told, "nvidia_library")),
         listing=tuple(line.rstrip() for line in said) if status == "0" else (),
         error="" if status in ("", "0") else " ".join(said)[:300],
+        mig=tuple(whole(index) for index in told.get("nvidia_mig", ())),
         nodes=tuple(printable(name) for name in told.get("nvidia_node", ())),
         secure_boot="secure_boot" in told,
         platform=printable(one(told, "gpu_platform")),

@@ -207,6 +207,7 @@ class Facts(Frozen):
     ``proxy_login`` is ``same`` where the login that we wrote for apt's proxy is the one that was given,
     ``other`` where it is not, and empty where there is none; ``logins`` has the same of root's for registries,
     and ``kept`` where a credential helper has one.
+    ``dockerd_flags`` are the words of docker.service's command line, with those of drop-ins.
     ``docker_group`` is ``None`` where there is no such group. ``machine_id`` and ``boot_id`` as machine-id(5) and random(4) have them.
     """
 
@@ -238,6 +239,7 @@ class Facts(Frozen):
     units: tuple[Unit, ...] = ()
     daemon: Daemon | None = None
     daemon_error: str = ""
+    dockerd_flags: tuple[str, ...] = ()
     containers: tuple[Container, ...] = ()
     images: tuple[ImageFact, ...] = ()
     logins: dict[str, str] = Field(default_factory=dict)

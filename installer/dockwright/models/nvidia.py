@@ -26,7 +26,7 @@ class Nvidia(Frozen):
 
     ``bound`` has the kernel driver of each GPU (``-`` for none); ``module`` and ``library`` are
     the versions of the loaded module and of libnvidia-ml, ``listing`` is what ``nvidia-smi -L``
-    prints. ``platform`` is ``wsl`` or ``jetson``, where GPUs are no PCI devices. ``hook`` is
+    prints, ``mig`` are the indices of GPUs in MIG mode. ``platform`` is ``wsl`` or ``jetson``, where GPUs are no PCI devices. ``hook`` is
     ``seen`` where NVIDIA's hook was there when dockerd started, else ``unseen``; ``loose`` is a package of the driver that
     unattended-upgrades may change. ``old_volumes`` are those of nvidia-docker 1.0 while its plugin
     is there, ``old_containers`` who has them, running or not.
@@ -37,6 +37,7 @@ class Nvidia(Frozen):
     library: str = ""
     listing: tuple[str, ...] = ()
     error: str = ""
+    mig: tuple[int, ...] = ()
     nodes: tuple[str, ...] = ()
     secure_boot: bool = False
     platform: str = ""

@@ -18,6 +18,8 @@ from dockwright.plan import Action, HostPlan, Verb, list_prefix
 from dockwright.proxies import Proxy
 from dockwright.renderer.shell import Raw, environment, one_line, variable
 
+UNGATED = Raw("")
+
 
 @dataclass(frozen=True)
 class Program:
@@ -43,6 +45,7 @@ class Step:
     check: Raw
     apply: Raw
     refresh: bool = False  # the host's lists are updated after it
+    gate: Raw = UNGATED  # in the one file: stands before each call of it
 
 
 def render_program(
@@ -273,7 +276,7 @@ def _with_refresh(
     return [replace(step, refresh=step.id in last) for step in steps]
 
 
-def render_step(title: str, action: Action, params: dict[str, Any]) -> Step:
+def render_step(title: str, action: Action, params: dict[str, Any], gate: Raw = UNGATED) -> Step:
     """The step of an action, by the template of its kind."""
     module = environment().get_template(f"steps/{action.kind}.sh.j2").module
     return Step(
@@ -283,4 +286,5 @@ def render_step(title: str, action: Action, params: dict[str, Any]) -> Step:
         how=Raw("verify" if action.verb is Verb.CHECK else "step"),
         check=Raw(str(module.check(params)).strip()),  # type: ignore[attr-defined]
         apply=Raw(str(module.apply(params)).strip()),  # type: ignore[attr-defined]
+        gate=gate,
     )

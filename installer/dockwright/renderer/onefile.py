@@ -1,35 +1,44 @@
 """The one file: a program that needs no controller, for one release or for all of them.
 
 What a controller decides from facts, the file decides on the host: which of the old packages are
-there, which versions the trusted index has, how daemon.json merges. The key is in it, judged when
-it was rendered; versions of that day are the floor below which an index counts as replayed.
+there, which versions the trusted index has, how daemon.json merges, whether there are GPUs. The key
+is in it, judged when it was rendered; versions of that day are the floor below which an index counts
+as replayed.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from dockwright import __version__
 from dockwright.errors import InputError
-from dockwright.plan import ANY_VERSION, Action, HostPlan, Repository, Verb, list_prefix
-from dockwright.renderer import Program, Step, render_step, titles
+from dockwright.plan import ANY_VERSION, HostPlan, Repository, Verb, list_prefix
+from dockwright.renderer import UNGATED, Program, Step, render_step, titles
 from dockwright.renderer.shell import Raw, environment, variable
-from dockwright.steps import DaemonJson, Packages, Service
-from dockwright.steps import Step as PlaybookStep
+from dockwright.steps import AptRepository, DaemonJson, GpuCheck, NvidiaHook, Packages, Service
+from dockwright.steps.base import StepBase
+from dockwright.steps.cdi_spec import PATH as SPEC
 from dockwright.steps.daemon_json import RELOADABLE
+
+_GATE = Raw('[ -z "$gpus" ] || ')
 
 
 @dataclass(frozen=True)
 class Profile:
     """A release and architecture, with the plan for a bare host of it.
 
-    ``steps`` are the playbook's, resolved for that release.
+    ``steps`` are the playbook's, resolved for that release, with one merge of daemon.json. With
+    ``gpu_mode`` the plan is for a host with GPUs, and the file looks whether there are any: where it is
+    ``auto``, ``alone`` are the steps of a host without one.
     """
 
     plan: HostPlan
-    steps: tuple[PlaybookStep, ...]
+    steps: tuple[StepBase, ...]
+    gpu_mode: str = ""
+    alone: tuple[StepBase, ...] = field(default=())
 
     @property
     def name(self) -> str:
@@ -37,14 +46,18 @@ class Profile:
         assumes = self.plan.assumes
         return f"{assumes.os_id} {assumes.codename} {assumes.architecture}"
 
-    @property
-    def vendor_wanted(self) -> tuple[str, ...]:
+    def wanted_from(self, repository: str) -> tuple[str, ...]:
         """NAME=VERSION of each package from a vendor's repository."""
         return tuple(
             f"{change.name}={change.new}"
             for change in self.plan.transaction.installs
-            if change.new != ANY_VERSION
+            if change.new != ANY_VERSION and change.origin == repository
         )
+
+    def gate(self, step: str) -> Raw:
+        """What stands before a call of the step of that name: where there may be no GPU, a look."""
+        gpus = {one.name for one in self.steps if one.when and one.when.gpu == "auto"}
+        return _GATE if self.gpu_mode == "auto" and step in gpus else UNGATED
 
 
 def render_file(profiles: Sequence[Profile], *, name: str, exact: bool = False) -> Program:
@@ -60,6 +73,8 @@ def render_file(profiles: Sequence[Profile], *, name: str, exact: bool = False) 
             next_step="render one file for each release: --for ubuntu:24.04:amd64",
         )
     repositories = first.plan.transaction.repositories
+    merges = list(_merges(first))
+    packages = [step for step in first.steps if isinstance(step, Packages)]
     text = (
         environment()
         .get_template("file.sh.j2")
@@ -69,42 +84,68 @@ def render_file(profiles: Sequence[Profile], *, name: str, exact: bool = False) 
             plan=first.plan,
             profiles=[_values(profile) for profile in profiles],
             repositories=repositories,
-            steps=list(_steps(first, repositories)),
-            absent=_names(step.absent for step in _packages(first)),
+            steps=list(_steps(first, repositories, merges)),
+            absent=_names(step.absent for step in packages),
             host=" ".join(
                 change.name
                 for change in first.plan.transaction.installs
                 if change.new == ANY_VERSION
             ),
-            held=_names(step.present for step in _packages(first) if step.hold),
-            versioned=_names(step.versioned for step in _packages(first)),
-            source_paths=" ".join(repository.source_path for repository in repositories),
+            held=_names(step.present for step in packages if step.hold),
+            versioned="\n".join(" ".join(step.versioned) for step in packages if step.versioned),
+            pinned=_names(step.versioned for step in packages if step.version),
+            least=" ".join(
+                f"{name}={step.least}" for step in packages if step.least for name in step.present
+            ),
             exact="1" if exact else "",
-            merges=list(_merges(first)),
+            merges=merges,
             services=[step for step in first.steps if isinstance(step, Service)],
             reloadable=" ".join(sorted(RELOADABLE)),
+            gpu=_gpu(first),
         )
     )
     return Program.of(text)
-
-
-def _packages(profile: Profile) -> list[Packages]:
-    return [step for step in profile.steps if isinstance(step, Packages)]
 
 
 def _names(lists: Iterable[tuple[str, ...]]) -> str:
     return " ".join(dict.fromkeys(name for names in lists for name in names))
 
 
+def _gpu(profile: Profile) -> dict[str, str] | None:
+    """What the file has to know of GPUs; ``None`` where they are no matter."""
+    if not profile.gpu_mode:
+        return None
+    old = [step for step in profile.steps if isinstance(step, AptRepository)]
+    asked = [step.wanted for step in profile.steps if isinstance(step, NvidiaHook)]
+    asked += [step.gpus_flag for step in profile.steps if isinstance(step, GpuCheck)]
+    return {
+        "mode": profile.gpu_mode,
+        "flag": "1" if any(asked) else "",
+        "retired": " ".join(url for step in old for url in step.retired),
+        "lists": " ".join(name for step in old for name in step.lists),
+        "spec": SPEC,
+    }
+
+
 def _values(profile: Profile) -> dict[str, object]:
-    repositories = profile.plan.transaction.repositories
+    of = {s.id: s.name for s in profile.steps if isinstance(s, AptRepository)}
     return {
         "pattern": Raw(profile.name.replace(" ", "\\ ")),
         "name": profile.name,
-        "wanted": " ".join(profile.vendor_wanted),
-        "urls": " ".join(repository.url.rstrip("/") for repository in repositories),
-        "sites": " ".join(list_prefix(r.url, r.suite) for r in repositories),
-        "sources": {_variable("source", r): r.source for r in repositories},
+        "origins": [
+            {
+                "id": one.id,
+                "gate": profile.gate(of[one.id]),
+                "url": one.url.rstrip("/"),
+                "site": list_prefix(one.url, one.suite),
+                "key_path": one.key_path,
+                "source_path": one.source_path,
+                "source": one.source,
+                "variable": _variable("source", one),
+                "wanted": profile.wanted_from(one.id),
+            }
+            for one in profile.plan.transaction.repositories
+        ],
     }
 
 
@@ -112,7 +153,9 @@ def _variable(kind: str, repository: Repository) -> Raw:
     return Raw(f"{kind}_{variable(repository.id)}")
 
 
-def _steps(profile: Profile, repositories: Sequence[Repository]) -> Iterable[Step]:
+def _steps(
+    profile: Profile, repositories: Sequence[Repository], merges: Sequence[Mapping[str, Any]]
+) -> Iterable[Step]:
     """The steps of a bare host; what differs between releases comes from shell variables."""
     contents = {r.key_path: Raw(f'"${_variable("key", r)}"') for r in repositories}
     contents |= {r.source_path: Raw(f'"${_variable("source", r)}"') for r in repositories}
@@ -123,22 +166,53 @@ def _steps(profile: Profile, repositories: Sequence[Repository]) -> Iterable[Ste
             continue
         if action.verb is Verb.KEEP:
             continue
-        params = dict(action.params)
+        params, gate = dict(action.params), profile.gate(action.step)
         if action.kind == "file" and action.target in contents:
             params["content"] = contents[action.target]
+        if action.kind == "packages":
+            gate = UNGATED
+        if action.kind == "cdi_spec":
+            params["new"] = "look"
         if action.kind == "daemon_json":
-            params |= _merge(profile, action)
-        yield render_step(names[action.id], action, params)
+            (merge,) = [one for one in merges if one["path"] == action.target]
+            gate = merge["gate"]
+            params["merge"] = Raw(f'"${merge["id"]}_keys"')
+            params["content"] = Raw(f'"${merge["id"]}_fresh"')
+            params["names"] = Raw(f'"${merge["id"]}_names"')
+            # A runtime's program may be among the packages that are still to come.
+            late = "runtimes" in action.params["keys"]
+            params["then"] = Raw("daemon_late=1" if late else "take_up")
+        yield render_step(names[action.id], action, params, gate)
 
 
-def _merges(profile: Profile) -> Iterable[dict[str, str]]:
+def _merges(profile: Profile) -> Iterable[dict[str, Any]]:
     """Files that are merged on the host: path, keys as JSON, how a daemon takes them."""
     for action in profile.plan.actions:
-        if action.kind == "daemon_json" and action.verb is not Verb.KEEP:
-            merge = _merge(profile, action)
-            yield {"path": action.target, "fresh": action.params["content"], **merge}
+        if action.kind != "daemon_json" or action.verb is Verb.KEEP:
+            continue
+        alone = _merge(profile.alone, action.target)
+        gated = profile.gpu_mode == "auto" and alone is None
+        yield {
+            "id": variable(f"merge_{action.id}"),
+            "path": action.target,
+            "alone": alone,
+            "gate": _GATE if gated else UNGATED,
+            **(_merge(profile.steps, action.target) or {}),
+        }
 
 
-def _merge(profile: Profile, action: Action) -> dict[str, str]:
-    (step,) = (s for s in profile.steps if isinstance(s, DaemonJson) and s.path == action.target)
-    return {"merge": json.dumps(step.whole), "how": step.how}
+def _merge(steps: Iterable[StepBase], path: str) -> dict[str, str] | None:
+    for step in steps:
+        if isinstance(step, DaemonJson) and step.path == path and step.whole:
+            return {
+                "merge": json.dumps(step.whole),
+                "fresh": json.dumps(step.whole, indent=2, ensure_ascii=False) + "\n",
+                "names": " ".join(step.whole),
+                "how": _how(step),
+            }
+    return None
+
+
+def _how(step: DaemonJson) -> str:
+    cdi = "cdi" in step.whole.get("features", {})
+    return "cdi" if cdi and step.how == "reload" else step.how

@@ -88,6 +88,13 @@ def _summary(output: Output) -> Reporter:
     return WholeReporter(render_markdown, output.stream)
 
 
+def _verdict(output: Output) -> Reporter:
+    from dockwright.report.verdict import render_verdict
+    from dockwright.report.whole import WholeReporter
+
+    return WholeReporter(render_verdict, output.stream)
+
+
 # To add a reporter: its module, and its line here.
 REPORTERS: dict[str, Callable[[Output], Reporter]] = {
     "console": _console,
@@ -95,9 +102,10 @@ REPORTERS: dict[str, Callable[[Output], Reporter]] = {
     "html": _html,
     "junit": _junit,
     "summary": _summary,
+    "verdict": _verdict,
 }
 # Those that are written whole at the end, to a file: each is an option of the same name.
-FILES = {"html": "HTML report", "junit": "JUnit report", "summary": "summary"}
+FILES = {"html": "HTML report", "junit": "JUnit report", "summary": "summary", "verdict": "verdict"}
 
 
 def to_file(name: str, path: Path) -> Reporter:

@@ -153,6 +153,7 @@ def _gpus(facts: Facts) -> Iterator[tuple[str, str]]:
     for line in nvidia.listing:
         name, _, rest = line.strip().partition(": ")
         yield name.lower(), rest
+    yield "MIG mode", ", ".join(f"GPU {index}" for index in nvidia.mig)
     yield "driver", nvidia.module or (nvidia.library and "not loaded")
     yield "library", nvidia.library
     yield "nvidia-smi", nvidia.error

@@ -71,6 +71,11 @@ def knot_of(story: HostStory) -> Knot:
     return _knot(_trouble(story), story.word, [story])
 
 
+def command_of(advice: str) -> str:
+    """The command that a line of advice ends or begins with; empty where there is none."""
+    return _command(clean(advice, _DETAIL), [])
+
+
 def _knot(trouble: Trouble, word: str, stories: list[HostStory]) -> Knot:
     names = [story.host for story in stories]
     if len(stories) > 1:

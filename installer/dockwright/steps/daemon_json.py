@@ -11,6 +11,7 @@ from dockwright.errors import DestructiveError, RefusedError
 from dockwright.models import AbsolutePath, Facts, FileFact, ProxyUrl
 from dockwright.plan import Action, Verb
 from dockwright.steps.base import Decision, StepBase, View, action, assumed
+from dockwright.steps.daemon_fit import unfit
 from dockwright.steps.merging import appended, merge, no_twins
 from dockwright.steps.versions import compare, upstream
 
@@ -123,6 +124,13 @@ class DaemonJson(MergesDaemonJson):
             again = self._effective(view, ["runtimes"]) if lost else ()
             return Decision(actions=(kept, *again), notes=notes)
         changed = [key for key in merged if merged[key] != current.get(key)]
+        for brief, why, next_step in unfit(merged, changed, view.facts):
+            raise RefusedError(
+                brief,
+                details=(("why", why), ("file", f"{self.path} was not touched")),
+                step=self.name,
+                next_step=next_step,
+            )
         return Decision(
             actions=(
                 action(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from dockwright.errors import RefusedError
-from dockwright.models import Facts
+from dockwright.models import Facts, Nvidia
 from dockwright.plan import Verb
 from dockwright.steps.base import Decision, GpuMode, StepBase, View, action, left_out
 
@@ -126,6 +126,17 @@ def _names(facts: Facts) -> str:
     return f"{count}: {' and '.join(names)}" if names else count
 
 
+def _idle_mig(nvidia: Nvidia) -> Iterator[int]:
+    """GPUs in MIG mode, of which ``nvidia-smi -L`` lists no part."""
+    split, last = set(), -1
+    for line in nvidia.listing:
+        if found := re.match(r"GPU (\d+):", line):
+            last = int(found[1])
+        elif line.lstrip().startswith("MIG "):
+            split.add(last)
+    yield from (index for index in nvidia.mig if index not in split)
+
+
 def _notes(facts: Facts) -> Iterator[str]:
     nvidia = facts.nvidia
     if nvidia.library and nvidia.library != nvidia.module:
@@ -135,6 +146,11 @@ def _notes(facts: Facts) -> Iterator[str]:
         )
     elif nvidia.error:
         yield f"nvidia-smi fails on the host: {nvidia.error}"
+    for index in _idle_mig(nvidia):
+        yield (
+            f"GPU {index} is in MIG mode and has no instance, so that no program can use it: "
+            f"nvidia-smi mig -i {index} -lgip"
+        )
     if nvidia.loose:
         yield (
             "unattended-upgrades may change the driver, and no program can use the GPU then until "

@@ -14,12 +14,14 @@ class GpuCheck(StepBase):
 
     Each rung has its own diagnosis; what a container sees must be what the host has. ``image``
     needs a shell's ``sleep`` and no CUDA: nvidia-smi comes from the host. Without ``gpus_flag``,
-    ``--gpus`` is not tried.
+    ``--gpus`` is not tried. With ``deep`` the command of ``deep_image`` has to compute on the GPUs, too.
     """
 
     kind: Literal["gpu_check"]
     image: ImageName = "ubuntu"
     gpus_flag: bool = True
+    deep: bool = False
+    deep_image: ImageName = "ubuntu"
 
     def decide(self, view: View) -> Decision:
         """A check, which the planner drops where nothing changes, the daemon answers and GPUs work."""
@@ -33,10 +35,12 @@ class GpuCheck(StepBase):
                     kind="gpu_check",
                     verb=Verb.CHECK,
                     target=self.image,
-                    reason=f"nvidia-smi by --device{', --gpus' * self.gpus_flag} and --runtime=nvidia",
+                    reason=f"nvidia-smi by --device{', --gpus' * self.gpus_flag} and --runtime=nvidia"
+                    f"{f'; {self.deep_image} computes' if self.deep else ''}",
                     params={
                         "image": self.image,
                         "gpus_flag": "1" if self.gpus_flag else "",
+                        "deep": self.deep_image if self.deep else "",
                         "always": broken,
                     },
                 ),

@@ -524,6 +524,7 @@ download() {
     stop 5 "$1" "a package could not be downloaded"
   fi
   for package in $removals; do
+    case " ${lost-} " in *" $package "*) continue ;; esac # copied from what is installed
     version=$(dpkg-query -W -f='${Version}' "$package" 2>/dev/null) || continue
     if ! keep_archive "$package=$version" >>"$out" 2>&1; then
       record_text note "$1" "the archive no longer has $package $version: it cannot be kept for a way back"

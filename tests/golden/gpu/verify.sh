@@ -510,6 +510,7 @@ download() {
     stop 5 "$1" "a package could not be downloaded"
   fi
   for package in $removals; do
+    case " ${lost-} " in *" $package "*) continue ;; esac # copied from what is installed
     version=$(dpkg-query -W -f='${Version}' "$package" 2>/dev/null) || continue
     if ! keep_archive "$package=$version" >>"$out" 2>&1; then
       record_text note "$1" "the archive no longer has $package $version: it cannot be kept for a way back"
@@ -890,6 +891,8 @@ gpu_cause() {
       else # systemd names the devices of a container by these links, and nvidia-modprobe makes none
         echo "device policy: systemd does not find the GPU's nodes in /dev/char; nvidia-ctk system create-dev-char-symlinks --create-all"
       fi ;;
+    *"container has no /dev/nvidia-uvm"*)
+      echo "CDI: the specification was made without /dev/nvidia-uvm; systemctl start nvidia-cdi-refresh, or: nvidia-ctk cdi generate --output=/var/run/cdi/nvidia.yaml" ;;
     *nvidia-uvm*) echo "nodes: /dev/nvidia-uvm is missing; nvidia-modprobe -u -c=0" ;;
     *nvidia-smi*"not found"*|*nvidia-smi*"no such file"*) echo "CDI: the specification names no nvidia-smi, or another driver's; make it anew" ;;
     *"No devices were found"*) echo "the container got no GPU" ;;
@@ -897,12 +900,14 @@ gpu_cause() {
   esac
 }
 
-# gpu_rung PERCENT NAME OPTION...: a container started so has exactly the host's GPUs ($listing).
+# gpu_rung PERCENT NAME OPTION...: a container started so has exactly the host's GPUs ($listing), and the
+# node that CUDA needs beside them.
 gpu_rung() {
   percent=$1 name=$2
   shift 2
-  if ! run_once 120 --network none "$@" "$image" nvidia-smi -L; then
-    printf '%s\n' "$answer"
+  if ! run_once 120 --network none "$@" "$image" sh -c 'nvidia-smi -L && { [ -e /dev/nvidia-uvm ] || { echo "the container has no /dev/nvidia-uvm"; exit 1; }; }'; then
+    printf 'host:\n%s\ncontainer:\n%s\n' "$listing" "$answer"
+    ! command -v nvidia-container-cli >/dev/null 2>&1 || timeout 20 nvidia-container-cli info 2>&1 | head -n 20
     brief="no GPU by $name; nvidia-smi works on the host" cause=$(gpu_cause "$answer")
     return 1
   fi
@@ -912,6 +917,36 @@ gpu_rung() {
     return 1
   fi
   record progress "$step_id" "$percent verify $name"
+}
+
+# cuda_cause TEXT: what a program of CUDA's says that finds no GPU to compute on.
+cuda_cause() {
+  case $1 in
+    *"driver version is insufficient"*|*"unsupported toolchain"*|*"forward compatibility"*)
+      echo "CUDA: the image's is newer than driver $(module_version) can run; an older tag in gpu_deep_image, or a newer driver" ;;
+    *"no kernel image is available"*) echo "CUDA: the image is built for other generations of GPUs; another tag in gpu_deep_image" ;;
+    *"no CUDA-capable device"*|*"initialization error"*|*"unknown error"*)
+      echo "CUDA finds no device: MIG is on without an instance (nvidia-smi mig -lgi), NVSwitch hosts need nvidia-fabricmanager, or /dev/nvidia-uvm does not open" ;;
+    *"system not yet initialized"*) echo "CUDA: this host has NVSwitches; systemctl start nvidia-fabricmanager" ;;
+    *"out of memory"*) echo "CUDA: the GPU's memory is taken; nvidia-smi shows by whom" ;;
+    *"busy or unavailable"*) echo "CUDA: the GPU is taken by one process alone; nvidia-smi -q -d COMPUTE" ;;
+    *) gpu_cause "$1" ;;
+  esac
+}
+
+# gpu_computes IMAGE: its own command computes on the GPUs. That nvidia-smi lists them proves less.
+gpu_computes() {
+  if ! pull_once 1800 "$1"; then
+    printf '%s\n' "$answer"
+    brief="$1 cannot be pulled; nvidia-smi works in containers" cause=$(cause_of "$answer")
+    return 1
+  fi
+  if run_once 300 --network none --device nvidia.com/gpu=all "$1"; then rc=0; else rc=1; fi
+  pulled_goes "$1"
+  [ "$rc" != 0 ] || { record progress "$step_id" "95 verify CUDA computes"; return 0; }
+  printf '%s\n' "$answer"
+  brief="CUDA does not compute in a container; nvidia-smi works there" cause=$(cuda_cause "$answer")
+  return 1
 }
 
 # gpu_after_reload: systemd puts device policies back when it is reloaded; what came by CDI has to
@@ -1003,8 +1038,12 @@ check_s02() { # verify the GPUs in containers
 return 1
 }
 apply_s02() {
-image=ubuntu gpus_flag=1
+image=ubuntu gpus_flag=1 deep=''
 unset DOCKER_HOST DOCKER_CONTEXT
+if ! command -v nvidia-smi >/dev/null 2>&1; then
+  brief="the host has no nvidia-smi" cause="driver: NVIDIA's is not installed, or without its tools"
+  return 1
+fi
 listing=$(timeout 60 nvidia-smi -L 2>&1) || {
   printf '%s\n' "$listing"
   brief="nvidia-smi fails on the host" cause=$(gpu_cause "$listing")
@@ -1036,9 +1075,10 @@ gpu_rung 40 '--device nvidia.com/gpu=all' --device nvidia.com/gpu=all &&
 rc=$?
 pulled_goes "$image"
 [ "$rc" = 0 ] || return 1
+[ -z "$deep" ] || gpu_computes "$deep" || return 1
 xids=$(journalctl -k -b -q -o cat --no-pager 2>/dev/null | grep -c 'NVRM: Xid')
 [ "${xids:-0}" = 0 ] || record_text note "$step_id" "$xids Xid errors of the driver since the boot: journalctl -k | grep Xid"
-say "$(printf '%s\n' "$listing" | grep -c '^GPU ') GPUs by --device${gpus_flag:+, --gpus} and --runtime=nvidia$after"
+say "$(printf '%s\n' "$listing" | grep -c '^GPU ') GPUs by --device${gpus_flag:+, --gpus} and --runtime=nvidia$after${deep:+ · CUDA computes}"
 }
 # --- begin ---------------------------------------------------------------------------------------
 

@@ -46,8 +46,9 @@ absent_wanted='docker-engine docker.io docker-cli docker-buildx docker-compose d
 host_wanted=''
 versioned='docker-ce docker-ce-cli docker-ce-rootless-extras'
 held_by_us=''
-source_paths=/etc/apt/sources.list.d/docker.sources
 exact=''
+pinned=''
+least=''
 reloadable='authorization-plugins debug default-runtime features insecure-registries labels live-restore max-concurrent-downloads max-concurrent-uploads max-download-attempts registry-mirrors runtimes shutdown-timeout'
 upgrade='' allow_restart='' human=1
 key_docker='-----BEGIN PGP PUBLIC KEY BLOCK-----
@@ -537,6 +538,7 @@ download() {
     stop 5 "$1" "a package could not be downloaded"
   fi
   for package in $removals; do
+    case " ${lost-} " in *" $package "*) continue ;; esac # copied from what is installed
     version=$(dpkg-query -W -f='${Version}' "$package" 2>/dev/null) || continue
     if ! keep_archive "$package=$version" >>"$out" 2>&1; then
       record_text note "$1" "the archive no longer has $package $version: it cannot be kept for a way back"
@@ -748,8 +750,38 @@ refresh() {
 }
 
 # --- decide: what this host needs, where no controller saw it first ------------------------------
-# Uses $absent_wanted (names), $held_by_us (names), $host_wanted (names), $vendor_wanted (NAME=FLOOR), $versioned (names
-# that go together, the first leads), $exact (the floor is the version), $upgrade.
+# Uses $absent_wanted (names), $held_by_us (names), $host_wanted (names), $vendor_wanted (NAME=FLOOR), $versioned (lines
+# of names that go together, the first leads), $exact (the floor is the version), $pinned (names for which it is that
+# anyway), $least (NAME=VERSION: below it an installed one is upgraded), $upgrade.
+
+# offers URL SITE SOURCE-PATH NAME=FLOOR...: a repository of ours, and what has to come from it.
+offers() {
+  repository_urls="$repository_urls$1 " sites="$sites$2 " source_paths="$source_paths$3 "
+  one=$1 other=$2
+  shift 3
+  vendor_wanted="$vendor_wanted$* "
+  origins="$origins$one $other $*
+"
+}
+
+no_offers() { repository_urls='' sites='' source_paths='' vendor_wanted='' origins=''; }
+
+origin_of() { # NAME: URL and SITE of the repository that it has to come from
+  printf '%s' "$origins" | awk -v name="$1" '{ for (i = 3; i <= NF; i++) if (index($i, name "=") == 1) { print $1, $2; exit } }'
+}
+
+is_exact() { # NAME
+  [ -z "$exact" ] || return 0
+  case " $pinned " in *" $1 "*) return 0 ;; esac
+  return 1
+}
+
+below_of() { # NAME=VERSION...: those that are installed, and older
+  for package; do
+    have=$(version_of "${package%%=*}")
+    [ "$have" = absent ] || ! dpkg --compare-versions "$have" lt "${package#*=}" || printf '%s ' "${package%%=*}"
+  done
+}
 
 installed_of() { # NAME...: those of them that are installed
   for package; do
@@ -765,8 +797,8 @@ missing_of() { # NAME[=FLOOR]...: those of them that are not installed
 
 # wrong_of NAME=VERSION...: those that are installed at another version, where an exact one is asked.
 wrong_of() {
-  [ -n "$exact" ] || return 0
   for package; do
+    is_exact "${package%%=*}" || continue
     have=$(version_of "${package%%=*}")
     [ "$have" = absent ] || [ "$have" = "${package#*=}" ] || printf '%s ' "$package"
   done
@@ -774,20 +806,29 @@ wrong_of() {
 
 # shellcheck disable=SC2086  # lists of names, which have no blanks
 packages_settled() { # nothing is to be removed, added or upgraded
-  [ -z "$upgrade$(installed_of $absent_wanted)$(missing_of $host_wanted $vendor_wanted)$(wrong_of $vendor_wanted)" ]
+  [ -z "$upgrade$(installed_of $absent_wanted)$(missing_of $host_wanted $vendor_wanted)$(wrong_of $vendor_wanted)$(below_of $least)" ]
 }
 
-newest_of() { # NAME: the newest version in the lists of our repositories
-  best=
-  for site in $sites; do
-    for list in "$private"/lists/"$site"*_Packages*; do
-      [ -f "$list" ] || continue
-      for version in $(/usr/lib/apt/apt-helper cat-file "$list" | awk -v name="$1" '$1 == "Package:" { p = $2 } $1 == "Version:" && p == name { print $2 }'); do
-        if [ -z "$best" ] || dpkg --compare-versions "$version" gt "$best"; then best=$version; fi
-      done
+newest_of() { # NAME: the newest version in the lists of its repository
+  best='' site=$(origin_of "$1")
+  for list in "$private"/lists/"${site#* }"*_Packages*; do
+    [ -f "$list" ] || continue
+    for version in $(/usr/lib/apt/apt-helper cat-file "$list" | awk -v name="$1" '$1 == "Package:" { p = $2 } $1 == "Version:" && p == name { print $2 }'); do
+      if [ -z "$best" ] || dpkg --compare-versions "$version" gt "$best"; then best=$version; fi
     done
   done
   printf '%s' "$best"
+}
+
+# lead_of NAME: the version for it: that of the package that leads those it goes with, the newest where
+# that one is to come, and the newest of its own where it goes with none.
+lead_of() {
+  lead=$(printf '%s\n' "$versioned" | awk -v name="$1" '{ for (i = 1; i <= NF; i++) if ($i == name) { print $1; exit } }')
+  [ -n "$lead" ] || { newest_of "$1"; return; }
+  have=$(version_of "$lead")
+  # shellcheck disable=SC2086
+  case " $(below_of $least)" in *" $lead "*) have=absent ;; esac
+  if [ "$have" = absent ] || [ -n "$upgrade" ]; then newest_of "$lead"; else printf '%s' "$have"; fi
 }
 
 # decide STEP: sets removals and wanted.
@@ -796,24 +837,21 @@ decide() {
   removals=$(installed_of $absent_wanted) wanted=
   for package in $removals; do wanted="$wanted $package-"; done
   # shellcheck disable=SC2086
-  wanted="$wanted $(missing_of $host_wanted)" lead=
-  for package in $versioned; do
-    lead=$(version_of "$package")
-    if [ "$lead" = absent ] || [ -n "$upgrade" ]; then lead=$(newest_of "$package"); fi
-    break
-  done
+  wanted="$wanted $(missing_of $host_wanted)"
+  # shellcheck disable=SC2086
+  too_old=$(below_of $least)
   for pair in $vendor_wanted; do
     package=${pair%%=*} floor=${pair#*=} have=$(version_of "${pair%%=*}")
-    version=$(newest_of "$package")
-    case " $versioned " in *" $package "*) version=$lead ;; esac
-    [ -z "$exact" ] || version=$floor
+    # shellcheck disable=SC2086
+    if is_exact "$package"; then version=$floor must=1; else version=$(lead_of "$package") must=''; fi
+    case " $too_old" in *" $package "*) must=1 ;; esac
     [ -n "$version" ] || stop 3 "$1" "the repository has no $package for this release"
     if [ "$have" = absent ]; then
       dpkg --compare-versions "$version" ge "$floor" ||
         stop 4 "$1" "the repository offers $package $version, older than $floor: an old index is being replayed"
-    elif [ "$have" = "$version" ] || { [ -z "$exact" ] && { [ -z "$upgrade" ] || ! dpkg --compare-versions "$version" gt "$have"; }; }; then
+    elif [ "$have" = "$version" ] || { [ -z "$must" ] && { [ -z "$upgrade" ] || ! dpkg --compare-versions "$version" gt "$have"; }; }; then
       continue
-    elif [ -z "$exact" ] && [ "$(major_of "$version")" != "$(major_of "$have")" ]; then
+    elif [ -z "$must" ] && [ "$(major_of "$version")" != "$(major_of "$have")" ]; then
       record_text note "$1" "$package $version is a new major version: it comes only when it is named"
       continue
     fi
@@ -867,11 +905,8 @@ judge_simulation() {
   private_apt --print-uris $apt_flags install $wanted 2>/dev/null | grep "^'" >"$private/uris"
   for pair in $wanted; do
     case $pair in *=*) ;; *) continue ;; esac
-    from=
-    for url in $repository_urls; do
-      if grep -q "^'$url/[^ ]* ${pair%%=*}_" "$private/uris"; then from=$url; fi
-    done
-    [ -n "$from" ] || stop 4 "$1" "${pair%%=*} would come from another source than ours"
+    url=$(origin_of "${pair%%=*}")
+    grep -q "^'${url%% *}/[^ ]* ${pair%%=*}_" "$private/uris" || stop 4 "$1" "${pair%%=*} would come from another source than ours"
   done
   transaction=$(printf '%s\nx' "$transaction")
   transaction=${transaction%x}
@@ -884,11 +919,15 @@ entries_of() {
   format=list
   case $1 in *.sources) format=stanzas ;; esac
   # shellcheck disable=SC2086  # a list of URLs
-  LC_ALL=C awk -v format="$format" -v mode="$2" -v ours="$(printf '%s\n' $repository_urls | plain_uri | tr '\n' ' ')" '
-    function plain(uri) { sub(/^[a-z]*:\/\//, "", uri); sub(/\/*$/, "", uri); return tolower(uri) }
+  LC_ALL=C awk -v format="$format" -v mode="$2" -v ours="$(plain_uris $repository_urls)" -v old="$(plain_uris ${retired-})" -v architecture="${architecture-}" '
+    function plain(uri) { sub(/^[a-z]*:\/\//, "", uri); sub(/\/*$/, "", uri); gsub(/\$\(ARCH\)/, architecture, uri); return tolower(uri) }
+    function below(uri, words, word, i) { # what became of an earlier repository
+      words = split(old, word)
+      for (i = 1; i <= words; i++) if (uri == word[i] || index(uri, word[i] "/") == 1) return 1
+    }
     function mine(uris, words, word, i, yes) {
       words = split(uris, word)
-      for (i = 1; i <= words; i++) if (index(" " ours, " " plain(word[i]) " ")) yes++
+      for (i = 1; i <= words; i++) if (index(" " ours, " " plain(word[i]) " ") || below(plain(word[i]))) yes++
       if (yes && yes < words) mixed = 1
       return yes
     }
@@ -922,7 +961,28 @@ entries_of() {
     END { if (format != "list") flush(); exit mixed }' "$1"
 }
 
-plain_uri() { sed 's|^[a-z]*://||; s|/*$||' | tr '[:upper:]' '[:lower:]'; }
+plain_uri() { sed "s|^[a-z]*://||; s|/*\$||; s|\\\$(ARCH)|${architecture-}|g" | tr '[:upper:]' '[:lower:]'; }
+
+plain_uris() { printf '%s\n' "$@" | plain_uri | tr '\n' ' '; }
+
+is_ours() { # URI, as plain_uri has it: one of our repositories, or what became of an earlier one
+  # shellcheck disable=SC2086
+  case " $(plain_uris $repository_urls)" in *" $1 "*) return 0 ;; esac
+  # shellcheck disable=SC2086
+  for before in $(plain_uris ${retired-}); do
+    case $1 in "$before"|"$before"/*) return 0 ;; esac
+  done
+  return 1
+}
+
+# page_for_list FILE: no list, but a page that was saved as one: nvidia.github.io answers so for a
+# distribution that it does not know, and the first of the two stops all of apt.
+page_for_list() {
+  case " ${page_lists-} " in *" ${1##*/} "*) ;; *) return 1 ;; esac
+  [ -z "$(entries_of "$1" uris)" ] || return
+  case $(tr -d ' \t\r\n' <"$1" | head -c 30) in '<'*|'#Unsupporteddistribution!'*) return 0 ;; esac
+  return 1
+}
 
 without_ours() { # FILE: its text with our entries commented out; ends with an x, for "$(...)" strips newlines
   entries_of "$1" without >"$run/without" || return
@@ -938,10 +998,10 @@ same_origin() {
   others='' edits=''
   for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
     [ -f "$file" ] || continue
+    if page_for_list "$file"; then others="$others $file" && continue; fi
     mine='' beside=''
     for uri in $(entries_of "$file" uris | tr -s ' \t' '\n' | plain_uri); do
-      # shellcheck disable=SC2086
-      case " $(printf '%s\n' $repository_urls | plain_uri | tr '\n' ' ')" in *" $uri "*) mine=1 ;; *) beside=1 ;; esac
+      if is_ours "$uri"; then mine=1; else beside=1; fi
     done
     [ -n "$mine" ] || continue
     case " $source_paths " in *" $file "*) [ -n "$beside" ] || continue; mine='' ;; esac
@@ -1039,6 +1099,11 @@ def once(pairs):
 def merge(there, wanted, where=""):
     for key, value in wanted.items():
         if isinstance(there.get(key), dict) and isinstance(value, dict):
+            program = there[key].get("path")
+            if where == "runtimes." and isinstance(program, str) and program.rpartition("/")[2] == value.get("path") and (
+                "runtimeArgs" in there[key] or program != value["path"]
+            ):
+                continue  # the same program, in words of somebody else
             merge(there[key], value, f"{where}{key}.")
         elif key in there and there[key] != value:
             sys.exit(f"{path}: {where}{key} is {json.dumps(there[key])} already, not {json.dumps(value)}")
@@ -1054,15 +1119,24 @@ if not isinstance(there, dict):
     sys.exit(f"{path} is not an object")
 merge(there, keys)
 if reloadable:
-    sys.exit(print(*(k for k in there if there[k] != old.get(k) and k not in reloadable)))
+    needed = [k for k in there if there[k] != old.get(k) and k not in reloadable]
+    cdi = "features.cdi"  # switched on when dockerd starts, though other features are reloaded
+    if cdi not in reloadable and keys.get("features", {}).get("cdi") and not old.get("features", {}).get("cdi"):
+        needed.append(cdi)
+    sys.exit(print(*needed))
 sys.stdout.write(text if json.dumps(there) == before else json.dumps(there, indent=2, ensure_ascii=False) + "\n")
 MERGE
 }
 
 # judge_merge PATH KEYS FRESH HOW: refuse now what could not be merged later, or would stop containers.
-# HOW, reload or restart, is for a file that is not there yet. Sets daemon_how.
+# HOW, reload or restart, is for a file that is not there yet; cdi is a restart where dockerd does not do CDI
+# by itself. Sets daemon_how.
 judge_merge() {
   daemon_how=$4
+  if [ "$4" = cdi ]; then
+    daemon_how=restart
+    if cdi_by_itself; then daemon_how=reload reloadable="$reloadable features.cdi"; fi
+  fi
   [ ! -L "$1" ] || stop 3 guard "$1 is a symlink to $(readlink "$1")" "make it a plain file, or render without docker_daemon"
   if [ -e "$1" ]; then
     merged "$1" "$2" "$3" >"$run/merged" 2>"$out" || stop 3 guard "$1 cannot be merged: $(tail -n 1 "$out")"
@@ -1070,11 +1144,16 @@ judge_merge() {
     [ -n "$(merged "$1" "$2" '' "$reloadable")" ] || daemon_how=reload
   fi
   if [ "$daemon_how" = reload ] || ! systemctl is-active -q docker.service 2>/dev/null; then return; fi
+  refuse_restart "a new $1 needs a restart"
+}
+
+# refuse_restart BRIEF: a restart of dockerd would stop containers, unless agreed to, or move tasks.
+refuse_restart() {
   told=$(timeout 20 docker info --format '{{.Swarm.LocalNodeState}} {{.LiveRestoreEnabled}}' 2>/dev/null)
   case $told in active*) stop 9 guard "this is a Swarm node; a restart of dockerd moves its tasks" ;; esac
   [ -z "$allow_restart" ] && [ "$told" = "${told% true}" ] || return 0
   names=$(timeout 20 docker ps --format '{{.Names}}' 2>/dev/null | tr '\n' ' ')
-  [ -z "$names" ] || stop 9 guard "a new $1 needs a restart; containers would stop: $names(when they may: --allow-restart)"
+  [ -z "$names" ] || stop 9 guard "$1; containers would stop: $names(when they may: --allow-restart)"
 }
 
 # take_up: a daemon that runs takes the new file; where it does not, the old file comes back.
@@ -1552,11 +1631,11 @@ profile() {
   os_id=$(sed -n 's/^ID=//p' /etc/os-release | tr -d "\"'")
   codename=$(sed -n 's/^UBUNTU_CODENAME=//p' /etc/os-release | tr -d "\"'")
   [ -n "$codename" ] || codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release | tr -d "\"'")
-  case "$os_id $codename $(dpkg --print-architecture)" in
+  architecture=$(dpkg --print-architecture)
+  no_offers
+  case "$os_id $codename $architecture" in
     ubuntu\ noble\ amd64)
-      vendor_wanted='docker-ce=5:29.7.2-1~ubuntu.24.04~noble docker-ce-cli=5:29.7.2-1~ubuntu.24.04~noble containerd.io=2.2.1-1~ubuntu.24.04~noble docker-buildx-plugin=0.30.1-1~ubuntu.24.04~noble docker-compose-plugin=5.0.1-1~ubuntu.24.04~noble docker-ce-rootless-extras=5:29.7.2-1~ubuntu.24.04~noble'
-      repository_urls=https://download.docker.com/linux/ubuntu
-      sites=download.docker.com_linux_ubuntu_dists_noble
+      offers https://download.docker.com/linux/ubuntu download.docker.com_linux_ubuntu_dists_noble /etc/apt/sources.list.d/docker.sources 'docker-ce=5:29.7.2-1~ubuntu.24.04~noble' 'docker-ce-cli=5:29.7.2-1~ubuntu.24.04~noble' 'containerd.io=2.2.1-1~ubuntu.24.04~noble' 'docker-buildx-plugin=0.30.1-1~ubuntu.24.04~noble' 'docker-compose-plugin=5.0.1-1~ubuntu.24.04~noble' 'docker-ce-rootless-extras=5:29.7.2-1~ubuntu.24.04~noble'
       source_docker='Types: deb
 URIs: https://download.docker.com/linux/ubuntu
 Suites: noble
@@ -1566,9 +1645,7 @@ Signed-By: /etc/apt/keyrings/docker.asc 163B067A0B6218BDC67FC0B9938DA65A4DAD684E
 '
       ;;
     debian\ trixie\ amd64)
-      vendor_wanted='docker-ce=5:29.7.2-1~debian.13~trixie docker-ce-cli=5:29.7.2-1~debian.13~trixie containerd.io=2.2.1-1~debian.13~trixie docker-buildx-plugin=0.30.1-1~debian.13~trixie docker-compose-plugin=5.0.1-1~debian.13~trixie docker-ce-rootless-extras=5:29.7.2-1~debian.13~trixie'
-      repository_urls=https://download.docker.com/linux/debian
-      sites=download.docker.com_linux_debian_dists_trixie
+      offers https://download.docker.com/linux/debian download.docker.com_linux_debian_dists_trixie /etc/apt/sources.list.d/docker.sources 'docker-ce=5:29.7.2-1~debian.13~trixie' 'docker-ce-cli=5:29.7.2-1~debian.13~trixie' 'containerd.io=2.2.1-1~debian.13~trixie' 'docker-buildx-plugin=0.30.1-1~debian.13~trixie' 'docker-compose-plugin=5.0.1-1~debian.13~trixie' 'docker-ce-rootless-extras=5:29.7.2-1~debian.13~trixie'
       source_docker='Types: deb
 URIs: https://download.docker.com/linux/debian
 Suites: trixie
@@ -1577,7 +1654,7 @@ Architectures: amd64
 Signed-By: /etc/apt/keyrings/docker.asc 163B067A0B6218BDC67FC0B9938DA65A4DAD684E
 '
       ;;
-    *) vendor_wanted='' repository_urls='' sites=''; return 1 ;;
+    *) return 1 ;;
   esac
 }
 

@@ -30,7 +30,9 @@ static int mismatched(const char *version) {
     return !same;
 }
 
-int main(void) {
+int main(int words, char **word) {
+    /* --query-gpu=index,mig.mode.current --format=csv,noheader: on where the name has MIG in it. */
+    int query = words > 1 && !strncmp(word[1], "--query-gpu=index,mig.mode.current", 34);
     char line[512], version[64] = "", uuid[64], name[128], node[64];
     int index, denied, shown = 0;
     FILE *library = fopen(LIBRARY, "r");
@@ -64,7 +66,10 @@ int main(void) {
                 puts("Failed to initialize NVML: Unknown Error");
                 return 255;
             }
-            printf("GPU %d: %s (UUID: %s)\n", index, name, uuid);
+            if (query)
+                printf("%d, %s\n", index, strstr(name, "MIG") ? "Enabled" : "[N/A]");
+            else
+                printf("GPU %d: %s (UUID: %s)\n", index, name, uuid);
             shown++;
         }
     }

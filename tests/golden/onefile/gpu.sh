@@ -1,0 +1,2373 @@
+#!/bin/sh
+# A verified Docker host with GPUs. Made by Dockwright X.Y.Z; needs sh, apt and root, nothing else.
+#
+#   sh dockwright-gpu.sh plan      what would change here; writes nothing
+#   sh dockwright-gpu.sh apply     do it; run it again, and it goes on from what is there
+#   sh dockwright-gpu.sh undo      back to the state before the last run; data stays
+#   sh dockwright-gpu.sh status    what is here
+#
+# apply and undo take --allow-restart: running containers may be stopped. apply takes --upgrade:
+# within a major version. Exit codes: 0 done, 2 usage, 3 refused and 4 trust (nothing was changed),
+# 5 unreachable, 6 failed (run it again), 7 needs repair, 8 verification failed, 9 a destructive
+# action refused, 10 busy.
+#
+# for ubuntu noble amd64
+# for debian trixie amd64
+main() {
+set -u
+usage='A verified Docker host with GPUs. Made by Dockwright X.Y.Z; needs sh, apt and root, nothing else.
+
+  sh dockwright-gpu.sh plan      what would change here; writes nothing
+  sh dockwright-gpu.sh apply     do it; run it again, and it goes on from what is there
+  sh dockwright-gpu.sh undo      back to the state before the last run; data stays
+  sh dockwright-gpu.sh status    what is here
+
+apply and undo take --allow-restart: running containers may be stopped. apply takes --upgrade:
+within a major version. Exit codes: 0 done, 2 usage, 3 refused and 4 trust (nothing was changed),
+5 unreachable, 6 failed (run it again), 7 needs repair, 8 verification failed, 9 a destructive
+action refused, 10 busy.
+'
+self=dockwright-gpu.sh
+case $0 in */*|*.sh) self=$0 ;; esac
+umask 022
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive DEBIAN_PRIORITY=critical
+NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none UCF_FORCE_CONFFOLD=1
+export PATH HOME LC_ALL DEBIAN_FRONTEND DEBIAN_PRIORITY NEEDRESTART_SUSPEND APT_LISTCHANGES_FRONTEND UCF_FORCE_CONFFOLD
+
+state=/var/lib/dockwright
+lock_timeout=600
+committed=0
+operator="${SUDO_USER:-root} by hand"
+playbook=gpu
+proxy=''
+apt_flags='' removals='' replaced='' wanted='' transaction=''
+absent_wanted='docker-engine docker.io docker-cli docker-buildx docker-compose docker-compose-v2 docker-doc podman-docker containerd runc rootlesskit moby-engine moby-cli moby-buildx moby-compose moby-containerd moby-runc'
+host_wanted=''
+versioned='docker-ce docker-ce-cli docker-ce-rootless-extras
+nvidia-container-toolkit nvidia-container-toolkit-base libnvidia-container-tools libnvidia-container1'
+held_by_us=''
+exact=''
+pinned=''
+least='nvidia-container-toolkit=1.17.8 nvidia-container-toolkit-base=1.17.8 libnvidia-container-tools=1.17.8 libnvidia-container1=1.17.8'
+reloadable='authorization-plugins debug default-runtime features insecure-registries labels live-restore max-concurrent-downloads max-concurrent-uploads max-download-attempts registry-mirrors runtimes shutdown-timeout'
+upgrade='' allow_restart='' human=1
+gpu_mode=auto
+gpus_flag=1
+key_docker='-----BEGIN PGP PUBLIC KEY BLOCK-----
+
+bm90IGEga2V5
+-----END PGP PUBLIC KEY BLOCK-----
+'
+key_nvidia='-----BEGIN PGP PUBLIC KEY BLOCK-----
+
+bm90IGEga2V5
+-----END PGP PUBLIC KEY BLOCK-----
+'
+
+# --- journal: framed records that the controller follows, and that stay as the host's own log ---
+# A record is one line: dw1 RUN TYPE STEP UPTIME TEXT. Free text is base64. Only this program writes
+# to descriptor 3; what commands print goes to the log, so that no output can pass for a record.
+
+now() { read -r uptime _ </proc/uptime; }
+
+record() { # TYPE STEP [TEXT]: one record, at once
+  now
+  printf 'dw1 %s %s %s %s %s\n' "$run_id" "$1" "$2" "$uptime" "${3-}" >&3
+  [ -z "${human-}" ] || show "$1" "$2" "${4-${3-}}"
+}
+
+show() { # TYPE STEP TEXT: the same for people, where the program is run by hand
+  case $1 in
+    begin) shown_title=$3 ;;
+    passed|changed|verified) printf '  ok       %s%s\n' "${shown_title:-$2}" "${3:+: $3}" ;;
+    same) printf '  already  %s%s\n' "${shown_title:-$2}" "${3:+: $3}" ;;
+    stop) rest=${3#* } && printf '  failed   %s\n' "${rest#* }" ;;
+    cause|note) printf '           %s\n' "$3" ;;
+    output) [ -z "$3" ] || printf '%s\n' "$3" | sed 's/^/           | /' ;;
+    wait) printf '  waiting  %s\n' "$3" ;;
+    end) printf 'exit %s\n' "$3" ;;
+  esac
+}
+
+record_text() { # TYPE STEP TEXT: a record with free text
+  record "$1" "$2" "$(printf '%s' "$3" | base64 | tr -d '\n')" "$3"
+}
+
+settle() { [ -z "${events-}" ] || sync -d "$events" 2>/dev/null || sync; } # the journal is on disk
+
+finish() { # CODE: the last record; what is private goes
+  trap '' HUP INT TERM PIPE
+  trap - EXIT
+  [ -z "${way_back-}" ] || "$way_back"
+  rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"} ${auth:+"$auth"} ${sent:+"$sent"}
+  record end - "$1"
+  settle
+  if [ -n "${events-}" ]; then
+    tell "run $run_id ended with $1"
+    rm -f -- "$state/live"
+  fi
+  exit "$1"
+}
+
+# stop CODE STEP BRIEF [CAUSE]: give up. Before the commit point nothing outside $state has changed.
+stop() {
+  record_text stop "$2" "$1 $committed $3"
+  [ -z "${4-}" ] || record_text cause "$2" "$4"
+  tail -n 40 "$out" 2>/dev/null | head -c 4000 >"$out.tail"
+  record_text output "$2" "$(cat "$out.tail")"
+  finish "$1"
+}
+
+# From the commit point to the end of its ladder a run is unverified, and the host says so: whatever
+# ends it, the next run makes up for the checks.
+owe_checks() {
+  { printf '%s\n' "$run_id" >"$state/unverified" && sync "$state/unverified" "$state"; } 2>"$out" ||
+    stop 3 commit "$state cannot be written: is the disk full?"
+}
+
+ended_well() { # undo takes back the newest run that changed something
+  newest=$(newest_receipt)
+  printf '%s\n' "${newest:-$run_id}" >"$state/last"
+}
+
+newest_receipt() { # the run that it is of; an undo that was cut is none: what it was taking back still is
+  # shellcheck disable=SC2012  # names of ours, without blanks, by age
+  ls -1t "$state"/runs/*/receipt 2>/dev/null | while read -r newest; do
+    newest=${newest%/receipt}
+    grep -qs '^dw1 [^ ]* start - [^ ]* [^ ]* [^ ]* undo ' "$newest/ev" && continue
+    printf '%s' "${newest##*/}"
+    break
+  done
+}
+
+tell() { # who changed what here: journalctl -t dockwright
+  if command -v systemd-cat >/dev/null 2>&1 && [ -d /run/systemd/system ]; then
+    printf '%s\n' "$1" | systemd-cat -t dockwright 2>/dev/null || :
+  fi
+}
+
+asked_to_stop() { [ ! -e "$run/stop" ] || stop 130 "$1" "stopped after a step, as asked"; }
+
+# step ID TITLE: check; if not so yet, apply and check again. The one rule for every kind.
+step() {
+  asked_to_stop "$1"
+  brief=
+  record begin "$1" "$2"
+  : >"$out"
+  if "check_$1" >"$out" 2>&1; then
+    record same "$1" "$(said)"
+    return
+  fi
+  settle
+  : >"$out"
+  if "apply_$1" >"$out" 2>&1; then rc=0; else rc=$?; fi
+  cat "$out" >&4
+  [ "$rc" = 0 ] || stop "${exit_code:-6}" "$1" "${brief:-$2: failed with $rc}" "${cause-}"
+  text=$(said)
+  "check_$1" >"$out" 2>&1 || stop 6 "$1" "$2: applied, yet the check still fails"
+  record changed "$1" "$text"
+}
+
+# A check or an apply leaves one line for people in $run/said.
+say() { printf '%s\n' "$1" >"$run/said"; }
+said() {
+  if [ -s "$run/said" ]; then head -n 1 "$run/said"; fi
+  : >"$run/said"
+}
+
+# --- one run at a time: $state/live names it, below the lock of $state/mutex ----------------------
+# The line is: RUN PID START-TIME BOOT-ID WISH SINCE WHO. A process is known by pid, start time
+# and boot: a line of a run that died, or of an earlier boot, counts for nothing. WISH is a digest of
+# what was asked for: the same command joins the run, whatever its plan would be in the middle of it.
+
+started_of() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+
+boot_id() { cat /proc/sys/kernel/random/boot_id; }
+
+somebody_runs() { # true, with live_run and the rest set, while a run is under way
+  read -r live_run live_pid live_started live_boot live_wish live_since live_who 2>/dev/null <"$state/live" &&
+    [ "$live_boot" = "$(boot_id)" ] && [ "$(started_of "$live_pid")" = "$live_started" ]
+}
+
+who_runs() { printf '%s since %s, started by %s' "$live_run" "$(date -d "@$live_since" '+%H:%M:%S' 2>/dev/null)" "$live_who"; }
+
+announce() { # RUN PID START-TIME WISH WHO
+  printf '%s\n' "$1 $2 $3 $(boot_id) $4 $(date +%s) $5" >"$state/live"
+}
+
+# --- start: a run that is kept below $state, or one that only looks and leaves nothing -----------
+
+as_root() { [ "$(id -u)" = 0 ] || { echo "this must run as root" >&2; exit 5; }; }
+
+open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
+  trap - EXIT # of a look before it: until there is a journal, a plain exit is the word
+  as_root
+  run_id=$1 run=$state/runs/$1
+  umask 022
+  mkdir -p "$state" && chmod 0711 "$state" && mkdir -p "$run" && chmod 0700 "$state/runs" "$run" || exit 3
+  private_root=$state out=$run/out events=$run/ev
+  started=$(started_of $$)
+  if [ -n "${human-}" ]; then
+    # The launcher has done this for a run that a controller started.
+    exec 8>"$state/mutex"
+    flock 8
+    if somebody_runs; then echo "another run is under way: $(who_runs)" >&2; exit 10; fi
+    announce "$run_id" $$ "$started" by-hand "${SUDO_USER:-root}"
+    exec 8>&-
+  fi
+  exec 3>>"$events" 4>>"$run/log"
+  trap 'finish 143' HUP INT TERM PIPE
+  trap 'finish 1' EXIT # only a bug of ours ends elsewhere than in finish
+  echo "$$ $started" >"$run/pid"
+  # A host that was left in the middle keeps private directories of earlier runs: they are ours.
+  # Those of scripts that only look are elsewhere: one may be under way.
+  rm -rf -- "$state"/apt.?????? /run/dockwright-auth.??????
+  for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || rm -rf -- "$left"; done
+  tell "run $run_id: $playbook, asked for by $operator"
+  : >"$out"
+  record start - "$(date +%s) $(boot_id) $playbook $(printf '%s' "$operator" | base64 | tr -d '\n')"
+}
+
+open_scratch() { # RUN-ID: records to standard output (or nowhere, for people), files below /run
+  as_root
+  run_id=$1
+  run=$(mktemp -d /run/dockwright.XXXXXX) && chmod 0711 "$run" || exit 3
+  scratch=$run private_root=$run out=$run/out
+  if [ -n "${human-}" ]; then exec 3>/dev/null 4>/dev/null; else exec 3>&1 4>/dev/null >/dev/null; fi
+  trap 'finish 143' HUP INT TERM PIPE
+  trap 'finish 1' EXIT # only a bug of ours ends elsewhere than in finish
+  : >"$out"
+}
+
+# --- files: old or new, never half; what stood there before is kept -----------------------------
+
+sum_of() { # PATH: sha256 of a file, or "absent"
+  if [ -e "$1" ] || [ -L "$1" ]; then
+    hash=$(sha256sum <"$1" 2>/dev/null) || hash=unreadable
+    printf '%s' "${hash%% *}"
+  else
+    printf absent
+  fi
+}
+
+# What undo and uninstall need: one line a change, written before it. Cut in between, a line tells of
+# what is not there, which is as before; the other way round it would be nobody's for ever.
+receipt() { printf '%s\n' "$*" >>"$run/receipt"; }
+
+keep() { # PATH: keep a copy of what stands there, once a run
+  [ -e "$1" ] || { receipt "file $1 absent -"; return; }
+  name=$(printf '%s' "$1" | tr / %)
+  [ ! -e "$run/backup/$name" ] || return 0
+  mkdir -p "$run/backup" && cp -p -- "$1" "$run/backup/$name" && sync "$run/backup/$name" &&
+    receipt "file $1 $(sum_of "$1") $run/backup/$name"
+}
+
+put() { # PATH MODE CONTENT: by a temporary file beside it, made durable, then renamed
+  keep "$1" || return
+  dir=${1%/*}
+  # Each that is missing, so that all of them go again.
+  above=$dir
+  while [ ! -d "$above" ]; do receipt "directory $above" && above=${above%/*} || return; done
+  mkdir -p "$dir" || return
+  temporary=$dir/.dockwright-$run_id
+  rm -f -- "$dir"/.dockwright-* # a run that was cut may have left its own
+  { (umask 077 && set -C && printf '%s' "$3" >"$temporary") &&
+    chown root:root "$temporary" && chmod "$2" "$temporary" && receipt "wrote $1 $(sum_of "$temporary")" &&
+    sync "$temporary" "$run/receipt" && mv -f -- "$temporary" "$1"; } || { rm -f -- "$temporary"; return 1; }
+  sync "$dir"
+}
+
+holds() { # PATH MODE CONTENT: the file is there, with that content and mode
+  [ -f "$1" ] && [ ! -L "$1" ] && [ "$(stat -c %04a "$1")" = "$2" ] || return
+  hash=$(printf '%s' "$3" | sha256sum)
+  [ "$(sum_of "$1")" = "${hash%% *}" ]
+}
+
+# --- locks: who holds apt's and dpkg's locks; a holder is waited for and never ended -------------
+
+apt_locks="/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock"
+
+# Prints "LOCK PID SECONDS COMMAND" of the first lock that is held. The locks are fcntl locks, so
+# /proc/locks has them by inode; the holder is confirmed by its open file (inodes repeat between
+# file systems). A first boot counts as a holder: cloud-init writes sources and installs packages.
+lock_holder() {
+  for lock in $apt_locks; do
+    inode=$(stat -c %i "$lock" 2>/dev/null) || continue
+    while read -r _ kind _ mode pid device _; do
+      [ "$kind" = POSIX ] && [ "$mode" = WRITE ] && [ "${device##*:}" = "$inode" ] || continue
+      held=
+      for link in /proc/"$pid"/fd/*; do
+        [ "$(readlink "$link" 2>/dev/null)" != "$lock" ] || held=1
+      done
+      [ -n "$held" ] || continue
+      ticks=$(sed 's/^.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d' ' -f20)
+      now
+      age=$((${uptime%%.*} - ${ticks:-0} / $(getconf CLK_TCK 2>/dev/null || echo 100)))
+      printf '%s %s %s %s\n' "$lock" "$pid" "$age" "$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | head -c 120)"
+      return 0
+    done </proc/locks
+  done
+  unseen_holder || first_boot
+}
+
+# A holder outside our pid namespace is not in our /proc/locks; the kernel tells of it where it is
+# asked for the lock. perl-base is Essential.
+unseen_holder() {
+  # shellcheck disable=SC2016,SC2086  # perl's variables; a list of paths
+  lock=$(perl -e 'use Fcntl; for (@ARGV) { open(my $f, "+<", $_) or next; my $b = pack("s s x96", F_WRLCK, 0);
+    if (fcntl($f, F_GETLK, $b) and unpack("s", $b) != F_UNLCK) { print; last } }' $apt_locks 2>/dev/null) || return
+  [ -n "$lock" ] || return
+  printf '%s 0 0 a process that cannot be seen from here\n' "$lock"
+}
+
+# first_boot: cloud-init has begun, has no result yet, and systemd is at it.
+first_boot() {
+  [ -e /run/cloud-init/status.json ] && [ ! -e /run/cloud-init/result.json ] &&
+    systemctl list-jobs --no-legend 2>/dev/null | grep -q ' cloud-' || return
+  now
+  pid=$(systemctl show -P MainPID cloud-init.service cloud-config.service cloud-final.service | awk '$1 { pid = $1 } END { print pid + 0 }')
+  printf '/run/cloud-init/status.json %s %s cloud-init, on the first boot\n' "$pid" "${uptime%%.*}"
+}
+
+# wait_for_locks STEP: until nobody holds one; gives up with 10 after $lock_timeout seconds.
+wait_for_locks() {
+  waited=0
+  while holder=$(lock_holder); do
+    [ "$waited" -lt "$((lock_timeout * 2))" ] ||
+      stop "$([ "$committed" = 0 ] && echo 10 || echo 6)" "$1" "another program still holds ${holder%% *}" "lock: ${holder#* }"
+    [ $((waited % 10)) != 0 ] || record_text wait "$1" "$holder"
+    asked_to_stop "$1"
+    sleep 0.5
+    waited=$((waited + 1))
+  done
+}
+
+# locked_out: apt gave up on a lock that was taken between our look and its start. It may be free
+# again by now, so apt's own words count; ten times at most in a run.
+locked_out() {
+  lockouts=$((${lockouts:-0} + 1))
+  [ "$lockouts" -le 10 ] && grep -qE 'Could not get lock|Unable to acquire the dpkg|Unable to lock' "$out"
+}
+
+# --- proxy: how apt gets out; $proxy is its URL without a login, or nothing ----------------------
+
+# through_proxy COMMAND ARGUMENT...: an apt program, with our proxy and its login where there are.
+through_proxy() {
+  if [ -n "${proxy-}" ]; then set -- "$@" -o Acquire::http::Proxy="$proxy" -o Acquire::https::Proxy="$proxy"; fi
+  if [ -n "${auth-}" ]; then set -- "$@" -o Dir::Etc::netrcparts="$auth"; fi
+  "$@"
+}
+
+# hold_login LINE: the proxy's login, in memory and for root alone, beside the host's own logins
+# (apt_auth.conf(5)); finish takes it away. apt reads these files before it drops to the user _apt.
+hold_login() {
+  auth=$(mktemp -d "${scratch:-/run}/dockwright-auth.XXXXXX") || return
+  (umask 077 && printf '%s\n' "$1" >"$auth/00-dockwright.conf") || return
+  for file in /etc/apt/auth.conf.d/*.conf; do
+    case $file in */95dockwright-proxy.conf) continue ;; esac
+    [ ! -f "$file" ] || cp -p -- "$file" "$auth/" || return
+  done
+}
+
+# configured_proxies: those of the host's own apt, without their logins.
+configured_proxies() {
+  apt-config dump 2>/dev/null |
+    sed -n 's/^Acquire::https*::Proxy[^ ]* "\([a-z]*:\/\/\)\([^"]*@\)\{0,1\}\([^"@]*\)";$/\1\3/p' | sort -u | head -n 8
+}
+
+# proxy_fails TEXT: whether apt's words are about a proxy, and not about a repository; sets culprit.
+proxy_fails() {
+  for culprit in ${proxy:-$(configured_proxies)}; do
+    place=${culprit#*://} place=${place%/} name=${place%:*}
+    case $1 in
+      *"407  Proxy Auth"*|*"Invalid response from proxy"*|*"connect to $place"*|*"connection to $place"*|*"resolving '$name'"*|*"resolve '$name'"*)
+        return 0 ;;
+    esac
+  done
+  return 1
+}
+
+stop_at_proxy() { # STEP TEXT: 5 where it is the proxy's fault
+  ! proxy_fails "$2" || stop 5 "$1" "the proxy $culprit does not let this host's apt through"
+}
+
+# --- apt in private: lists, archives, sources and keys of our own below $private ----------------
+# $private is 0755 with a 0711 way to it: apt drops to the user _apt to fetch, and must get there.
+
+# private_apt ARGUMENT...: apt-get that sees the host's installed packages, our copies of its
+# sources, and ours. All of Dir::State::lists, Dir::Cache and Dir::Log are named: else caches of
+# apt land in /var. The last options undo what a host's apt.conf may have loosened.
+private_apt() {
+  through_proxy apt-get -q -o Dir::Etc::sourcelist="$private/sources.list" -o Dir::Etc::sourceparts="$private/${parts:-sources.d}" \
+    -o Dir::State::lists="$private/lists" -o Dir::Cache="$private/cache" \
+    -o Dir::Cache::archives="$private/cache/archives" -o Dir::Log="$private/log" \
+    -o Acquire::Retries=3 -o Acquire::Languages=none \
+    -o APT::Get::AllowUnauthenticated=false -o Acquire::AllowInsecureRepositories=false \
+    -o Acquire::AllowWeakRepositories=false -o Acquire::AllowDowngradeToInsecureRepositories=false \
+    -o APT::Get::Assume-Yes=true -o APT::Install-Recommends=false -o APT::Install-Suggests=false \
+    -o APT::Get::Always-Include-Phased-Updates=true \
+    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 "$@"
+}
+
+# prepare_private: copies of the host's sources, without those that ours replace or edit ($replaced).
+prepare_private() {
+  umask 022
+  private=$(mktemp -d "$private_root/apt.XXXXXX") || return
+  chmod 0755 "$private"
+  for dir in lists/partial cache/archives/partial sources.d trial.d keys log; do mkdir -p "$private/$dir" || return; done
+  chown _apt "$private/lists/partial" "$private/cache/archives/partial" 2>/dev/null || :
+  : >"$private/sources.list"
+  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+    [ -f "$file" ] || continue
+    case " $replaced " in *" $file "*) continue ;; esac
+    cp -- "$file" "$private/sources.d/host-${file##*/}" || return
+  done
+}
+
+# stand_in PATH TEXT: a source of the host's as it will read once our entries are taken out of it.
+stand_in() { printf '%s' "$2" >"$private/sources.d/host-${1##*/}"; }
+
+# add_repository ID KEY-PATH KEY SOURCE: ours, signed by the private copy of its key.
+add_repository() {
+  printf '%s' "$3" >"$private/keys/$1.asc" &&
+    printf '%s' "$4" | sed "s|^Signed-By: $2|Signed-By: $private/keys/$1.asc|" >"$private/trial.d/$1.sources" &&
+    cp -- "$private/trial.d/$1.sources" "$private/sources.d/zz-$1.sources"
+}
+
+# private_update STEP: our repositories must verify; the host's own lists are taken as they are.
+# A broken foreign source is thus no failure of ours. Without Error-Mode=any apt-get update ends
+# with 0 although a signature is wrong, and goes on with the old lists. Lists of ours are never taken over: an old
+# signed index on the host must not pass for today's.
+private_update() {
+  for file in /var/lib/apt/lists/*; do
+    case ${file##*/} in lock|partial|auxfiles) continue ;; esac
+    [ -f "$file" ] || continue
+    ours=
+    for site in $sites; do
+      case ${file##*/} in "$site"*) ours=1 ;; esac
+    done
+    [ -n "$ours" ] || ln -s -- "$file" "$private/lists/${file##*/}"
+  done
+  # Where packages only go, no index is asked: that works without a network, too.
+  if [ -z "$sites" ] && only_removals; then return; fi
+  if ! parts=trial.d private_apt -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any update >"$out" 2>&1; then
+    update_failed "$1"
+  fi
+  # A fresh cloud image has no lists at all, and old ones name packages that are gone by now.
+  [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -1 2>/dev/null | head -n 1)" ] || update_foreign "$1"
+}
+
+only_removals() { # true where all that is wanted of apt is NAME-
+  for word in $wanted; do
+    case $word in *-) ;; *) return 1 ;; esac
+  done
+}
+
+update_foreign() { # STEP: the host's own sources, in private; one that is broken is only noted
+  foreign_updated=1
+  parts=sources.d private_apt -o APT::Get::List-Cleanup=0 update >>"$out" 2>&1 ||
+    record_text note "$1" "some of the host's own sources could not be updated"
+}
+
+update_failed() { # STEP: what apt said, as one of ours
+  said_by_apt=$(cat "$out")
+  stop_at_proxy "$1" "$said_by_apt"
+  case $said_by_apt in
+    *NO_PUBKEY*|*"not signed"*|*BADSIG*|*EXPKEYSIG*|*REVKEYSIG*|*"Missing key"*|*"ignature"*|*"certificate"*|*"not valid yet"*|*"expired"*|*"Hash Sum mismatch"*)
+      stop 4 "$1" "apt on the host does not trust the repository" ;;
+    *"does not have a Release file"*|*" 404 "*) stop 3 "$1" "the repository has no such suite" ;;
+    *) stop 5 "$1" "the host cannot fetch the repository's index" ;;
+  esac
+}
+
+# simulate: prints apt's Inst and Remv lines and what apt says of room.
+simulate() {
+  # shellcheck disable=SC2086  # words on purpose: NAME=VERSION and NAME- have no blanks
+  private_apt -s $apt_flags install $wanted
+}
+
+# simulate_fresh STEP: the simulation; with the host's own lists updated where it fails without.
+simulate_fresh() {
+  simulate >"$private/simulation" 2>"$out" && { cat "$private/simulation"; return; }
+  if [ -z "${foreign_updated-}" ] && ! only_removals; then
+    update_foreign "$1" >&2
+    simulate >"$private/simulation" 2>"$out" && { cat "$private/simulation"; return; }
+  fi
+  cat "$private/simulation" >>"$out"
+  stop 3 "$1" "apt cannot make this plan"
+}
+
+plan_of() { # the simulation as sorted lines: I NAME VERSION, R NAME
+  awk '$1 == "Inst" { name = $2; sub(/:.*/, "", name); v = $0; sub(/^[^(]*\(/, "", v); sub(/ .*/, "", v); print "I", name, v }
+    $1 == "Remv" { name = $2; sub(/:.*/, "", name); print "R", name }' | sort
+}
+
+progress_of() { # STEP: apt's status lines (apt-get(8), APT::Status-Fd) as records
+  while IFS=: read -r kind what percent text; do
+    case $kind in
+      dlstatus|pmstatus)
+        case $percent in *[!0-9.]*|'') percent=${text%%:*} text=${text#*:} ;; esac
+        [ "${percent%%.*}" = "${shown-}" ] || record progress "$1" "$percent $what $text"
+        shown=${percent%%.*} ;;
+    esac
+  done
+}
+
+# --- the one apt transaction ---------------------------------------------------------------------
+
+# preflight STEP: sources, signatures and simulation in private; nothing else of the host changes.
+preflight() {
+  asked_to_stop "$1"
+  record begin "$1" "trial update and simulation"
+  prepare_private >"$out" 2>&1 || stop 3 "$1" "no room for private apt directories in $private_root"
+  add_repositories >"$out" 2>&1 || stop 3 "$1" "no room for private apt directories in $private_root"
+  private_update "$1"
+  simulate_fresh "$1" >"$private/simulated"
+  plan_of <"$private/simulated" >"$private/got"
+  printf '%s' "$transaction" | sort >"$private/want"
+  if ! cmp -s "$private/got" "$private/want"; then
+    diff "$private/want" "$private/got" >"$out" 2>&1 || :
+    stop 3 "$1" "apt would not do what was planned; the host or the repository changed since: plan again"
+  fi
+  record passed "$1" "apt's simulation is the plan"
+}
+
+# download STEP: everything, before anything is removed; and what goes, while the archive has it.
+download() {
+  asked_to_stop "$1"
+  record begin "$1" "download"
+  # Lists and archives are ours alone and dpkg is not run: nobody who holds a lock is in the way.
+  # shellcheck disable=SC2086
+  if ! with_progress "$1" private_apt $apt_flags -o Debug::NoLocking=true --download-only install $wanted; then
+    ! grep -qE 'Hash Sum mismatch|unexpected size|could not be authenticated' "$out" ||
+      stop 4 "$1" "a package is not what the signed index says"
+    stop_at_proxy "$1" "$(cat "$out")"
+    stop 5 "$1" "a package could not be downloaded"
+  fi
+  for package in $removals; do
+    case " ${lost-} " in *" $package "*) continue ;; esac # copied from what is installed
+    version=$(dpkg-query -W -f='${Version}' "$package" 2>/dev/null) || continue
+    if ! keep_archive "$package=$version" >>"$out" 2>&1; then
+      record_text note "$1" "the archive no longer has $package $version: it cannot be kept for a way back"
+    fi
+  done
+  [ -z "$removals" ] || no_clash "$1"
+  record passed "$1" "$(count_of "$private"/cache/archives/*.deb) packages"
+}
+
+count_of() { echo $#; }
+
+keep_archive() { # NAME=VERSION: fetched as apt's own user, then root's alone
+  mkdir -p "$private/kept" "$state/debs" && chown _apt "$private/kept" &&
+    (cd "$private/kept" && private_apt download "$1") &&
+    chown root:root "$private"/kept/*.deb && mv -f "$private"/kept/*.deb "$state/debs/"
+}
+
+# no_clash STEP: no file of a new package belongs to a package that stays. apt's simulation does not
+# see this; dpkg would stop in the middle, with the old runtime gone. Paths are compared as /usr
+# merged has them; a package that is replaced, or declares Replaces, may lose its files.
+no_clash() {
+  # Of a package that was removed only conffiles are left in its list; dpkg lets others take them.
+  removed=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' | awk '$1 == "config-files" { printf " %s", $2 }')
+  for archive in "$private"/cache/archives/*.deb; do
+    package=$(dpkg-deb -f "$archive" Package)
+    replaces=$(dpkg-deb -f "$archive" Replaces | sed 's/([^)]*)//g' | tr -s ', \n' ' ')
+    dpkg-deb --fsys-tarfile "$archive" | tar -tf - | sed -n 's|^\./||; /\/$/!p' |
+      awk -v package="$package" -v free="$package $removals $replaces $(plan_names)$removed" '
+        function merged(path) { sub(/^\/usr/, "", path); return path }
+        BEGIN { count = split(free, words, " "); for (i = 1; i <= count; i++) allowed[words[i]] = 1 }
+        FILENAME == "-" { ours[merged("/" $0)] = 1; next }
+        FNR == 1 { owner = FILENAME; sub(/.*\//, "", owner); sub(/\.list$/, "", owner); sub(/:.*/, "", owner) }
+        !(owner in allowed) && (merged($0) in ours) { print package, owner, $0; exit }
+      ' - /var/lib/dpkg/info/*.list
+  done >"$private/clashes" 2>>"$out"
+  if read -r package owner path <"$private/clashes"; then
+    : >"$out"
+    stop 3 "$1" "$package would overwrite $path of $owner, which stays" "file clash: apt would stop with the old runtime gone; remove $owner first, if it is not needed"
+  fi
+}
+
+plan_names() { printf '%s' "$transaction" | cut -d' ' -f2 | tr '\n' ' '; }
+
+# with_progress STEP COMMAND...: its apt status stream as records, its output to $out, its status.
+with_progress() {
+  id=$1
+  shift
+  {
+    "$@" -o APT::Status-Fd=9 9>&1 >>"$out" 2>&1
+    echo $? >"$run/status"
+  } | progress_of "$id"
+  [ "$(cat "$run/status")" = 0 ]
+}
+
+version_of() { # PACKAGE: the installed version, or "absent"
+  case $(dpkg-query -W -f='${db:Status-Status} ${Version}' "$1" 2>/dev/null) in
+    "installed "*) dpkg-query -W -f='${Version}' "$1" ;;
+    *) printf absent ;;
+  esac
+}
+
+plan_versions() { # lines of the transaction: NAME HAVE WANTED, each a version or "absent"
+  # shellcheck disable=SC2046  # a list of names
+  {
+    printf '%s' "$transaction"
+    echo --
+    dpkg-query -W -f='${Package} ${db:Status-Status} ${Version}\n' $(plan_names) 2>/dev/null
+  } | awk '
+    $0 == "--" { asked = 1; next }
+    !asked { name[++count] = $2; want[$2] = $1 == "I" ? $3 : "absent"; next }
+    $2 == "installed" { have[$1] = $3 }
+    END { for (i = 1; i <= count; i++) print name[i], (name[i] in have ? have[name[i]] : "absent"), want[name[i]] }'
+}
+
+transaction_done() { # every package is as the transaction says
+  plan_versions | awk '$2 != $3 { bad = 1 } END { exit bad }'
+}
+
+also_enabled() { # UNIT: unless somebody chose otherwise, which the one file finds out ($chosen_off)
+  case " ${chosen_off-} " in *" $1 "*) return 0 ;; esac
+  [ "$(systemctl is-enabled "$1" 2>/dev/null)" != disabled ]
+}
+
+write_guard() {
+  cat >"$private/guard" <<'GUARD'
+#!/bin/sh
+# apt gives all that it is about to do (DPkg::Pre-Install-Pkgs, version 3): the plan, or nothing.
+dir=${0%/*}
+awk 'body { if ($NF == "**REMOVE**") print "R", $1; else if ($NF != "**CONFIGURE**") print "I", $1, $6 } /^$/ { body = 1 }' |
+  sort >"$dir/guarded"
+cmp -s "$dir/guarded" "$dir/want" && exit 0
+echo "dockwright: this is not the plan; nothing was done" >&2
+diff "$dir/want" "$dir/guarded" >&2
+exit 1
+GUARD
+  chmod 0755 "$private/guard"
+}
+
+# held_ones: packages of the transaction that are installed and held. apt lets go of a hold where it is
+# allowed to change such a package; who asked for the hold meant more than this once.
+held_ones() {
+  # shellcheck disable=SC2046  # a list of names
+  dpkg-query -W -f='${db:Status-Want} ${db:Status-Status} ${Package}\n' $(plan_names) 2>/dev/null |
+    awk '$1 == "hold" && $2 == "installed" { printf "%s ", $3 }'
+}
+
+hold_again() { # NAME...: those that are still there
+  # shellcheck disable=SC2046  # a list of names
+  set -- $(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p')
+  [ $# = 0 ] || apt-mark hold "$@"
+}
+
+transact() {
+  write_guard || return
+  were_held=$(held_ones)
+  wait_for_locks "$step_id"
+  [ -n "${disabled_snap-}" ] || : >"$run/running"
+  [ -z "$removals" ] || timeout 20 docker ps -q --no-trunc >>"$run/running" 2>/dev/null
+  plan_versions | while read -r package before after; do receipt "package $package $before $after"; done
+  receipt "asked $wanted"
+  # shellcheck disable=SC2086
+  if with_progress "$step_id" private_apt $apt_flags --no-download -o Dir::Log=/var/log/apt \
+      -o "DPkg::Pre-Install-Pkgs::=$private/guard" -o "DPkg::Tools::Options::$private/guard::Version=3" \
+      install $wanted; then
+    # shellcheck disable=SC2086  # a list of names
+    [ -z "$were_held" ] || hold_again $were_held >>"$out" 2>&1 || return
+    forget_removed >>"$out" 2>&1
+    say "$(printf '%s' "$transaction" | grep -c '^I') packages in, $(printf '%s' "$transaction" | grep -c '^R') out"
+    return 0
+  fi
+  if grep -q 'dockwright: this is not the plan' "$out"; then
+    restore_files
+    committed=0
+    exit_code=3 cause="apt was about to do something else than the plan; the hook stopped it"
+  elif locked_out && ! grep -q '^Setting up\|^Unpacking\|^Removing' "$out"; then
+    transact
+    return
+  elif [ -n "$removals${disabled_snap-}" ]; then
+    put_back
+  elif [ -n "$(dpkg --audit 2>/dev/null)" ]; then
+    dpkg --audit
+    exit_code=6 cause="a package is half installed; after its cause is mended the same command goes on"
+  fi
+  return 1
+}
+
+# forget_removed: dpkg forgets a removed package that leaves nothing behind. Where it was killed before
+# that last word of a removal of ours, the package stays listed, to be purged of nothing.
+forget_removed() {
+  for package in $(dpkg-query -W -f='${db:Status-Abbrev}${Package}\n' | sed -n 's/^pc //p'); do
+    [ ! -e "/var/lib/dpkg/info/$package.postrm" ] && [ -z "$(dpkg-query -W -f='${Conffiles}' "$package")" ] &&
+      grep -qs "^package $package [^ ]* absent\$" "$state"/runs/*/receipt && dpkg --purge "$package"
+  done
+}
+
+# put_back: the new set could not be installed and the old one is gone: the old one returns, from
+# the archives that were kept. A host is never left without its runtime.
+put_back() {
+  failure=$(grep -E '^(E: |dpkg: |Job for )|rror' "$out" | head -n 3)
+  back=
+  for package in $removals; do
+    for archive in "$state/debs/${package}"_*.deb; do
+      [ -f "$archive" ] || continue
+      back="$back $archive"
+    done
+  done
+  new=$(printf '%s' "$transaction" | while read -r kind package _; do
+    [ "$kind" = I ] && [ "$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null)" != "" ] && grep -q "^package $package absent " "$run/receipt" &&
+      case $(dpkg-query -W -f='${db:Status-Status}' "$package") in not-installed|config-files) ;; *) printf '%s- ' "$package" ;; esac
+  done)
+  restore_files
+  # shellcheck disable=SC2086  # words on purpose
+  if { [ -z "$removals" ] || [ -n "$back" ]; } && private_apt --allow-downgrades install $back $new >&4 2>&1 && old_runtime_answers >&4 2>&1; then
+    exit_code=6 cause="the new packages could not be installed; the old runtime is back and answers. ${failure}"
+  else
+    exit_code=7 cause="the new packages could not be installed and the old ones not put back: apt-get -f install; apt-get install ${back:-$removals}${disabled_snap:+; snap enable $disabled_snap}"
+  fi
+}
+
+old_runtime_answers() {
+  [ -z "${disabled_snap-}" ] || snap_back || return
+  case " $removals " in *" docker.io "*|*" moby-engine "*|*" docker-engine "*) ;; *) return 0 ;; esac
+  systemctl reset-failed docker.service docker.socket
+  systemctl start docker.service
+  timeout 30 docker version || return
+  # What ran before runs again, where its own restart policy did not see to it.
+  xargs -r docker start <"$run/running"
+}
+
+# restore_files: what this run wrote, back to what stood there.
+restore_files() {
+  [ -f "$run/receipt" ] || return 0
+  sed -n '/^file /p' "$run/receipt" | while read -r _ path before backup; do
+    if [ "$before" = absent ]; then rm -f -- "$path"; else cp -p -- "$backup" "$path"; fi
+  done
+}
+
+# refresh: the host's own lists learn of our repositories, and of nothing else.
+refresh() {
+  for file in $source_paths; do
+    wait_for_locks "$step_id"
+    until through_proxy apt-get -q -o Dir::Etc::sourcelist="$file" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 \
+      -o APT::Update::Error-Mode=any -o Acquire::Retries=3 update; do
+      locked_out || return
+      wait_for_locks "$step_id"
+    done
+  done
+  refreshed=1
+}
+
+# --- decide: what this host needs, where no controller saw it first ------------------------------
+# Uses $absent_wanted (names), $held_by_us (names), $host_wanted (names), $vendor_wanted (NAME=FLOOR), $versioned (lines
+# of names that go together, the first leads), $exact (the floor is the version), $pinned (names for which it is that
+# anyway), $least (NAME=VERSION: below it an installed one is upgraded), $upgrade.
+
+# offers URL SITE SOURCE-PATH NAME=FLOOR...: a repository of ours, and what has to come from it.
+offers() {
+  repository_urls="$repository_urls$1 " sites="$sites$2 " source_paths="$source_paths$3 "
+  one=$1 other=$2
+  shift 3
+  vendor_wanted="$vendor_wanted$* "
+  origins="$origins$one $other $*
+"
+}
+
+no_offers() { repository_urls='' sites='' source_paths='' vendor_wanted='' origins=''; }
+
+origin_of() { # NAME: URL and SITE of the repository that it has to come from
+  printf '%s' "$origins" | awk -v name="$1" '{ for (i = 3; i <= NF; i++) if (index($i, name "=") == 1) { print $1, $2; exit } }'
+}
+
+is_exact() { # NAME
+  [ -z "$exact" ] || return 0
+  case " $pinned " in *" $1 "*) return 0 ;; esac
+  return 1
+}
+
+below_of() { # NAME=VERSION...: those that are installed, and older
+  for package; do
+    have=$(version_of "${package%%=*}")
+    [ "$have" = absent ] || ! dpkg --compare-versions "$have" lt "${package#*=}" || printf '%s ' "${package%%=*}"
+  done
+}
+
+installed_of() { # NAME...: those of them that are installed
+  for package; do
+    [ "$(version_of "$package")" = absent ] || printf '%s ' "$package"
+  done
+}
+
+missing_of() { # NAME[=FLOOR]...: those of them that are not installed
+  for package; do
+    [ "$(version_of "${package%%=*}")" != absent ] || printf '%s ' "$package"
+  done
+}
+
+# wrong_of NAME=VERSION...: those that are installed at another version, where an exact one is asked.
+wrong_of() {
+  for package; do
+    is_exact "${package%%=*}" || continue
+    have=$(version_of "${package%%=*}")
+    [ "$have" = absent ] || [ "$have" = "${package#*=}" ] || printf '%s ' "$package"
+  done
+}
+
+# shellcheck disable=SC2086  # lists of names, which have no blanks
+packages_settled() { # nothing is to be removed, added or upgraded
+  [ -z "$upgrade$(installed_of $absent_wanted)$(missing_of $host_wanted $vendor_wanted)$(wrong_of $vendor_wanted)$(below_of $least)" ]
+}
+
+newest_of() { # NAME: the newest version in the lists of its repository
+  best='' site=$(origin_of "$1")
+  for list in "$private"/lists/"${site#* }"*_Packages*; do
+    [ -f "$list" ] || continue
+    for version in $(/usr/lib/apt/apt-helper cat-file "$list" | awk -v name="$1" '$1 == "Package:" { p = $2 } $1 == "Version:" && p == name { print $2 }'); do
+      if [ -z "$best" ] || dpkg --compare-versions "$version" gt "$best"; then best=$version; fi
+    done
+  done
+  printf '%s' "$best"
+}
+
+# lead_of NAME: the version for it: that of the package that leads those it goes with, the newest where
+# that one is to come, and the newest of its own where it goes with none.
+lead_of() {
+  lead=$(printf '%s\n' "$versioned" | awk -v name="$1" '{ for (i = 1; i <= NF; i++) if ($i == name) { print $1; exit } }')
+  [ -n "$lead" ] || { newest_of "$1"; return; }
+  have=$(version_of "$lead")
+  # shellcheck disable=SC2086
+  case " $(below_of $least)" in *" $lead "*) have=absent ;; esac
+  if [ "$have" = absent ] || [ -n "$upgrade" ]; then newest_of "$lead"; else printf '%s' "$have"; fi
+}
+
+# decide STEP: sets removals and wanted.
+decide() {
+  # shellcheck disable=SC2086
+  removals=$(installed_of $absent_wanted) wanted=
+  for package in $removals; do wanted="$wanted $package-"; done
+  # shellcheck disable=SC2086
+  wanted="$wanted $(missing_of $host_wanted)"
+  # shellcheck disable=SC2086
+  too_old=$(below_of $least)
+  for pair in $vendor_wanted; do
+    package=${pair%%=*} floor=${pair#*=} have=$(version_of "${pair%%=*}")
+    # shellcheck disable=SC2086
+    if is_exact "$package"; then version=$floor must=1; else version=$(lead_of "$package") must=''; fi
+    case " $too_old" in *" $package "*) must=1 ;; esac
+    [ -n "$version" ] || stop 3 "$1" "the repository has no $package for this release"
+    if [ "$have" = absent ]; then
+      dpkg --compare-versions "$version" ge "$floor" ||
+        stop 4 "$1" "the repository offers $package $version, older than $floor: an old index is being replayed"
+    elif [ "$have" = "$version" ] || { [ -z "$must" ] && { [ -z "$upgrade" ] || ! dpkg --compare-versions "$version" gt "$have"; }; }; then
+      continue
+    elif [ -z "$must" ] && [ "$(major_of "$version")" != "$(major_of "$have")" ]; then
+      record_text note "$1" "$package $version is a new major version: it comes only when it is named"
+      continue
+    fi
+    wanted="$wanted $package=$version"
+  done
+  wanted=$(printf '%s' "$wanted" | tr -s ' ')
+  [ "$wanted" != ' ' ] || wanted=
+}
+
+major_of() { printf '%s' "$1" | sed 's/^[0-9]*://; s/[^0-9].*//'; }
+
+# find_chosen_off UNIT...: those that are there and disabled are somebody's choice, and stay so. After a
+# run that was cut, or that brought packages and failed, it may be the run's doing. Sets chosen_off.
+find_chosen_off() {
+  chosen_off=
+  [ ! -e "$state/live" ] || return 0
+  if read -r failed 2>/dev/null <"$state/unverified"; then
+    ! grep -qs '^package [^ ]* absent ' "$state/runs/$failed/receipt" || return 0
+  fi
+  for unit; do
+    case $(systemctl is-enabled "$unit" 2>/dev/null) in disabled|masked) chosen_off="$chosen_off $unit" ;; esac
+  done
+}
+
+# refuse_masked SERVICE UNIT...: a service that may not start, or cannot without what it needs.
+refuse_masked() {
+  for unit; do
+    [ "$(systemctl is-enabled "$unit" 2>/dev/null)" = masked ] || continue
+    [ "$unit" = "$1" ] || ! systemctl is-active -q "$1" || continue
+    stop 3 guard "$unit is masked: somebody forbade it to start" "if that is no longer wanted: systemctl unmask $unit"
+  done
+}
+
+# judge_simulation STEP: removals are ours exactly, others are only added, ours come from our origin.
+judge_simulation() {
+  transaction=$(plan_of <"$private/simulated")
+  extra=
+  for package in $(printf '%s\n' "$transaction" | sed -n 's/^R //p'); do
+    case " $removals " in *" $package "*) ;; *) extra="$extra $package" ;; esac
+  done
+  case $extra in
+    '') ;;
+    *kube*|*cri-*|*k3s*|*rke2*|*nerdctl*) stop 9 "$1" "apt would also remove$extra, which run on containerd" ;;
+    *) stop 3 "$1" "apt would also remove$extra" ;;
+  esac
+  changed=$(sed -n 's/^Inst \([^ ]*\) \[.*/\1/p' "$private/simulated" | sed 's/:.*//')
+  for package in $changed; do
+    case " $wanted" in *" $package="*) ;; *) stop 3 "$1" "apt would also change $package" ;; esac
+  done
+  # shellcheck disable=SC2086
+  private_apt --print-uris $apt_flags install $wanted 2>/dev/null | grep "^'" >"$private/uris"
+  for pair in $wanted; do
+    case $pair in *=*) ;; *) continue ;; esac
+    url=$(origin_of "${pair%%=*}")
+    grep -q "^'${url%% *}/[^ ]* ${pair%%=*}_" "$private/uris" || stop 4 "$1" "${pair%%=*} would come from another source than ours"
+  done
+  transaction=$(printf '%s\nx' "$transaction")
+  transaction=${transaction%x}
+}
+
+# entries_of FILE MODE: its entries; sources.list(5), both formats. With MODE "uris" the URIs of those
+# that are enabled, an entry a line, and "disabled" for a stanza of others that is not. With "without" the file itself, with the entries of our repositories alone
+# ($repository_urls) commented out; it fails where an entry has URIs of ours and of others.
+entries_of() {
+  format=list
+  case $1 in *.sources) format=stanzas ;; esac
+  # shellcheck disable=SC2086  # a list of URLs
+  LC_ALL=C awk -v format="$format" -v mode="$2" -v ours="$(plain_uris $repository_urls)" -v old="$(plain_uris ${retired-})" -v architecture="${architecture-}" '
+    function plain(uri) { sub(/^[a-z]*:\/\//, "", uri); sub(/\/*$/, "", uri); gsub(/\$\(ARCH\)/, architecture, uri); return tolower(uri) }
+    function below(uri, words, word, i) { # what became of an earlier repository
+      words = split(old, word)
+      for (i = 1; i <= words; i++) if (uri == word[i] || index(uri, word[i] "/") == 1) return 1
+    }
+    function mine(uris, words, word, i, yes) {
+      words = split(uris, word)
+      for (i = 1; i <= words; i++) if (index(" " ours, " " plain(word[i]) " ") || below(plain(word[i]))) yes++
+      if (yes && yes < words) mixed = 1
+      return yes
+    }
+    function flush(i, off) { # the stanza that ends here
+      off = 0
+      if (uris != "" && enabled) {
+        if (mode == "uris") print uris
+        off = mine(uris)
+      } else if (uris != "" && mode == "uris" && !mine(uris)) print "disabled" # not ours to take away
+      for (i = 1; mode == "without" && i <= count; i++) print (off && stanza[i] !~ /^#/ ? "# " : "") stanza[i]
+      count = 0; uris = ""; field = ""; enabled = 1
+    }
+    BEGIN { enabled = 1 }
+    format == "list" {
+      line = $0
+      uri = ""
+      if ($1 == "deb" || $1 == "deb-src") { sub(/^[ \t]*deb(-src)?[ \t]+(\[[^]]*\][ \t]*)?/, "", line); split(line, word); uri = word[1] }
+      if (uri != "" && mode == "uris") print uri
+      if (mode == "without") print (uri != "" && mine(uri) ? "# " : "") $0
+      next
+    }
+    /^[ \t\r]*$/ { flush(); if (mode == "without") print; next }
+    {
+      stanza[++count] = $0
+      if ($0 ~ /^#/) next
+      line = $0
+      if (line !~ /^[ \t]/) { field = tolower(line); sub(/:.*/, "", field); sub(/^[^:]*:/, "", line) }
+      if (field == "uris") uris = uris " " line
+      if (field == "enabled") { line = tolower(line); gsub(/[ \t\r]/, "", line); if (line ~ /^(no|false|0|off|without)$/) enabled = 0 }
+    }
+    END { if (format != "list") flush(); exit mixed }' "$1"
+}
+
+plain_uri() { sed "s|^[a-z]*://||; s|/*\$||; s|\\\$(ARCH)|${architecture-}|g" | tr '[:upper:]' '[:lower:]'; }
+
+plain_uris() { printf '%s\n' "$@" | plain_uri | tr '\n' ' '; }
+
+is_ours() { # URI, as plain_uri has it: one of our repositories, or what became of an earlier one
+  # shellcheck disable=SC2086
+  case " $(plain_uris $repository_urls)" in *" $1 "*) return 0 ;; esac
+  # shellcheck disable=SC2086
+  for before in $(plain_uris ${retired-}); do
+    case $1 in "$before"|"$before"/*) return 0 ;; esac
+  done
+  return 1
+}
+
+# page_for_list FILE: no list, but a page that was saved as one: nvidia.github.io answers so for a
+# distribution that it does not know, and the first of the two stops all of apt.
+page_for_list() {
+  case " ${page_lists-} " in *" ${1##*/} "*) ;; *) return 1 ;; esac
+  [ -z "$(entries_of "$1" uris)" ] || return
+  case $(tr -d ' \t\r\n' <"$1" | head -c 30) in '<'*|'#Unsupporteddistribution!'*) return 0 ;; esac
+  return 1
+}
+
+without_ours() { # FILE: its text with our entries commented out; ends with an x, for "$(...)" strips newlines
+  entries_of "$1" without >"$run/without" || return
+  # awk ends each line with a newline; where the last one of the file has none, it gets none.
+  if [ -n "$(tail -c 1 "$1")" ]; then head -c -1 "$run/without"; else cat "$run/without"; fi
+  printf x
+}
+
+# same_origin: source files, other than ours, that name one of our repositories; two entries with
+# different keys would stop all of apt. Sets others, files that name nothing else and go as a whole,
+# and edits, files in which our entries alone are commented out.
+same_origin() {
+  others='' edits=''
+  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+    [ -f "$file" ] || continue
+    if page_for_list "$file"; then others="$others $file" && continue; fi
+    mine='' beside=''
+    for uri in $(entries_of "$file" uris | tr -s ' \t' '\n' | plain_uri); do
+      if is_ours "$uri"; then mine=1; else beside=1; fi
+    done
+    [ -n "$mine" ] || continue
+    case " $source_paths " in *" $file "*) [ -n "$beside" ] || continue; mine='' ;; esac
+    if [ -z "$beside" ] && [ "$file" != /etc/apt/sources.list ]; then
+      others="$others $file"
+    elif [ -n "$mine" ] && [ ! -L "$file" ] && entries_of "$file" without >/dev/null; then
+      edits="$edits $file"
+    else
+      stop 3 guard "$file names our repository beside others, where they cannot be told apart" "take that entry out first"
+    fi
+  done
+}
+
+# edited_source FILE: our entries in it are commented out now; the file as it was is kept.
+edited_source() {
+  text=$(without_ours "$1") && put "$1" "$(stat -c %04a "$1")" "${text%x}"
+}
+
+# fit: a host that must not be changed is refused by what it is.
+fit() {
+  [ -d /run/systemd/system ] || stop 3 guard "this host is not run by systemd"
+  dpkg-query -W >/dev/null 2>"$out" ||
+    stop 7 guard "dpkg's database cannot be read on this host" "cp /var/lib/dpkg/status-old /var/lib/dpkg/status, or from /var/backups"
+}
+
+# fit_to_change: where packages are to change, what stands in the way is named before apt is asked.
+fit_to_change() {
+  [ ! -e /snap/docker/current ] ||
+    stop 3 guard "the snap 'docker' is installed: two daemons would fight for one socket" "'dockwright install HOST --remove-snap' takes it out once the new one answers; by hand, with its data: snap remove docker"
+  held=
+  for package in $(dpkg-query -W -f='${db:Status-Want} ${Package}\n' 2>/dev/null | sed -n 's/^hold //p'); do
+    for word in $wanted; do
+      word=${word%%=*}
+      [ "${word%-}" = "$package" ] || continue
+      # What this file holds itself it may change.
+      case " $held_by_us " in
+        *" $package "*) apt_flags=--allow-change-held-packages ;;
+        *) held="$held $package" ;;
+      esac
+    done
+  done
+  [ -z "$held" ] || stop 3 guard "held by apt-mark:$held" "if that is no longer wanted: apt-mark unhold$held"
+  case " $wanted" in
+    *" containerd- "*|*" containerd.io"[=-]*|*" runc- "*)
+      for path in /etc/kubernetes/kubelet.conf /var/lib/kubelet/config.yaml /var/lib/rancher/k3s /var/lib/rancher/rke2 /var/lib/k0s; do
+        [ ! -e "$path" ] || stop 9 guard "this is a Kubernetes node ($path); its containerd stays"
+      done ;;
+  esac
+}
+
+# --- stops: containers that run are stopped only where that was agreed to -----------------------------
+
+# refuse_to_stop STEP: containers that a removed or changed runtime would stop, unless agreed to.
+# With live-restore these three can be upgraded below running containers.
+refuse_to_stop() {
+  [ -z "$allow_restart" ] || return 0
+  affected='' live=1
+  for word in $wanted; do
+    package=${word##*/}
+    package=${package%%=*}
+    package=${package%%_*}
+    case ${package%-} in
+      docker-ce|docker-ce-cli|containerd.io) case $word in *=*) ;; *) live= ;; esac ;;
+    esac
+    case ${package%-} in
+      docker-ce|containerd.io) affected=1 ;;
+      docker.io|docker-engine|moby-engine|containerd|moby-containerd|runc|moby-runc|podman-docker) affected=1 live= ;;
+    esac
+  done
+  [ -n "$affected" ] || return 0
+  if [ -n "$live" ] && [ "$(timeout 20 docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null)" = true ]; then return 0; fi
+  names=$(timeout 20 docker ps --format '{{.Names}}' 2>/dev/null | tr '\n' ' ')
+  [ -z "$names" ] || stop 9 "$1" "containers would stop: $names(when they may: --allow-restart)"
+}
+
+# --- merge: daemon.json by key, with the host's own python3 ---------------------------------------
+
+# merged PATH KEYS FRESH [RELOADABLE]: prints the file with KEYS (JSON) merged in; FRESH is the text where there
+# is no file, or the very file. Fails with words on stderr where the file is not valid, a key clashes,
+# or there is no python3. With RELOADABLE (names) it prints, instead, the keys that need a restart.
+merged() {
+  if [ ! -e "$1" ] || printf '%s' "$3" | cmp -s - "$1"; then
+    printf '%s' "$3"
+    return
+  fi
+  command -v python3 >/dev/null 2>&1 || { echo "$1 exists and there is no python3 to merge it with" >&2; return 1; }
+  python3 - "$1" "$2" "${4-}" <<'MERGE'
+import json, sys
+path, keys, reloadable = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3].split()
+def once(pairs):
+    names = [name for name, _ in pairs]
+    if len(set(names)) != len(names):
+        sys.exit(f"{path}: a key stands there twice")
+    return dict(pairs)
+def merge(there, wanted, where=""):
+    for key, value in wanted.items():
+        if isinstance(there.get(key), dict) and isinstance(value, dict):
+            program = there[key].get("path")
+            if where == "runtimes." and isinstance(program, str) and program.rpartition("/")[2] == value.get("path") and (
+                "runtimeArgs" in there[key] or program != value["path"]
+            ):
+                continue  # the same program, in words of somebody else
+            merge(there[key], value, f"{where}{key}.")
+        elif key in there and there[key] != value:
+            sys.exit(f"{path}: {where}{key} is {json.dumps(there[key])} already, not {json.dumps(value)}")
+        else:
+            there[key] = value
+try:
+    text = open(path, encoding="utf-8").read()
+    there = json.loads(text, object_pairs_hook=once)
+    before, old = json.dumps(there), json.loads(text)
+except ValueError as error:
+    sys.exit(f"{path} is not valid: {error}")
+if not isinstance(there, dict):
+    sys.exit(f"{path} is not an object")
+merge(there, keys)
+if reloadable:
+    needed = [k for k in there if there[k] != old.get(k) and k not in reloadable]
+    cdi = "features.cdi"  # switched on when dockerd starts, though other features are reloaded
+    if cdi not in reloadable and keys.get("features", {}).get("cdi") and not old.get("features", {}).get("cdi"):
+        needed.append(cdi)
+    sys.exit(print(*needed))
+sys.stdout.write(text if json.dumps(there) == before else json.dumps(there, indent=2, ensure_ascii=False) + "\n")
+MERGE
+}
+
+# judge_merge PATH KEYS FRESH HOW: refuse now what could not be merged later, or would stop containers.
+# HOW, reload or restart, is for a file that is not there yet; cdi is a restart where dockerd does not do CDI
+# by itself. Sets daemon_how.
+judge_merge() {
+  daemon_how=$4
+  if [ "$4" = cdi ]; then
+    daemon_how=restart
+    if cdi_by_itself; then daemon_how=reload reloadable="$reloadable features.cdi"; fi
+  fi
+  [ ! -L "$1" ] || stop 3 guard "$1 is a symlink to $(readlink "$1")" "make it a plain file, or render without docker_daemon"
+  if [ -e "$1" ]; then
+    merged "$1" "$2" "$3" >"$run/merged" 2>"$out" || stop 3 guard "$1 cannot be merged: $(tail -n 1 "$out")"
+    if cmp -s "$run/merged" "$1"; then return; fi
+    [ -n "$(merged "$1" "$2" '' "$reloadable")" ] || daemon_how=reload
+  fi
+  if [ "$daemon_how" = reload ] || ! systemctl is-active -q docker.service 2>/dev/null; then return; fi
+  refuse_restart "a new $1 needs a restart"
+}
+
+# refuse_restart BRIEF: a restart of dockerd would stop containers, unless agreed to, or move tasks.
+refuse_restart() {
+  told=$(timeout 20 docker info --format '{{.Swarm.LocalNodeState}} {{.LiveRestoreEnabled}}' 2>/dev/null)
+  case $told in active*) stop 9 guard "this is a Swarm node; a restart of dockerd moves its tasks" ;; esac
+  [ -z "$allow_restart" ] && [ "$told" = "${told% true}" ] || return 0
+  names=$(timeout 20 docker ps --format '{{.Names}}' 2>/dev/null | tr '\n' ' ')
+  [ -z "$names" ] || stop 9 guard "$1; containers would stop: $names(when they may: --allow-restart)"
+}
+
+# take_up: a daemon that runs takes the new file; where it does not, the old file comes back.
+take_up() {
+  systemctl is-active -q docker.service 2>/dev/null || return 0
+  if systemctl "$daemon_how" docker.service && systemctl is-active -q docker.service; then
+    receipt "$daemon_how docker.service"
+    return 0
+  fi
+  journalctl -u docker.service -n 20 --no-pager 2>/dev/null
+  restore_files
+  cause="the daemon did not take the new daemon.json; the old file is back"
+  systemctl reset-failed docker.service
+  systemctl restart docker.service || exit_code=7
+  return 1
+}
+
+# --- repair: by what dpkg says of each package, and never by an exit status -----------------------
+# "dpkg --configure -a" and "apt-get -f install" both end with 0 and leave a package that was killed
+# in its preinst (flag R): only its own reinstallation, or its removal, heals that.
+
+broken() { # lines of STATUS NAME: half installed, unpacked, triggers pending, flag R
+  dpkg-query -W -f='${db:Status-Abbrev} ${Package}\n' 2>/dev/null |
+    awk 'substr($0, 2, 1) !~ /[inc]/ || substr($0, 3, 1) != " " { print }'
+  for file in /var/lib/dpkg/updates/[0-9]*; do [ ! -e "$file" ] || echo "updates pending"; done
+}
+
+dpkg_clean() { [ -z "$(broken)" ]; }
+
+# half_removed: what a run of ours was taking away comes back from the archives that were kept: until
+# the new runtime is there, the old one is the host's. Where that would remove something, it goes.
+half_removed() {
+  halves='' back=''
+  for package in $(broken | awk '{ print $NF }'); do
+    grep -qs "^package $package [^ ]* absent\$" "$state"/runs/*/receipt && halves="$halves $package"
+  done
+  [ -n "$halves" ] || return 0
+  gone=$(sed -n 's/^package \([^ ]*\) [^ ]* absent$/\1/p' "$state"/runs/*/receipt | sort -u)
+  case $playbook in uninstall|purge) gone='' ;; esac # there is no old runtime that should come back
+  for package in $gone; do
+    case $(dpkg-query -W -f='${db:Status-Abbrev}' "$package" 2>/dev/null) in 'ii ') continue ;; esac
+    for archive in "$state/debs/${package}"_*.deb; do [ ! -f "$archive" ] || back="$back $archive"; done
+  done
+  # shellcheck disable=SC2086  # words on purpose
+  [ -n "$back" ] || stop_units $halves
+  # shellcheck disable=SC2086
+  { [ -n "$back" ] && apt-get -q -y -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+    -o Dpkg::Use-Pty=0 --no-install-recommends --no-remove --allow-downgrades --reinstall install $back; } ||
+    dpkg --force-remove-reinstreq --remove $halves
+}
+
+# stop_units PACKAGE...: a package's prerm stops its daemon, and does not run again where dpkg was killed
+# after it; what a boot started since would go on without its package.
+stop_units() {
+  units=$(dpkg-query -L "$@" 2>/dev/null | sed -nE 's,^.*/systemd/system/([a-z0-9._-]+\.(service|socket))$,\1,p')
+  # shellcheck disable=SC2086
+  [ -z "$units" ] || systemctl stop $units
+}
+
+repair_dpkg() {
+  wait_for_locks "$step_id"
+  dpkg --force-confdef --force-confold --configure -a
+  half_removed
+  for package in $(broken | awk 'substr($0, 3, 1) == "R" { print $NF }'); do
+    # What a run of ours was bringing is taken out again: the plan that follows brings it anew.
+    if grep -qs "^package $package absent " "$state"/runs/*/receipt; then
+      dpkg --force-remove-reinstreq --remove "$package" && continue
+    fi
+    apt-get -q -y -o Dpkg::Use-Pty=0 install --reinstall "$package"
+  done
+  dpkg_clean || apt-get -q -y -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 --no-remove -f install
+  dpkg_clean && return
+  broken
+  exit_code=7 cause="packages are still half installed: dpkg --configure -a; apt-get -f install; apt-get install --reinstall NAME"
+  return 1
+}
+
+# --- verify: what a broken rung most likely means ------------------------------------------------
+
+verify() { # ID TITLE: a check that is run, not applied; it fails with 8
+  asked_to_stop "$1"
+  record begin "$1" "$2"
+  : >"$out"
+  cause=
+  "apply_$1" >"$out" 2>&1 || stop "${exit_code:-8}" "$1" "${brief:-$2 failed}" "$cause"
+  record verified "$1" "$(said)"
+}
+
+# pull_once SECONDS IMAGE: docker pull, its output in $answer; pulled_goes undoes it. An image that is
+# there only for the check goes again, also where a run was cut before it could.
+pull_once() {
+  checking=dockwright.check=look
+  [ -z "${events-}" ] || checking=dockwright.check=run
+  had=1
+  docker image inspect "$2" >/dev/null 2>&1 || had=
+  ! grep -qsxF -- "$2" "$state/pulled" || had=
+  [ -n "$had" ] || [ -z "${events-}" ] || printf '%s\n' "$2" >>"$state/pulled"
+  answer=$(timeout "$1" docker pull -q "$2" 2>&1) && return
+  docker image inspect "$2" >/dev/null 2>&1 || pulled_is_gone "$2"
+  return 1
+}
+
+# pulled_goes IMAGE: with the containers of runs that were cut. One that was made and not started yet is
+# not taken away by --rm, and keeps the image. The host's lock says that no other run's check is on; a
+# look takes no lock, so the containers of looks are left alone.
+pulled_goes() {
+  [ -z "${events-}" ] || for left in $(docker ps -aq --filter "label=$checking"); do docker rm -f "$left"; done
+  [ -n "$had" ] || ! docker image rm "$1" || pulled_is_gone "$1"
+} >/dev/null 2>&1
+
+pulled_is_gone() { # IMAGE
+  [ -e "$state/pulled" ] || return 0
+  grep -vxF -- "$1" "$state/pulled" >"$state/.pulled"
+  if [ -s "$state/.pulled" ]; then mv -f -- "$state/.pulled" "$state/pulled"; else rm -f -- "$state/.pulled" "$state/pulled"; fi
+}
+
+# registry_answers HOST: whether the daemon reaches it and trusts it: asked for an image that nobody
+# has, a registry says so, or wants a login. What was said is in $answer.
+registry_answers() {
+  answer=$(timeout 60 docker pull -q "$1/dockwright/none:none" 2>&1) && return
+  case $answer in
+    *"manifest unknown"*|*"not found"*|*"name unknown"*|*denied*|*nauthorized*|*"no basic auth"*|*"authentication required"*) return 0 ;;
+  esac
+  return 1
+}
+
+# silent_mirror: where a mirror of the hub is not reached, that is the cause. dockerd passes over a dead
+# one in silence, and its last word is about the hub, where that is not reached either.
+silent_mirror() {
+  case $cause in "registry unreachable"*) ;; *) return ;; esac
+  for mirror in $(timeout 20 docker info --format '{{range .RegistryConfig.Mirrors}}{{.}} {{end}}' 2>/dev/null); do
+    place=${mirror#*://} place=${place%/}
+    registry_answers "$place" || { cause="mirror: $mirror does not serve this host ($(cause_of "$answer")), and neither does the hub"; return; }
+  done
+}
+
+# run_once SECONDS WORD...: docker run, its output in $answer. Of a container that ends at once, dockerd
+# now and then loses all output ("stream copy error: reading from a closed fifo" in its journal; moby
+# 41378): where it ended well and said nothing, it is asked again.
+run_once() {
+  limit=$1
+  shift
+  for _ in 1 2 3; do
+    answer=$(timeout "$limit" docker run --rm --label "$checking" "$@" 2>&1) || return
+    [ -z "$answer" ] || return 0
+  done
+  answer="the container ended with 0 and said nothing"
+}
+
+# cause_of TEXT: Docker's own words (they are not translated) to a cause.
+cause_of() {
+  case $1 in
+    *toomanyrequests*|*"rate limit"*) echo "rate limit: the hub counts pulls of this address; log in, or use a mirror" ;;
+    *"permission denied"*docker.sock*) echo "permission: this user may not talk to the daemon" ;;
+    *"Cannot connect to the Docker daemon"*|*"docker.sock: connect"*) echo "daemon down: systemctl status docker; journalctl -u docker" ;;
+    *cgroup*"read-only"*|*cgroup*"Read-only"*) echo "cgroups read-only: containers cannot be made here (a container without delegation?)" ;;
+    *iptables*|*nftables*|*nf_tables*|*ip6tables*) echo "firewall tools: iptables or nftables is missing, or the kernel lacks its modules" ;;
+    *apparmor*) echo "apparmor: the kernel has it and apparmor_parser is missing; install the package apparmor" ;;
+    *"manifest verification failed"*|*"unexpected commit digest"*|*"ilesystem layer verification failed"*|*"does not match digest"*|*"does not match expected"*|*"digest mismatch"*)
+      echo "not the pinned digest: the registry serves something else under it" ;;
+    *"HTTP response to HTTPS client"*) echo "registry speaks plain http: 'insecure: true' lets the daemon do so" ;;
+    *nauthorized*|*"no basic auth"*|*"authentication required"*|*"incorrect username or password"*)
+      echo "login refused: user or password is wrong, or there is no login" ;;
+    *"No space left"*|*"no space left"*) echo "disk full below the daemon's data root" ;;
+    *"no such host"*|*"server misbehaving"*|*"Temporary failure in name resolution"*) echo "registry unreachable: its name does not resolve here" ;;
+    *x509*|*certificate*) echo "registry not trusted: its TLS certificate is unknown here (a proxy that intercepts?)" ;;
+    *"connection refused"*|*"i/o timeout"*|*"deadline exceeded"*|*"no route to host"*|*"network is unreachable"*|*"Client.Timeout"*|*EOF*)
+      echo "registry unreachable: no answer from it" ;;
+    *"manifest unknown"*|*"name unknown"*|*"not found"*|*"access denied"*) echo "no such image, or a login is needed" ;;
+    *) echo "unknown: see the output" ;;
+  esac
+}
+
+# --- images and registries: pulled with their layers as progress, loaded, named, logged in to -----
+
+unset DOCKER_HOST DOCKER_CONTEXT DOCKER_CONFIG # root's own daemon and file are meant
+
+image_id() { docker image inspect --format '{{.Id}}' "$1" 2>/dev/null; }
+
+# image_named IMAGE NAME...: the image is there, and has each of the names.
+image_named() {
+  now_id=$(image_id "$1") || return
+  shift
+  for name; do [ "$(image_id "$name")" = "$now_id" ] || return; done
+}
+
+# blame WHAT TEXT: what failed, its likely cause, and whether the daemon is well all the same.
+blame() {
+  brief=$1 cause=$(cause_of "$2")
+  # What was served is not what was pinned: no repetition makes that well.
+  case $cause in "not the pinned digest"*) exit_code=8 ;; esac
+  ! timeout 20 docker version >/dev/null 2>&1 || brief="$brief; the daemon is healthy"
+  return 1
+}
+
+# pull_image IMAGE: docker tells of each layer in a line of its own where there is no terminal.
+pull_image() {
+  record progress "$step_id" "0 pull $1"
+  { timeout 7200 docker pull "$1" 2>&1; printf 'ended %s\n' "$?"; } | {
+    all=0 ready=0
+    while IFS= read -r line; do
+      case $line in
+        *": Pulling fs layer") all=$((all + 1)) ;;
+        *": Already exists") all=$((all + 1)) ready=$((ready + 1)) ;;
+        *": Pull complete") ready=$((ready + 1)) ;;
+        "ended "*) [ "$line" = "ended 0" ]; exit ;;
+        *) printf '%s\n' "$line"; continue ;;
+      esac
+      printf '%s\n' "$line"
+      [ "$all" = 0 ] || record progress "$step_id" "$((ready * 100 / all)) pull $1, layer $ready of $all"
+    done
+    exit 1
+  } >"$run/pull" && { cat "$run/pull"; return 0; }
+  cat "$run/pull"
+  # A mirror that is dead is passed over; the last word is then the hub's, which may be out of reach here.
+  blame "$1 cannot be pulled" "$(cat "$run/pull")"
+  case $1 in *.*/*|*:*/*|localhost/*) ;; *) silent_mirror ;; esac
+  return 1
+}
+
+# load_image IMAGE TAR SHA256: what else is in the tar is ours, too, where it was not there before.
+load_image() {
+  if [ ! -f "$2" ]; then
+    brief="$2 is not there" cause="archive: there is no such file on this host"
+    return 1
+  fi
+  if [ -n "$3" ] && [ "$(sum_of "$2")" != "$3" ]; then
+    brief="$2 is not the tar that was pinned" cause="not the pinned digest: its sha256 is $(sum_of "$2")" exit_code=8
+    return 1
+  fi
+  record progress "$step_id" "0 load $2"
+  every_name >"$run/names"
+  if ! loaded=$(timeout 7200 docker load -q -i "$2" 2>&1); then
+    printf '%s\n' "$loaded"
+    blame "$2 cannot be loaded" "$loaded"
+    return 1
+  fi
+  printf '%s\n' "$loaded"
+  every_name | while read -r name; do
+    grep -qxF -e "$name" "$run/names" || { receipt image "$name" absent && receipt got "$name" "$(image_id "$name")"; }
+  done
+  image_id "$1" >/dev/null && return
+  brief="$2 has no image $1" cause="archive: it holds $(printf '%s' "$loaded" | sed -n 's/^Loaded image[^:]*: //p' | tr '\n' ' ')"
+  return 1
+}
+
+every_name() { docker image ls --format '{{.Repository}}:{{.Tag}}' 2>/dev/null | grep -v '<none>' | sort -u; }
+
+# name_image IMAGE NAME: the receipt has which image the name was for before.
+name_image() {
+  was=$(image_id "$2")
+  receipt image "$2" "${was:-absent}" && docker tag "$1" "$2" && receipt got "$2" "$(image_id "$2")"
+}
+
+# --- logins; $registry_logins has HOST USER PASSWORD a line, the last two as base64 ----------------
+
+# log_in HOST: the password goes to docker's standard input, and nowhere else.
+log_in() {
+  words=$(printf '%s\n' "${registry_logins-}" | while read -r host user password; do
+    [ "$host" != "$1" ] || printf '%s %s' "$user" "$password"
+  done)
+  if [ -z "$words" ]; then
+    brief="the login for $1 was not handed over" cause="apply it with dockwright and --registry-logins"
+    return 1
+  fi
+  state_before=absent
+  if logged_in "$1"; then state_before=other; elif [ ! -e "$docker_config" ]; then state_before=new; fi
+  receipt login "$1" "$state_before" || return
+  user=$(printf '%s' "${words%% *}" | base64 -d)
+  if ! answer=$(printf '%s' "${words#* }" | base64 -d | timeout 120 docker login --username "$user" --password-stdin "$1" 2>&1); then
+    answer=$(printf '%s\n' "$answer" | grep -v '^WARNING')
+    printf '%s\n' "$answer"
+    blame "no login at $1" "$answer"
+    return 1
+  fi
+  receipt got-login "$1" && say "logged in as $user"
+}
+
+# --- logins: where docker keeps root's, and how they go again -------------------------------------
+
+unset DOCKER_HOST DOCKER_CONTEXT DOCKER_CONFIG # root's own daemon and file are meant
+
+docker_config=/root/.docker/config.json
+
+# logged_in HOST: docker's own file has a login for it; its key for the hub is an address.
+logged_in() {
+  key=$1
+  [ "$1" != docker.io ] || key=https://index.docker.io/v1/
+  grep -qsF -e "\"$key\"" "$docker_config"
+}
+
+# log_out HOST BEFORE: BEFORE is "new" where docker had no file before the login.
+log_out() {
+  case $1 in docker.io) docker logout ;; *) docker logout "$1" ;; esac || return
+  # What docker leaves is an empty list.
+  [ "$2" = new ] && [ "$(tr -d ' \t\n' <"$docker_config" 2>/dev/null)" = '{"auths":{}}' ] || return 0
+  rm -f -- "$docker_config" && rmdir -- "${docker_config%/*}" 2>/dev/null || :
+}
+
+# --- undo: back to the state before the last run, by its receipt ----------------------------------
+
+# undo [ID...]: the ids are the actions of a plan that a controller showed.
+undo() {
+  step_id=undo
+  record begin undo "back to the state before the last run"
+  last=${undoes-} # a plan names the run; by hand it is the last one
+  [ -n "$last" ] || last=$(newest_receipt)
+  [ -n "$last" ] || stop 3 undo "there is no run to undo"
+  receipt=$state/runs/$last/receipt
+  [ -s "$receipt" ] || stop 3 undo "run $last changed nothing that could be undone"
+  judge_restart undo
+  undo_packages undo
+  committed=1
+  record commit - ""
+  undo_images
+  undo_files
+  restart_daemon undo
+  sed -n 's/^hold //p' "$receipt" | xargs -r apt-mark unhold >>"$out" 2>&1
+  sed -n 's/^member //p' "$receipt" | while read -r group user; do gpasswd -d "$user" "$group" >>"$out" 2>&1; done
+  case " $back_names " in *" docker.io "*|*" moby-engine "*) removals=$back_names old_runtime_answers >>"$out" 2>&1 || stop 6 undo "the old runtime is back, but does not answer" ;; esac
+  sed -n 's/^snap \([^ ]*\) removed$/\1/p' "$receipt" | while read -r name; do
+    record_text note undo "the snap '$name' does not come back by itself: snap install $name; snap saved"
+  done
+  # Neither run can be undone again; the one before them can.
+  mv -f "$receipt" "$receipt.undone"
+  [ ! -f "$run/receipt" ] || mv -f "$run/receipt" "$run/receipt.undone"
+  earlier=$(newest_receipt)
+  if [ -n "$earlier" ]; then printf '%s\n' "$earlier" >"$state/last"; else rm -f "$state/last"; fi
+  rm -f "$state/unverified"
+  for id; do record changed "$id" ""; done
+  record passed undo "run $last is undone; data stays"
+}
+
+# judge_restart STEP: keys of daemon.json that go are in effect until the daemon starts anew: a reload
+# keeps the last value of a key that is no longer there. Refuses to stop containers, unless agreed to.
+judge_restart() {
+  config=/etc/docker/daemon.json restarts=''
+  keys=$(sed -n "s|^keys $config ||p" "$receipt" | tr '\n' ' ')
+  wrote=$(sed -n "s|^wrote $config ||p" "$receipt" | tail -n 1)
+  # Of a file that somebody changed since nothing is taken back.
+  [ -n "$keys" ] && [ "$(sum_of "$config")" = "$wrote" ] || return 0
+  restarts=1
+  [ -z "$allow_restart" ] && systemctl is-active -q docker.service 2>/dev/null || return 0
+  # Without live-restore from now on, the new daemon ends what the old one left running.
+  case " $keys" in *" live-restore "*) ;; *)
+    if [ "$(timeout 20 docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null)" = true ]; then return 0; fi ;;
+  esac
+  names=$(timeout 20 docker ps --format '{{.Names}}' 2>/dev/null | tr '\n' ' ')
+  [ -z "$names" ] || stop 9 "$1" "the daemon has to restart; containers would stop: $names(when they may: --allow-restart)"
+}
+
+# restart_daemon STEP: one that stays, or came back with its packages before its file did.
+restart_daemon() {
+  [ -n "$restarts" ] && systemctl is-active -q docker.service 2>/dev/null || return 0
+  timeout 20 docker ps -q --no-trunc >"$run/restarted" 2>/dev/null || :
+  systemctl reset-failed docker.service 2>/dev/null
+  if systemctl restart docker.service >>"$out" 2>&1 && timeout 30 docker version >>"$out" 2>&1; then
+    # What ran before runs again, where its own restart policy did not see to it.
+    xargs -r docker start <"$run/restarted" >>"$out" 2>&1 || :
+    return 0
+  fi
+  journalctl -u docker.service -n 20 --no-pager >>"$out" 2>/dev/null
+  stop 6 "$1" "the files are back, but the daemon does not start with the daemon.json of before"
+}
+
+# undo_packages STEP: what came goes, what went comes back, in one transaction.
+undo_packages() {
+  wanted='' back_names=''
+  : >"$run/undo"
+  sed -n 's/^package //p' "$receipt" >"$run/packages"
+  while read -r package before after; do
+    have=$(version_of "$package")
+    [ "$have" = "$after" ] || continue # somebody changed it since: theirs
+    case $before in
+      absent) wanted="$wanted $package-" ;;
+      *)
+        archive=
+        for file in "$state/debs/${package}"_*.deb; do
+          [ ! -f "$file" ] || [ "$(dpkg-deb -f "$file" Version)" != "$before" ] || archive=$file
+        done
+        wanted="$wanted ${archive:-$package=$before}"
+        back_names="$back_names $package" ;;
+    esac
+  done <"$run/packages"
+  [ -n "$wanted" ] || return 0
+  refuse_to_stop "$1"
+  apt_flags="--allow-downgrades --allow-change-held-packages"
+  replaced=
+  prepare_private >"$out" 2>&1 || stop 3 "$1" "no room for private apt directories"
+  for file in /var/lib/apt/lists/*; do
+    case ${file##*/} in lock|partial|auxfiles) continue ;; esac
+    [ ! -f "$file" ] || ln -s -- "$file" "$private/lists/${file##*/}"
+  done
+  if ! simulate >"$private/simulated" 2>"$out"; then
+    cat "$private/simulated" >>"$out"
+    stop 3 "$1" "apt cannot go back: the versions of before are not to be had"
+  fi
+  transaction=$(plan_of <"$private/simulated")
+  for package in $(printf '%s\n' "$transaction" | sed -n 's/^R //p'); do
+    case " $wanted " in *" $package- "*) ;; *) stop 9 "$1" "apt would also remove $package, which came since" ;; esac
+  done
+  transaction=$(printf '%s\nx' "$transaction")
+  transaction=${transaction%x}
+  printf '%s' "$transaction" | sort >"$private/want"
+  # shellcheck disable=SC2086
+  private_apt $apt_flags --download-only install $wanted >>"$out" 2>&1 || stop 5 "$1" "a package could not be downloaded"
+  # An archive that no source offers is taken from the cache alone where nothing may be downloaded.
+  for word in $wanted; do
+    case $word in /*) cp -- "$word" "$private/cache/archives/" || stop 3 "$1" "no room for private apt directories" ;; esac
+  done
+  wait_for_locks "$1"
+  committed=1 removals=
+  undo_images # while the daemon that has them is there
+  transact || stop "${exit_code:-6}" "$1" "packages could not be put back" "${cause-}"
+}
+
+# undo_images: names that were not there before go, those that were moved go back, logins go. What a
+# container has stays, and so does a name that somebody gave to another image since.
+undo_images() {
+  [ -z "${images_undone-}" ] || return 0
+  images_undone=1
+  sed -n 's/^image //p' "$receipt" | sed '1!G;h;$!d' >"$run/images"
+  while read -r name before; do
+    now=$(docker image inspect --format '{{.Id}}' "$name" 2>/dev/null) || continue
+    got=$(awk -v name="$name" '$1 == "got" && $2 == name { id = $3 } END { print id }' "$receipt")
+    if [ -n "$got" ] && [ "$now" != "$got" ]; then
+      record_text note undo "$name names another image by now: it stays"
+    elif [ "$before" != absent ]; then
+      docker tag "$before" "$name" >>"$out" 2>&1 || record_text note undo "$name cannot go back to $before"
+    elif ! docker image rm "$name" >>"$out" 2>&1; then
+      record_text note undo "the image $name stays: a container has it"
+    fi
+  done <"$run/images"
+  sed -n 's/^image-gone \([^ ]*\) .*/\1/p' "$receipt" | while read -r name; do
+    record_text note undo "the image $name does not come back by itself: docker pull $name"
+  done
+  sed -n 's/^login //p' "$receipt" | while read -r host before; do
+    # One that was there before, and was not replaced after all, is theirs.
+    [ "$before" != other ] || grep -qxF -e "got-login $host" "$receipt" || continue
+    ! logged_in "$host" || log_out "$host" "$before" >>"$out" 2>&1
+    [ "$before" != other ] || record_text note undo "the login at $host that was replaced does not come back"
+  done
+}
+
+undo_files() {
+  sed -n '/^\(file\|wrote\) /p' "$receipt" >"$run/files"
+  while read -r kind path before backup; do
+    [ "$kind" = file ] || continue
+    rm -f -- "${path%/*}"/.dockwright-* # of a run that was cut while it wrote
+    [ "$(sum_of "$path")" != "$before" ] || continue
+    wrote=$(sed -n "s|^wrote $path ||p" "$receipt" | tail -n 1)
+    if [ "$(sum_of "$path")" != "${wrote:-absent}" ]; then
+      record_text note undo "$path was changed since by somebody else: it stays"
+      continue
+    fi
+    case $path in /etc/apt/auth.conf.d/*) login=1 ;; *) login='' && keep "$path" ;; esac
+    # A login has no copies: neither one that goes, nor one that is back.
+    if [ "$before" = absent ]; then rm -f -- "$path"; elif [ -n "$login" ]; then mv -f -- "$backup" "$path"; else cp -p -- "$backup" "$path"; fi
+  done <"$run/files"
+  sed -n 's/^directory //p' "$receipt" | sort -ru | while read -r dir; do rmdir "$dir" 2>/dev/null; done
+}
+
+status() {
+  read -r last 2>/dev/null <"$state/last" || last=none
+  if somebody_runs; then echo "running    $(who_runs)"; fi
+  echo "last run   $last$(sed -n 's/^dw1 [^ ]* end - [^ ]* /, ended with /p' "$state/runs/$last/ev" 2>/dev/null)"
+  for pair in ${vendor_wanted-}; do echo "package    ${pair%%=*} $(version_of "${pair%%=*}")"; done
+  echo "daemon     $(timeout 20 docker version --format '{{.Server.Version}}' 2>/dev/null || echo 'does not answer')"
+}
+
+# --- archives of what is installed, as dpkg-repack(1) makes them -----------------------------------
+
+archive_of() { # PACKAGE: where its archive is kept, named as apt names it
+  printf '%s/debs/%s' "$state" "$(dpkg-query -W -f='${Package}_${Version}_${Architecture}.deb' "$1" | sed 's/:/%3a/g')"
+}
+
+repacked() { # PACKAGE...: each has its archive
+  for package; do [ -f "$(archive_of "$package")" ] || return; done
+}
+
+# repack PACKAGE: its files as they are now, with its own scripts. dpkg lists /lib/x though /lib is a
+# link: files are taken by name, and of directories those that are none.
+repack() {
+  root=$(mktemp -d "$private_root/repack.XXXXXX") && mkdir -p "$root/DEBIAN" "$state/debs" && chmod 0755 "$root" || return
+  dpkg-query -s "$1" | awk '/^[^ ]/ { skip = /^(Status|Conffiles|Config-Version):/ } !skip' >"$root/DEBIAN/control"
+  dpkg-query -W -f='${Conffiles}\n' "$1" | awk 'NF && $NF != "obsolete" { print $1 }' >"$root/DEBIAN/conffiles"
+  for part in $(dpkg-query --control-list "$1"); do
+    case $part in preinst|postinst|prerm|postrm|config|templates|triggers|shlibs|symbols) ;; *) continue ;; esac
+    cp -p -- "$(dpkg-query --control-path "$1" "$part")" "$root/DEBIAN/$part" || return
+  done
+  dpkg-query -L "$1" | while read -r path; do
+    if [ -f "$path" ] || { [ -L "$path" ] && [ ! -d "$path" ]; } || { [ -d "$path" ] && [ ! -L "$path" ]; }; then printf '%s\n' "${path#/}"; fi
+  done | sed '/^\.\{0,1\}$/d' >"$root.files"
+  tar -C / --no-recursion -cf - -T "$root.files" | tar -C "$root" -xpf - &&
+    dpkg-deb -b "$root" "$(archive_of "$1").new" && mv -f "$(archive_of "$1").new" "$(archive_of "$1")" && rm -rf -- "$root" "$root.files"
+}
+
+# --- gpu: NVIDIA's driver, the CDI specification, and what a broken rung most likely means ---------
+
+module_version() { # of the loaded driver
+  awk '/^NVRM/ { for (i = 1; i <= NF; i++) if ($i ~ /^[0-9]+(\.[0-9]+)+$/) { print $i; exit } }' /proc/driver/nvidia/version 2>/dev/null
+}
+
+library_version() {
+  for library in /usr/lib/*/libnvidia-ml.so.1 /usr/lib/libnvidia-ml.so.1; do
+    [ -e "$library" ] || continue
+    library=$(readlink -f "$library")
+    printf '%s' "${library##*.so.}"
+    return
+  done
+}
+
+# cdi_fresh PATH: the specification names the files of the loaded driver, and every GPU of the host.
+cdi_fresh() {
+  driver=$(grep -o 'libnvidia-ml\.so\.[0-9]*\.[0-9.]*[0-9]' "$1" 2>/dev/null | head -n 1)
+  [ -n "$driver" ] && [ "${driver##*.so.}" = "$(module_version)" ] || return
+  wanted_devices=$(nvidia-smi -L 2>&1) || return
+  # GPUs that are split count by their parts.
+  wanted_devices=$(printf '%s\n' "$wanted_devices" | awk '
+    /^GPU / { if (gpu) whole++; gpu = 1 }
+    /^ *MIG / { parts++; gpu = 0 }
+    END { print whole + gpu, parts + 0 }')
+  named_devices=$(sed -n 's/^ *-\{0,1\} *name: *"\{0,1\}\([0-9:]*\)"\{0,1\} *$/\1/p' "$1" | awk '/:/ { parts++; next } /./ { whole++ } END { print whole + 0, parts + 0 }')
+  [ "${named_devices% *}" -ge "${wanted_devices% *}" ] && [ "${named_devices#* }" = "${wanted_devices#* }" ]
+}
+
+cdi_renewed() { # the toolkit has units that make the specification anew
+  [ "$(systemctl is-active nvidia-cdi-refresh.path 2>/dev/null)" = active ]
+}
+
+# make_spec PATH NEW: by the toolkit's own unit where that does it, else by nvidia-ctk. Where it is
+# NEW, the packages of this run may have made it already: undo takes it away with them.
+make_spec() {
+  if [ -n "$2" ]; then receipt "file $1 absent -"; else keep "$1"; fi
+  cdi_fresh "$1" || systemctl start nvidia-cdi-refresh.service 2>/dev/null
+  if ! cdi_fresh "$1" && ! nvidia-ctk cdi generate --output="$1"; then
+    answer=$(nvidia-smi -L 2>&1)
+    printf '%s\n' "$answer"
+    exit_code=8 cause=$(gpu_cause "$answer")
+    return 1
+  fi
+  receipt "wrote $1 $(sum_of "$1")" && spec_made=1
+}
+
+# hook_seen: dockerd looks for NVIDIA's hook once, when it starts, and /run/docker.pid is as old as
+# that. The toolkit's folder is as old as its first installation; where no birth is told, the hook's
+# change is.
+hook_seen() {
+  since=$(stat -c %.9Y /run/docker.pid 2>/dev/null) || return 0 # it is elsewhere: trying will tell
+  born=$(stat -c %.9W /usr/share/doc/nvidia-container-toolkit-base 2>/dev/null)
+  case $born in [1-9]*.*) ;; *) born=$(stat -Lc %.9Z /usr/bin/nvidia-cdi-hook /usr/bin/nvidia-container-runtime-hook 2>/dev/null | head -n 1) ;; esac
+  awk -v born="${born:-0}" -v since="$since" 'BEGIN { exit !(born + 0 < since + 0) }'
+}
+
+# gpu_cause TEXT: what nvidia-smi and docker say, to a cause.
+gpu_cause() {
+  case $1 in
+    *"version mismatch"*) echo "driver: kernel module $(module_version), library $(library_version); reboot the host" ;;
+    *"communicate with the NVIDIA driver"*) echo "driver: its kernel module is not loaded; modprobe nvidia tells why" ;;
+    *'device driver "cdi"'*|*"CDI is not enabled"*) echo "CDI is off in dockerd: features.cdi in daemon.json, and a restart" ;;
+    *"AMD CDI spec not found"*|*"could not select device driver"*)
+      echo "dockerd started before the toolkit was there, and looks for it only then: systemctl restart docker" ;;
+    *"nresolvable CDI devices"*|*"CDI device injection failed"*|*"unknown device"*)
+      echo "CDI: no specification names the device; systemctl start nvidia-cdi-refresh, or: nvidia-ctk cdi generate --output=/var/run/cdi/nvidia.yaml" ;;
+    *"unknown or invalid runtime"*|*"Unknown runtime"*) echo "dockerd does not know the runtime: systemctl reload docker" ;;
+    *"Unknown Error"*)
+      if [ -e /dev/char/195:255 ]; then
+        echo "device policy: the container may not open the GPU's nodes (any more)"
+      else # systemd names the devices of a container by these links, and nvidia-modprobe makes none
+        echo "device policy: systemd does not find the GPU's nodes in /dev/char; nvidia-ctk system create-dev-char-symlinks --create-all"
+      fi ;;
+    *"container has no /dev/nvidia-uvm"*)
+      echo "CDI: the specification was made without /dev/nvidia-uvm; systemctl start nvidia-cdi-refresh, or: nvidia-ctk cdi generate --output=/var/run/cdi/nvidia.yaml" ;;
+    *nvidia-uvm*) echo "nodes: /dev/nvidia-uvm is missing; nvidia-modprobe -u -c=0" ;;
+    *nvidia-smi*"not found"*|*nvidia-smi*"no such file"*) echo "CDI: the specification names no nvidia-smi, or another driver's; make it anew" ;;
+    *"No devices were found"*) echo "the container got no GPU" ;;
+    *) cause_of "$1" ;;
+  esac
+}
+
+# gpu_rung PERCENT NAME OPTION...: a container started so has exactly the host's GPUs ($listing), and the
+# node that CUDA needs beside them.
+gpu_rung() {
+  percent=$1 name=$2
+  shift 2
+  if ! run_once 120 --network none "$@" "$image" sh -c 'nvidia-smi -L && { [ -e /dev/nvidia-uvm ] || { echo "the container has no /dev/nvidia-uvm"; exit 1; }; }'; then
+    printf 'host:\n%s\ncontainer:\n%s\n' "$listing" "$answer"
+    ! command -v nvidia-container-cli >/dev/null 2>&1 || timeout 20 nvidia-container-cli info 2>&1 | head -n 20
+    brief="no GPU by $name; nvidia-smi works on the host" cause=$(gpu_cause "$answer")
+    return 1
+  fi
+  if [ "$(printf '%s\n' "$answer" | sort)" != "$(printf '%s\n' "$listing" | sort)" ]; then
+    printf 'host:\n%s\ncontainer:\n%s\n' "$listing" "$answer"
+    brief="by $name a container has other GPUs than the host" cause="CDI: the specification is old, or the image sets NVIDIA_VISIBLE_DEVICES"
+    return 1
+  fi
+  record progress "$step_id" "$percent verify $name"
+}
+
+# cuda_cause TEXT: what a program of CUDA's says that finds no GPU to compute on.
+cuda_cause() {
+  case $1 in
+    *"driver version is insufficient"*|*"unsupported toolchain"*|*"forward compatibility"*)
+      echo "CUDA: the image's is newer than driver $(module_version) can run; an older tag in gpu_deep_image, or a newer driver" ;;
+    *"no kernel image is available"*) echo "CUDA: the image is built for other generations of GPUs; another tag in gpu_deep_image" ;;
+    *"no CUDA-capable device"*|*"initialization error"*|*"unknown error"*)
+      echo "CUDA finds no device: MIG is on without an instance (nvidia-smi mig -lgi), NVSwitch hosts need nvidia-fabricmanager, or /dev/nvidia-uvm does not open" ;;
+    *"system not yet initialized"*) echo "CUDA: this host has NVSwitches; systemctl start nvidia-fabricmanager" ;;
+    *"out of memory"*) echo "CUDA: the GPU's memory is taken; nvidia-smi shows by whom" ;;
+    *"busy or unavailable"*) echo "CUDA: the GPU is taken by one process alone; nvidia-smi -q -d COMPUTE" ;;
+    *) gpu_cause "$1" ;;
+  esac
+}
+
+# gpu_computes IMAGE: its own command computes on the GPUs. That nvidia-smi lists them proves less.
+gpu_computes() {
+  if ! pull_once 1800 "$1"; then
+    printf '%s\n' "$answer"
+    brief="$1 cannot be pulled; nvidia-smi works in containers" cause=$(cause_of "$answer")
+    return 1
+  fi
+  if run_once 300 --network none --device nvidia.com/gpu=all "$1"; then rc=0; else rc=1; fi
+  pulled_goes "$1"
+  [ "$rc" != 0 ] || { record progress "$step_id" "95 verify CUDA computes"; return 0; }
+  printf '%s\n' "$answer"
+  brief="CUDA does not compute in a container; nvidia-smi works there" cause=$(cuda_cause "$answer")
+  return 1
+}
+
+# gpu_after_reload: systemd puts device policies back when it is reloaded; what came by CDI has to
+# be part of them. Other containers are not put at risk for that.
+gpu_after_reload() {
+  after=''
+  if [ -n "$(docker ps -q)" ]; then
+    after=' · not tried after daemon-reload: other containers run'
+    return 0
+  fi
+  two=''
+  one=$(docker run -d --label "$checking" --network none --device nvidia.com/gpu=all "$image" sleep 120) &&
+    { [ -z "$gpus_flag" ] || two=$(docker run -d --label "$checking" --network none --gpus all "$image" sleep 120); } && systemctl daemon-reload && sleep 1 &&
+    answer=$(docker exec "$one" nvidia-smi -L 2>&1)
+  rc=$?
+  if [ "$rc" = 0 ] && [ -n "$two" ]; then
+    docker exec "$two" nvidia-smi -L >/dev/null 2>&1 ||
+      record_text note "$step_id" "with this Engine a container that was started by --gpus loses its GPUs when systemd is reloaded; start it by --device nvidia.com/gpu=all"
+  fi
+  docker rm -f "${one:-none}" ${two:+"$two"} >/dev/null 2>&1
+  if [ "$rc" != 0 ] || [ "$(printf '%s\n' "$answer" | sort)" != "$(printf '%s\n' "$listing" | sort)" ]; then
+    printf '%s\n' "$answer"
+    brief="a container loses its GPUs when systemd is reloaded" cause=$(gpu_cause "$answer")
+    return 1
+  fi
+  after=' · again after daemon-reload'
+}
+
+# --- gpufind: the host's GPUs, where no controller saw them first ----------------------------------
+# Uses $gpu_mode: required, or auto for Docker alone where there is no GPU; and $gpus_flag.
+
+# find_gpus: sets gpus, how many there are (empty where they are no matter here), and bound, who drives them.
+find_gpus() {
+  gpus=0 bound=' '
+  for device in /sys/bus/pci/devices/*; do
+    [ "$(cat "$device/vendor" 2>/dev/null)" = 0x10de ] || continue
+    case $(cat "$device/class") in 0x0300*|0x0302*|0x0380*) ;; *) continue ;; esac
+    gpus=$((gpus + 1)) link=$(readlink "$device/driver")
+    bound="$bound${link##*/} "
+  done
+  [ "$gpu_mode" != auto ] || [ "$gpus" != 0 ] || gpus=
+}
+
+secure_boot() {
+  for variable in /sys/firmware/efi/efivars/SecureBoot-*; do
+    [ "$(od -An -tu1 -j4 -N1 "$variable" 2>/dev/null | tr -d ' ')" != 1 ] || return 0
+  done
+  return 1
+}
+
+# fit_gpus: a GPU that cannot be used is refused with what would mend it; no driver is installed by this.
+fit_gpus() {
+  alone="Docker alone: a file of playbook docker"
+  [ ! -e /dev/dxg ] || stop 3 guard "GPUs of this host are not supported" "WSL: its GPU belongs to Windows. $alone"
+  [ ! -e /etc/nv_tegra_release ] || stop 3 guard "GPUs of this host are not supported" "Jetson: its GPU is no PCI device and comes with a system of its own. $alone"
+  [ "$gpus" != 0 ] || stop 3 guard "this host has no NVIDIA GPU" "no display or 3D controller of NVIDIA (vendor 10de) on the PCI bus. $alone"
+  [ -z "$(module_version)" ] || return 0
+  case $bound in
+    *" nouveau "*) stop 3 guard "nouveau drives the GPU of this host" "echo 'blacklist nouveau' >/etc/modprobe.d/nouveau.conf; update-initramfs -u; install NVIDIA's driver; reboot" ;;
+    *" vfio-pci "*|*" pci-stub "*) stop 3 guard "the GPU of this host is kept for virtual machines" "the kernel driver bound to it is$bound. $alone" ;;
+  esac
+  library=$(library_version)
+  install="apt install nvidia-driver"
+  [ "$os_id" != ubuntu ] || install="ubuntu-drivers install --gpgpu"
+  [ -n "$library" ] || stop 3 guard "this host has an NVIDIA GPU and no driver for it" "$install, reboot, then the same command"
+  ! secure_boot || stop 3 guard "NVIDIA's driver $library is installed, but not loaded" "Secure Boot is on: a module that is not signed by an enrolled key is refused; use Ubuntu's signed modules, or enrol the key: mokutil --import"
+  stop 3 guard "NVIDIA's driver $library is installed, but not loaded" "modprobe nvidia; dkms status tells whether it was built for this kernel; or reboot"
+}
+
+# find_past: what NVIDIA's earlier recipes left and this file takes away, as names for apt in past; and
+# in lost the packages that no archive has any more, of which copies are made for the way back.
+# nvidia-docker2 is empty since 2.14, and stays; toolkits are in the present repository since 1.14.
+find_past() {
+  past='' lost=''
+  for package in nvidia-docker nvidia-docker2 nvidia-container-runtime nvidia-container-runtime-hook; do
+    have=$(version_of "$package")
+    [ "$have" != absent ] || continue
+    [ "$package" != nvidia-docker2 ] || dpkg --compare-versions "$have" lt 2.14 || continue
+    past="$past $package"
+  done
+  for package in nvidia-container-toolkit nvidia-container-toolkit-base libnvidia-container-tools libnvidia-container1; do
+    have=$(version_of "$package")
+    [ "$have" = absent ] || ! dpkg --compare-versions "$have" lt 1.14 || lost="$lost $package"
+  done
+  lost="$past$lost"
+}
+
+# fit_past: containers and volumes of nvidia-docker 1.0 hold what would be lost: they are not for this file.
+fit_past() {
+  [ "$(version_of nvidia-docker)" != absent ] || return 0
+  timeout 20 docker version >/dev/null 2>&1 ||
+    stop 3 guard "nobody can tell which containers use nvidia-docker 1.0: dockerd does not answer" "systemctl start docker, then the same command"
+  volumes=$(timeout 20 docker volume ls -q -f driver=nvidia-docker | tr '\n' ' ')
+  [ -n "$volumes" ] || return 0
+  users=$(for volume in $volumes; do timeout 20 docker ps -a -f "volume=$volume" --format '{{.Names}}'; done | sort -u | tr '\n' ' ')
+  stop 9 guard "containers and volumes of nvidia-docker 1.0 are here: ${users:-no container, }$volumes" \
+    "when they may go, with all that is written in them: ${users:+docker rm -f $users&& }docker volume rm $volumes"
+}
+
+# judge_hook: --gpus needs a dockerd that was started after the toolkit came.
+judge_hook() {
+  [ -n "$gpus_flag" ] && systemctl is-active -q docker.service 2>/dev/null || return 0
+  [ "$(version_of nvidia-container-toolkit-base)" = absent ] || ! hook_seen || return 0
+  refuse_restart "docker run --gpus needs a restart of dockerd"
+}
+
+cdi_by_itself() { # a dockerd that runs and has CDI on without being told: since 28.3
+  daemon=$(timeout 20 docker version --format '{{.Server.Version}}' 2>/dev/null) && [ -n "$daemon" ] && dpkg --compare-versions "$daemon" ge 28.3
+}
+
+gpus_work() { timeout 20 nvidia-smi -L >/dev/null 2>&1 && [ -e /dev/nvidia-uvm ]; }
+
+# The runtime is made known once its program is there.
+check_runtime() {
+  [ -z "${daemon_late-}" ] || return
+  ! systemctl is-active -q docker.service 2>/dev/null || timeout 20 docker info --format '{{range $name, $_ := .Runtimes}}{{$name}} {{end}}' 2>/dev/null | grep -qw nvidia
+}
+apply_runtime() {
+  [ -n "${daemon_late-}" ] || daemon_how=reload
+  daemon_late=
+  take_up
+}
+
+check_copies() {
+  # shellcheck disable=SC2086  # names
+  repacked $lost
+}
+apply_copies() {
+  for package in $lost; do repack "$package" || return; done
+}
+
+# --- this plan -----------------------------------------------------------------------------------
+
+# What differs between releases.
+profile() {
+  os_id=$(sed -n 's/^ID=//p' /etc/os-release | tr -d "\"'")
+  codename=$(sed -n 's/^UBUNTU_CODENAME=//p' /etc/os-release | tr -d "\"'")
+  [ -n "$codename" ] || codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release | tr -d "\"'")
+  architecture=$(dpkg --print-architecture)
+  no_offers
+  find_gpus
+  case "$os_id $codename $architecture" in
+    ubuntu\ noble\ amd64)
+      offers https://download.docker.com/linux/ubuntu download.docker.com_linux_ubuntu_dists_noble /etc/apt/sources.list.d/docker.sources 'docker-ce=5:29.7.2-1~ubuntu.24.04~noble' 'docker-ce-cli=5:29.7.2-1~ubuntu.24.04~noble' 'containerd.io=2.2.1-1~ubuntu.24.04~noble' 'docker-buildx-plugin=0.30.1-1~ubuntu.24.04~noble' 'docker-compose-plugin=5.0.1-1~ubuntu.24.04~noble' 'docker-ce-rootless-extras=5:29.7.2-1~ubuntu.24.04~noble'
+      source_docker='Types: deb
+URIs: https://download.docker.com/linux/ubuntu
+Suites: noble
+Components: stable
+Architectures: amd64
+Signed-By: /etc/apt/keyrings/docker.asc 163B067A0B6218BDC67FC0B9938DA65A4DAD684E
+'
+      [ -z "$gpus" ] || offers https://nvidia.github.io/libnvidia-container/stable/deb/amd64 nvidia.github.io_libnvidia-container_stable_deb_amd64 /etc/apt/sources.list.d/nvidia-container-toolkit.sources nvidia-container-toolkit=1.20.1-1 nvidia-container-toolkit-base=1.20.1-1 libnvidia-container-tools=1.20.1-1 libnvidia-container1=1.20.1-1
+      source_nvidia='Types: deb
+URIs: https://nvidia.github.io/libnvidia-container/stable/deb/$(ARCH)
+Suites: /
+Architectures: amd64
+Signed-By: /etc/apt/keyrings/nvidia-container-toolkit.asc D1B2E977926D78766CD7E1F8FB79E0A7BBA3766B
+'
+      ;;
+    debian\ trixie\ amd64)
+      offers https://download.docker.com/linux/debian download.docker.com_linux_debian_dists_trixie /etc/apt/sources.list.d/docker.sources 'docker-ce=5:29.7.2-1~debian.13~trixie' 'docker-ce-cli=5:29.7.2-1~debian.13~trixie' 'containerd.io=2.2.1-1~debian.13~trixie' 'docker-buildx-plugin=0.30.1-1~debian.13~trixie' 'docker-compose-plugin=5.0.1-1~debian.13~trixie' 'docker-ce-rootless-extras=5:29.7.2-1~debian.13~trixie'
+      source_docker='Types: deb
+URIs: https://download.docker.com/linux/debian
+Suites: trixie
+Components: stable
+Architectures: amd64
+Signed-By: /etc/apt/keyrings/docker.asc 163B067A0B6218BDC67FC0B9938DA65A4DAD684E
+'
+      [ -z "$gpus" ] || offers https://nvidia.github.io/libnvidia-container/stable/deb/amd64 nvidia.github.io_libnvidia-container_stable_deb_amd64 /etc/apt/sources.list.d/nvidia-container-toolkit.sources nvidia-container-toolkit=1.20.1-1 nvidia-container-toolkit-base=1.20.1-1 libnvidia-container-tools=1.20.1-1 libnvidia-container1=1.20.1-1
+      source_nvidia='Types: deb
+URIs: https://nvidia.github.io/libnvidia-container/stable/deb/$(ARCH)
+Suites: /
+Architectures: amd64
+Signed-By: /etc/apt/keyrings/nvidia-container-toolkit.asc D1B2E977926D78766CD7E1F8FB79E0A7BBA3766B
+'
+      ;;
+    *) return 1 ;;
+  esac
+  # What daemon.json gets: keys, the text where there is no file, and how dockerd takes it.
+  merge_s05_keys='{"runtimes": {"nvidia": {"args": [], "path": "nvidia-container-runtime"}}, "features": {"cdi": true}}'
+  merge_s05_fresh='{
+  "runtimes": {
+    "nvidia": {
+      "args": [],
+      "path": "nvidia-container-runtime"
+    }
+  },
+  "features": {
+    "cdi": true
+  }
+}
+'
+  merge_s05_names='runtimes features' merge_s05_how=cdi
+  past='' lost='' retired='' page_lists=''
+  [ -n "$gpus" ] || return 0
+  retired='https://nvidia.github.io/nvidia-docker https://nvidia.github.io/nvidia-container-runtime https://nvidia.github.io/libnvidia-container'
+  page_lists='nvidia-docker.list nvidia-container-runtime.list nvidia-container-toolkit.list libnvidia-container.list'
+  find_past
+  absent_wanted='docker-engine docker.io docker-cli docker-buildx docker-compose docker-compose-v2 docker-doc podman-docker containerd runc rootlesskit moby-engine moby-cli moby-buildx moby-compose moby-containerd moby-runc'"$past"
+  spec_new=1
+  [ ! -e /var/run/cdi/nvidia.yaml ] || spec_new=''
+}
+
+add_repositories() {
+  :
+  add_repository docker /etc/apt/keyrings/docker.asc "$key_docker" "$source_docker" || return
+  [ -z "$gpus" ] || add_repository nvidia /etc/apt/keyrings/nvidia-container-toolkit.asc "$key_nvidia" "$source_nvidia" || return
+}
+
+check_s03() { # file docker.asc
+holds /etc/apt/keyrings/docker.asc 0644 "$key_docker"
+}
+apply_s03() {
+put /etc/apt/keyrings/docker.asc 0644 "$key_docker"
+}
+check_s04() { # file docker.sources
+holds /etc/apt/sources.list.d/docker.sources 0644 "$source_docker"
+}
+apply_s04() {
+put /etc/apt/sources.list.d/docker.sources 0644 "$source_docker"
+}
+check_s05() { # merge daemon.json
+[ -e /etc/docker/daemon.json ] && merged /etc/docker/daemon.json "$merge_s05_keys" "$merge_s05_fresh" >"$run/merged" && cmp -s "$run/merged" /etc/docker/daemon.json
+}
+apply_s05() {
+was=$(sum_of /etc/docker/daemon.json)
+text=$(merged /etc/docker/daemon.json "$merge_s05_keys" "$merge_s05_fresh"; rc=$?; echo x; exit "$rc") || {
+  cause="daemon.json could not be merged"
+  return 1
+}
+text=${text%x}
+printf '%s' "$text" >"$run/daemon.json" || return
+if command -v dockerd >/dev/null 2>&1 && dockerd --help 2>/dev/null | grep -q -e --validate; then
+  if ! dockerd --validate --config-file "$run/daemon.json"; then
+    cause="dockerd does not accept the merged file; the old one stands"
+    return 1
+  fi
+fi
+if [ "$(sum_of /etc/docker/daemon.json)" != "$was" ]; then
+  cause='/etc/docker/daemon.json was changed by another program meanwhile: its edit stands'
+  return 1
+fi
+keep /etc/docker/daemon.json && receipt keys /etc/docker/daemon.json "$merge_s05_names" && put /etc/docker/daemon.json 0644 "$text" && daemon_late=1
+}
+check_s07() { # file nvidia-container-toolkit.asc
+holds /etc/apt/keyrings/nvidia-container-toolkit.asc 0644 "$key_nvidia"
+}
+apply_s07() {
+put /etc/apt/keyrings/nvidia-container-toolkit.asc 0644 "$key_nvidia"
+}
+check_s08() { # file nvidia-container-toolkit.sources
+holds /etc/apt/sources.list.d/nvidia-container-toolkit.sources 0644 "$source_nvidia"
+}
+apply_s08() {
+put /etc/apt/sources.list.d/nvidia-container-toolkit.sources 0644 "$source_nvidia"
+}
+check_s09() { # install the NVIDIA Container Toolkit
+transaction_done
+}
+apply_s09() {
+transact
+}
+check_s10() { # enable and start docker
+case $(systemctl is-enabled docker.service 2>/dev/null) in enabled|static|alias|indirect|generated) ;; *) return 1 ;; esac
+also_enabled docker.socket || return
+also_enabled containerd.service || return
+systemctl is-active -q docker.service
+}
+apply_s10() {
+receipt service docker.service "$(systemctl is-enabled docker.service 2>/dev/null)" "$(systemctl is-active docker.service 2>/dev/null)"
+systemctl enable -q docker.service || return
+also_enabled docker.socket || systemctl enable -q docker.socket || return
+also_enabled containerd.service || systemctl enable -q containerd.service || return
+systemctl reset-failed docker.service 2>/dev/null # systemd counts starts, and refuses after a few
+systemctl start docker.service || {
+  rc=$?
+  journalctl -u docker.service -n 20 --no-pager 2>/dev/null
+  cause="the service does not start; its journal is above"
+  return "$rc"
+}
+}
+check_s13() { # describe the GPUs for CDI
+{ [ -z "$spec_new" ] || [ -n "${spec_made-}" ]; } &&
+cdi_fresh /var/run/cdi/nvidia.yaml && { cdi_renewed || holds /etc/systemd/system/docker.service.d/50-dockwright-cdi.conf 0644 '[Service]
+ExecStartPre=-/usr/bin/nvidia-ctk cdi generate --output=/var/run/cdi/nvidia.yaml
+'; }
+}
+apply_s13() {
+if ! cdi_renewed; then
+  put /etc/systemd/system/docker.service.d/50-dockwright-cdi.conf 0644 '[Service]
+ExecStartPre=-/usr/bin/nvidia-ctk cdi generate --output=/var/run/cdi/nvidia.yaml
+' && systemctl daemon-reload || return
+fi
+make_spec /var/run/cdi/nvidia.yaml "$spec_new"
+}
+check_s14() { # let docker run --gpus find them
+hook_seen && systemctl is-active -q docker.service
+}
+apply_s14() {
+if systemctl restart docker.service && systemctl is-active -q docker.service; then
+  receipt restart docker.service
+  return 0
+fi
+journalctl -u docker.service -n 20 --no-pager 2>/dev/null
+restore_files
+cause="docker does not start; the old files are back"
+systemctl reset-failed docker.service
+systemctl restart docker.service || exit_code=7
+return 1
+}
+check_s15() { # verify with hello-world
+return 1
+}
+apply_s15() {
+image=hello-world
+unset DOCKER_HOST DOCKER_CONTEXT
+if ! command -v docker >/dev/null; then
+  brief="there is no docker client" cause="client: docker-ce-cli is not installed"
+  return 1
+fi
+if ! version=$(timeout 20 docker version --format '{{.Server.Version}}' 2>&1); then
+  printf '%s\n' "$version"
+  journalctl -u docker -n 20 --no-pager 2>/dev/null
+  brief="the daemon does not answer" cause=$(cause_of "$version")
+  return 1
+fi
+record progress "$step_id" "25 verify daemon $version answers"
+if ! pull_once 180 "$image"; then
+  printf '%s\n' "$answer"
+  brief="$image cannot be pulled; the daemon is healthy" cause=$(cause_of "$answer")
+  silent_mirror
+  return 1
+fi
+digest=$(docker image inspect --format '{{range .RepoDigests}}{{.}} {{end}}' "$image" 2>/dev/null)
+digest=${digest%% *}
+digest=${digest##*@}
+record progress "$step_id" "60 verify pulled $digest"
+run_once 120 "$image"
+rc=$?
+pulled_goes "$image"
+case $rc:$answer in
+  0:*'Hello from Docker!'*) ;;
+  *)
+    printf '%s\n' "$answer"
+    brief="a container does not run; daemon and pull are healthy" cause=$(cause_of "$answer")
+    return 1 ;;
+esac
+say "daemon $version · pull $(printf '%s' "$digest" | cut -c1-19) · $image ran"
+}
+check_s16() { # verify the GPUs in containers
+return 1
+}
+apply_s16() {
+image=ubuntu gpus_flag=1 deep=''
+unset DOCKER_HOST DOCKER_CONTEXT
+if ! command -v nvidia-smi >/dev/null 2>&1; then
+  brief="the host has no nvidia-smi" cause="driver: NVIDIA's is not installed, or without its tools"
+  return 1
+fi
+listing=$(timeout 60 nvidia-smi -L 2>&1) || {
+  printf '%s\n' "$listing"
+  brief="nvidia-smi fails on the host" cause=$(gpu_cause "$listing")
+  return 1
+}
+if [ ! -e /dev/nvidia-uvm ]; then
+  brief="the host has no /dev/nvidia-uvm: CUDA would not start" cause=$(gpu_cause nvidia-uvm)
+  return 1
+fi
+record progress "$step_id" "10 verify nvidia-smi works on the host"
+if devices=$(docker info --format '{{range .DiscoveredDevices}}{{.ID}} {{end}}' 2>/dev/null); then
+  case $devices in *nvidia.com/gpu=*) ;; *)
+    brief="dockerd lists no CDI device of NVIDIA's" cause=$(gpu_cause "unresolvable CDI devices")
+    return 1 ;;
+  esac
+elif [ -z "$(docker info --format '{{range .CDISpecDirs}}{{.}} {{end}}' 2>/dev/null)" ]; then
+  brief="dockerd does not do CDI" cause=$(gpu_cause "CDI is not enabled")
+  return 1
+fi
+if ! pull_once 600 "$image"; then
+  printf '%s\n' "$answer"
+  brief="$image cannot be pulled; GPUs and daemon are healthy" cause=$(cause_of "$answer")
+  return 1
+fi
+gpu_rung 40 '--device nvidia.com/gpu=all' --device nvidia.com/gpu=all &&
+  { [ -z "$gpus_flag" ] || gpu_rung 60 '--gpus all' --gpus all; } &&
+  gpu_rung 80 '--runtime=nvidia' --runtime=nvidia -e NVIDIA_VISIBLE_DEVICES=all &&
+  gpu_after_reload
+rc=$?
+pulled_goes "$image"
+[ "$rc" = 0 ] || return 1
+[ -z "$deep" ] || gpu_computes "$deep" || return 1
+xids=$(journalctl -k -b -q -o cat --no-pager 2>/dev/null | grep -c 'NVRM: Xid')
+[ "${xids:-0}" = 0 ] || record_text note "$step_id" "$xids Xid errors of the driver since the boot: journalctl -k | grep Xid"
+say "$(printf '%s\n' "$listing" | grep -c '^GPU ') GPUs by --device${gpus_flag:+, --gpus} and --runtime=nvidia$after${deep:+ · CUDA computes}"
+}
+check_adopt() {
+  for file in $others; do [ ! -e "$file" ] || return 1; done
+  for file in $edits; do without_ours "$file" | head -c -1 | cmp -s - "$file" || return; done
+}
+apply_adopt() {
+  for file in $others; do keep "$file" && rm -f -- "$file" || return; done
+  for file in $edits; do edited_source "$file" || return; done
+}
+check_refresh() { [ -n "${refreshed-}" ] || { packages_settled && [ -z "$sources_differ" ]; }; }
+apply_refresh() { refresh; }
+
+# sources_differ: whether key, source or another source of the same origin is to be written.
+look_at_sources() {
+  sources_differ=$others$edits
+  check_s03 || sources_differ="$sources_differ s03"
+  check_s04 || sources_differ="$sources_differ s04"
+  [ -z "$gpus" ] || check_s07 || sources_differ="$sources_differ s07"
+  [ -z "$gpus" ] || check_s08 || sources_differ="$sources_differ s08"
+}
+
+# Everything is as it should be, and the daemon answers: then nothing is started and nothing written.
+all_so() {
+  profile || return
+  [ ! -e "$state/unverified" ] || return
+  same_origin
+  look_at_sources
+  packages_settled && [ -z "$sources_differ" ] || return
+  check_s03 >/dev/null 2>&1 || return
+  check_s04 >/dev/null 2>&1 || return
+  [ -z "$gpus" ] || check_s05 >/dev/null 2>&1 || return
+  [ -z "$gpus" ] || check_s07 >/dev/null 2>&1 || return
+  [ -z "$gpus" ] || check_s08 >/dev/null 2>&1 || return
+  check_s10 >/dev/null 2>&1 || return
+  [ -z "$gpus" ] || check_s13 >/dev/null 2>&1 || return
+  [ -z "$gpus" ] || check_s14 >/dev/null 2>&1 || return
+  [ -z "$gpus" ] || { check_runtime && gpus_work; } || return
+  timeout 20 docker version >/dev/null 2>&1
+}
+
+# Trust and simulation, in private; skipped where neither sources nor packages are to change.
+look() {
+  profile || stop 3 guard "this file is not for $os_id $codename on $(dpkg --print-architecture)"
+  fit
+  if [ -n "$gpus" ]; then
+    fit_gpus
+    fit_past
+  else
+    record_text note guard "no NVIDIA GPU on the PCI bus: Docker alone"
+  fi
+  refuse_masked docker.service docker.socket containerd.service
+  same_origin
+  replaced="$source_paths $others $edits"
+  look_at_sources
+  [ -z "$gpus" ] || judge_merge /etc/docker/daemon.json "$merge_s05_keys" "$merge_s05_fresh" "$merge_s05_how"
+  [ -z "$gpus" ] || judge_hook
+  if packages_settled && [ -z "$sources_differ" ]; then return; fi
+  record begin trust "key, signed index and simulation"
+  prepare_private >"$out" 2>&1 || stop 3 trust "no room for private apt directories in $private_root"
+  add_repositories >"$out" 2>&1 || stop 3 trust "no room for private apt directories in $private_root"
+  for file in $edits; do
+    text=$(without_ours "$file") && stand_in "$file" "${text%x}" || stop 3 trust "$file cannot be read"
+  done
+  private_update trust
+  decide trust
+  if [ -n "$wanted" ]; then
+    fit_to_change
+    simulate_fresh trust >"$private/simulated"
+    judge_simulation trust
+    printf '%s' "$transaction" | sort >"$private/want"
+    refuse_to_stop trust
+  fi
+  record passed trust "the index is signed by the pinned key; apt would do exactly the plan"
+}
+
+check_repair() { dpkg_clean; }
+apply_repair() { repair_dpkg; }
+
+show_plan() {
+  echo "On $(uname -n) ($os_id $codename):"
+  for file in $others; do echo "  - file     $file (same origin)"; done
+  for file in $edits; do
+    echo "  ~ file     $file (same origin: our entry alone is commented out)"
+    entries_of "$file" without | diff "$file" - | sed -n 's/^\([<>]\)/             \1/p'
+  done
+  [ -z "$gpus" ] || echo "  = gpu      $gpus of NVIDIA's, driver $(module_version)"
+  if check_s03 >/dev/null 2>&1; then echo "  = already  "'file docker.asc'; else echo "  ~ change   "'file docker.asc'; fi
+  if check_s04 >/dev/null 2>&1; then echo "  = already  "'file docker.sources'; else echo "  ~ change   "'file docker.sources'; fi
+  [ -z "$gpus" ] || if check_s05 >/dev/null 2>&1; then echo "  = already  "'merge daemon.json'; else echo "  ~ change   "'merge daemon.json'; fi
+  [ -z "$gpus" ] || if check_s07 >/dev/null 2>&1; then echo "  = already  "'file nvidia-container-toolkit.asc'; else echo "  ~ change   "'file nvidia-container-toolkit.asc'; fi
+  [ -z "$gpus" ] || if check_s08 >/dev/null 2>&1; then echo "  = already  "'file nvidia-container-toolkit.sources'; else echo "  ~ change   "'file nvidia-container-toolkit.sources'; fi
+  printf '%s' "$transaction" | sed 's/^R /  - package  /; s/^I /  + package  /'
+  if check_s10 >/dev/null 2>&1; then echo "  = already  "'enable and start docker'; else echo "  ~ change   "'enable and start docker'; fi
+  [ -z "$gpus" ] || if check_s13 >/dev/null 2>&1; then echo "  = already  "'describe the GPUs for CDI'; else echo "  ~ change   "'describe the GPUs for CDI'; fi
+  [ -z "$gpus" ] || if check_s14 >/dev/null 2>&1; then echo "  = already  "'let docker run --gpus find them'; else echo "  ~ change   "'let docker run --gpus find them'; fi
+  for unit in ${chosen_off-}; do echo "  note: $unit is disabled and stays so"; done
+  echo "Nothing was changed. Apply it with: sh $self apply"
+}
+
+go() {
+  if [ -n "$transaction" ]; then
+    step_id=copies
+    [ -z "$lost" ] || step copies 'copies of what no archive has any more'
+    download download
+    wait_for_locks locks
+  fi
+  owe_checks
+  settle
+  record commit - ""
+  committed=1
+  step_id=adopt
+  [ -z "$others$edits" ] || step adopt 'replace sources of the same origin'
+  step_id=s03
+  step s03 'file docker.asc'
+  step_id=s04
+  step s04 'file docker.sources'
+  step_id=s05
+  [ -z "$gpus" ] || step s05 'merge daemon.json'
+  step_id=s07
+  [ -z "$gpus" ] || step s07 'file nvidia-container-toolkit.asc'
+  step_id=s08
+  [ -z "$gpus" ] || step s08 'file nvidia-container-toolkit.sources'
+  step_id=s09
+  step s09 'install the NVIDIA Container Toolkit'
+  step_id=refresh
+  step refresh 'refresh lists'
+  step_id=runtime
+  [ -z "$gpus" ] || step runtime 'make the runtime known to dockerd'
+  step_id=s10
+  step s10 'enable and start docker'
+  step_id=s13
+  [ -z "$gpus" ] || step s13 'describe the GPUs for CDI'
+  step_id=s14
+  [ -z "$gpus" ] || step s14 'let docker run --gpus find them'
+  step_id=s15
+  verify s15 'verify with hello-world'
+  step_id=s16
+  [ -z "$gpus" ] || verify s16 'verify the GPUs in containers'
+  ended_well
+  rm -f -- "$state/unverified"
+}
+
+# --- begin ---------------------------------------------------------------------------------------
+
+word=''
+while [ $# -gt 0 ]; do
+  case $1 in
+    plan|apply|undo|status) word=$1 ;;
+    --allow-restart) allow_restart=1 ;;
+    --upgrade) upgrade=1 ;;
+    *) echo "not understood: $1" >&2; word=''; break ;;
+  esac
+  shift
+done
+case $word in plan|apply) find_chosen_off docker.socket containerd.service ;; esac
+case $word in
+  '') printf '%s' "$usage" >&2; exit 2 ;;
+  status) as_root; profile || :; status; exit 0 ;;
+  plan)
+    allow_restart=1
+    open_scratch plan
+    if dpkg_clean; then look; show_plan; else echo "dpkg was interrupted: apply repairs that first, then plans anew"; fi
+    human=
+    finish 0 ;;
+  apply)
+    open_scratch look
+    if all_so; then
+      echo "$(uname -n) is so already: nothing to do"
+      human=
+      finish 0
+    fi
+    rm -rf -- "$scratch"
+    scratch=
+    open_run "$(date +%Y-%m-%d)-$$"
+    profile || :
+    if ! dpkg_clean; then
+      committed=1
+      step_id=repair
+      step repair 'repair dpkg'
+      committed=0
+    fi
+    look
+    go
+    finish 0 ;;
+  undo) playbook=undo; open_run "$(date +%Y-%m-%d)-$$"; profile || :; undo; finish 0 ;;
+esac
+}
+main "$@" </dev/null
