@@ -120,7 +120,8 @@ class Prepared:
     """What is known of a host when its plan is made; ``plan`` stays None where it failed.
 
     ``joins`` is a run that is under way there for the same wish; ``again`` says that the run only
-    made the host fit to be planned for. ``findings`` are doctor's.
+    made the host fit to be planned for. ``findings`` are doctor's. ``parked`` says that the
+    connection was ended for now, as too many were open.
     """
 
     host: Host
@@ -134,6 +135,7 @@ class Prepared:
     joins: LiveRun | None = None
     again: bool = False
     finished: bool = False
+    parked: bool = False
 
     def close(self) -> None:
         """End the connection."""

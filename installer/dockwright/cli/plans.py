@@ -21,6 +21,7 @@ from dockwright.cli.options import (
     Values,
 )
 from dockwright.cli.register import PLANS, command
+from dockwright.cli.rolling import Rolling
 from dockwright.errors import DestructiveError, Exit, InputError
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def apply(
     values: Values,
     renewal: Renewal,
     consent: Consent,
+    rolling: Rolling,
     reach: Reach,
     show: Show,
 ) -> Exit:
@@ -55,7 +57,9 @@ def apply(
     from dockwright.cli.shared import change, playbooks_of, request_for
 
     if playbook.endswith(".json"):
-        return _apply_saved(Path(playbook), hosts or [], confirm, renewal, consent, reach, show)
+        return _apply_saved(
+            Path(playbook), hosts or [], confirm, renewal, consent, rolling, reach, show
+        )
     if confirm:
         raise InputError("--confirm is for saved plans that delete data", next_step="leave it out")
     proxy = given_proxy(renewal, reach)
@@ -69,7 +73,7 @@ def apply(
         proxy,
         given_logins(renewal.registry_logins, reach, renewal.proxy_file),
     )
-    return change(request, fleet, consent, reach, show)
+    return change(request, fleet, consent, rolling, reach, show)
 
 
 @command(PLANS)
@@ -80,6 +84,7 @@ def undo(
         str, typer.Option("--run", metavar="ID", help="A run that history lists; else the last.")
     ] = "",
     consent: Consent,
+    rolling: Rolling,
     reach: Reach,
     show: Show,
 ) -> Exit:
@@ -91,7 +96,7 @@ def undo(
 
     fleet = Fleet(hosts, reach, show)
     request = replace(request_for("undo", consent=consent), undoes=run)
-    return change(request, fleet, consent, reach, show)
+    return change(request, fleet, consent, rolling, reach, show)
 
 
 @command(PLANS)
@@ -193,6 +198,7 @@ def _apply_saved(
     confirm: str,
     renewal: Renewal,
     consent: Consent,
+    rolling: Rolling,
     reach: Reach,
     show: Show,
 ) -> Exit:
@@ -200,10 +206,12 @@ def _apply_saved(
     from dockwright.cli.fleet import Fleet
     from dockwright.cli.proxy import check_saved, given_proxy
     from dockwright.cli.registry import check_logins, given_logins
+    from dockwright.cli.rolling import rollout_of
     from dockwright.cli.session import Session
     from dockwright.cli.shared import request_for
     from dockwright.load.saved import read_plans
 
+    rollout = rollout_of(rolling)
     proxy, logins = (
         given_proxy(renewal, reach),
         given_logins(renewal.registry_logins, reach, renewal.proxy_file),
@@ -234,7 +242,7 @@ def _apply_saved(
         if consent.dry_run:
             session.finish()
         else:
-            session.carry_out(request)
+            session.carry_out(request, rollout)
     return session.exit()
 
 

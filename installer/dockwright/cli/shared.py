@@ -22,6 +22,7 @@ from dockwright.cli.options import (
     Show,
     Values,
 )
+from dockwright.cli.rolling import Rolling, rollout_of
 from dockwright.cli.session import Session, operator
 from dockwright.errors import Exit, InputError
 from dockwright.load import Flag, Overrides, Playbook, load_playbook, load_playbooks
@@ -127,8 +128,16 @@ def request_for(
     )
 
 
-def change(request: Request, fleet: Fleet, consent: Consent, reach: Reach, show: Show) -> Exit:
+def change(
+    request: Request,
+    fleet: Fleet,
+    consent: Consent,
+    rolling: Rolling,
+    reach: Reach,
+    show: Show,
+) -> Exit:
     """Plan all hosts, ask once where it is due, then change them."""
+    rollout = rollout_of(rolling)
     with Session(fleet, reach, show) as session:
         if not (consent.dry_run or consent.yes or session.terminal):
             raise InputError(
@@ -142,9 +151,9 @@ def change(request: Request, fleet: Fleet, consent: Consent, reach: Reach, show:
         if consent.dry_run or (asks and not consent.yes and not _agreed(session, going)):
             session.finish()
         else:
-            session.carry_out(request)
+            session.carry_out(request, rollout)
             if session.again(request):
-                session.carry_out(request)
+                session.carry_out(request, rollout)
     return session.exit()
 
 
