@@ -104,7 +104,7 @@ class Fleet:
         host = known.get(target.address or "")
         if host is None:
             return target
-        changes = {"user": target.user, "port": target.port}
+        changes = {"user": target.user, "port": target.port, "transport": target.transport}
         return host.model_copy(update={key: new for key, new in changes.items() if new})
 
     def _limited(self, named: list[Host], known: dict[str, Host]) -> tuple[Host, ...]:

@@ -32,6 +32,13 @@ class HostKeys(str, Enum):
     ACCEPT_NEW = "accept-new"
 
 
+class Transport(str, Enum):
+    """What carries hosts, where they say nothing of it: what ``open_transport`` knows."""
+
+    SSH = "ssh"
+    OPENSSH = "openssh"
+
+
 class Color(str, Enum):
     """When to use colours."""
 
@@ -123,6 +130,9 @@ class Reach:
         HostKeys | None,
         _connection("Unknown host keys: ask on a terminal, strict without one.", "--host-keys"),
     ] = None
+    transport: Annotated[
+        Transport, _connection("ssh (built in), or openssh: the system's own.", "--transport")
+    ] = Transport.SSH
     ask_sudo_password: Annotated[
         bool, _connection("Ask for the sudo password at the start.", "-K", "--ask-sudo-password")
     ] = False

@@ -65,6 +65,7 @@ class Session:
             known_hosts=reach.known_hosts,
             host_keys=(reach.host_keys or (HostKeys.ASK if asks else HostKeys.STRICT)).value,
             connect_timeout=reach.connect_timeout,
+            transport=reach.transport.value,
             sudo_password_source=password_source(
                 reach.sudo_password_file, ask_now=reach.ask_sudo_password
             ),
