@@ -116,7 +116,7 @@ def planned(prepared: Prepared, request: Request) -> Iterator[Event]:
         try:
             asked = consult(
                 wishes, known.architecture, proxy=proxy_for(plan.proxy, request.proxy),
-                way=request.fetch, host=prepared.transport,
+                way=request.fetch, host=prepared.transport, market=request.market,
             )  # fmt: skip
         except (UnreachableError, RefusedError) as error:
             blame_mirror(error, playbook, wishes)

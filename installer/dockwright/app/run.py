@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from dockwright import __version__
+from dockwright.app.market import Market
 from dockwright.channel import Transport
 from dockwright.doctor.catalogue import Entry
 from dockwright.events import Finding
@@ -80,6 +81,7 @@ class Request:
     fetch: Way = Way.AUTO
     playbooks: Mapping[str, Playbook] = field(default_factory=dict, repr=False)
     machines: Machines = field(default_factory=Machines, compare=False, repr=False)
+    market: Market = field(default_factory=Market, compare=False, repr=False)
     undoes: str = ""
     asked: tuple[Entry, ...] = ()
     mends: Mends | None = field(default=None, compare=False, repr=False)
