@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
 import socket
@@ -53,7 +54,9 @@ class Session(paramiko.ServerInterface):
             (nonce,) = re.findall(rb"n=([0-9a-f]+);", command)
             channel.sendall(b"\nREADY " + nonce + b" root\n")
             stdin = channel.makefile("rb")
-            length = int(stdin.readline().split()[1])
+            length = int((stdin.readline().split() or [b"", b"0"])[1])
+            if not length:
+                return
             script = stdin.read(length)
             if self.kind == ENDLESS:
                 while True:
@@ -82,8 +85,15 @@ def serve(caller: socket.socket, keys: dict[int, paramiko.PKey], facts: bytes) -
         transport.start_server(server=Session(kind, address, facts), event=threading.Event())
 
 
+def mute() -> None:
+    """What liars and hurried callers do to Paramiko is no news here."""
+    logging.getLogger("paramiko").addHandler(logging.NullHandler())
+    logging.getLogger("paramiko").propagate = False
+
+
 def main() -> None:
     """Argument: the file of recorded facts. Prints ports and host keys, and serves until its stdin ends."""
+    mute()
     facts = Path(sys.argv[1]).read_bytes()
     keys: dict[int, Any] = {
         WELL: paramiko.ECDSAKey.generate(),

@@ -47,7 +47,7 @@ def _failed(name: str, error: DockwrightError, *, changed: bool) -> Event:
 
 Stage = Callable[[], Iterator[Event]]
 
-GRACE = 1.0  # seconds for a host to answer; then another one may begin beside it
+GRACE = 3.0  # seconds for a host to answer; then another one may begin beside it
 CROWD = 4  # times as many hosts as there are workers, with those that are waited for
 
 
@@ -125,7 +125,7 @@ class _Pool:
                 yield event
             elif not self._live and self._lane.empty():
                 break
-            if time.monotonic() - looked > GRACE / 4:
+            if time.monotonic() - looked > GRACE / 8:
                 looked = time.monotonic()
                 self.relieve()
         if self._bugs:

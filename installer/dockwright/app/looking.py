@@ -76,8 +76,9 @@ def gather(prepared: Prepared, request: Request, connect: Connect) -> Iterator[E
     machine = request.proxy.machine if request.proxy else ""
     known = facts.judge_login(facts.read(output, nonce, host=name), nonce, machine)
     prepared.facts = facts.judge_logins(known, nonce, request.logins)
+    prepared.how = prepared.transport.description
     yield events.HostReached(
-        host=name, at=time.time(), how=prepared.transport.description, facts=prepared.facts,
+        host=name, at=time.time(), how=prepared.how, facts=prepared.facts,
         seconds=time.monotonic() - begun,
     )  # fmt: skip
     if request.command == "doctor":

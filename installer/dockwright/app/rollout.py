@@ -139,20 +139,15 @@ def roll(
     lost = {one.host.name for one in hosts if one.finished}
     budget = _Budget(rollout, len(hosts), lost if rollout.most_failures is not None else set())
     going = [one for one in hosts if not one.finished]
-    due = [one for one in going if _due(one)]
+    due = [one for one in going if one.due]
     batches = rollout.split(due) if rollout.batches else [due]
-    idle = [one for one in going if not _due(one)]
+    idle = [one for one in going if not one.due]
     for number, batch in enumerate(batches or [[]]):
         if number and rollout.pause and not budget.spent():
             stop.after_step.wait(rollout.pause)
         whole = batch if number else [*idle, *batch]
         stages = (partial(_one, one, rollout, change, connect, stop, budget) for one in whole)
         yield from interleave(stages, workers)
-
-
-def _due(prepared: Prepared) -> bool:
-    plan = prepared.plan
-    return prepared.joins is not None or (plan is not None and bool(plan.changes or plan.checks))
 
 
 def _one(
@@ -164,7 +159,7 @@ def _one(
     budget: _Budget,
 ) -> Iterator[Event]:
     name = prepared.host.name
-    if _due(prepared):
+    if prepared.due:
         why, code = budget.spent(), Exit.REFUSED
         if stop.after_step.is_set() or stop.now.is_set():
             why, code = "the run was interrupted", Exit.INTERRUPTED
@@ -189,7 +184,7 @@ def _whole(
     stop: Stop,
 ) -> Iterator[Event]:
     """One host: the command before it, the change, and where that went well, the command after it."""
-    due, well = _due(prepared), True
+    due, well = prepared.due, True
     if due and rollout.before:
         yield from run_command(rollout.before, prepared.host, stop, phase="before")
     if prepared.parked:

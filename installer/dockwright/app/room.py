@@ -24,13 +24,20 @@ class Room:
         self._free = max(0, self.limit - _OWN - self.forks * _EACH)
         self._lock = threading.Lock()
 
-    def parking(self, prepared: Prepared, stage: Iterator[Event]) -> Iterator[Event]:
-        """A stage that only looks: where nothing follows, or no room is left, it ends the connection."""
+    def parking(
+        self, prepared: Prepared, stage: Iterator[Event], *, looks: bool = False
+    ) -> Iterator[Event]:
+        """A stage that looks; it ends the connection where nothing follows, or no room is left.
+
+        ``looks`` says that nothing follows on any host.
+        """
         yield from stage
         if prepared.transport is None:
             return
-        if prepared.finished or not self._taken():
-            prepared.parked = not prepared.finished
+        if looks or prepared.finished or not prepared.due:
+            prepared.close()
+        elif not self._taken():
+            prepared.parked = True
             prepared.close()
 
     def _taken(self) -> bool:

@@ -88,6 +88,11 @@ class Request:
     level: Level = field(default_factory=Level)
 
     @property
+    def looks(self) -> bool:
+        """Whether nothing follows what is looked at."""
+        return self.command in ("facts", "plan", "history", "doctor", "render")
+
+    @property
     def back(self) -> bool:
         """Whether it asks for what earlier runs did: the host tells of them with its facts."""
         return self.command in ("history", "undo", "uninstall", "purge")
@@ -122,7 +127,8 @@ class Prepared:
     """What is known of a host when its plan is made; ``plan`` stays None where it failed.
 
     ``joins`` is a run that is under way there for the same wish; ``again`` says that the run only
-    made the host fit to be planned for. ``findings`` are doctor's. ``parked`` says that the
+    made the host fit to be planned for. ``how`` is the way the host was
+    reached, ``findings`` are doctor's. ``parked`` says that the
     connection was ended for now, as too many were open.
     """
 
@@ -132,12 +138,19 @@ class Prepared:
     facts: Facts | None = None
     trail: Trail | None = None
     data: Data | None = None
+    how: str = ""
     findings: tuple[Finding, ...] = ()
     plan: HostPlan | None = None
     joins: LiveRun | None = None
     again: bool = False
     finished: bool = False
     parked: bool = False
+
+    @property
+    def due(self) -> bool:
+        """Whether there is something to do there."""
+        plan = self.plan
+        return self.joins is not None or (plan is not None and bool(plan.changes or plan.checks))
 
     def close(self) -> None:
         """End the connection."""

@@ -122,7 +122,7 @@ class Session:
     ) -> list[Prepared]:
         self._prepared = [Prepared(host=host) for host in hosts or self.hosts]
         stages = (
-            partial(self._room.parking, prepared, app.guarded(prepared, begun))
+            partial(self._room.parking, prepared, app.guarded(prepared, begun), looks=request.looks)
             for prepared in self._prepared
             for begun in (stage(prepared, request.on(prepared.host.name), self._connect),)
         )

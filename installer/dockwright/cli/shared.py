@@ -30,6 +30,8 @@ from dockwright.plan import HostPlan
 from dockwright.proxies import Proxy
 from dockwright.registries import Logins
 
+_LONG = 4096  # characters of a command line that is repeated in events
+
 
 def playbook_of(
     name: str, values: Values, choice: Choice | None = None, more: tuple[Flag, ...] = ()
@@ -101,7 +103,8 @@ def _again() -> str:
     for name, flags in (("docker", []), ("gpu", ["--gpu"])):
         if words[:2] == ["apply", name]:
             words[:2] = ["install", *flags]
-    return shlex.join(["dockwright", *words])
+    typed = shlex.join(["dockwright", *words])
+    return typed if len(typed) <= _LONG else ""  # each host's first event has it
 
 
 def request_for(
