@@ -185,24 +185,31 @@ def test_t25_a_jump_host_is_judged_by_its_own_key(
     assert answer["brief"].startswith(f"{bastion.address}: the host key is unknown")
 
 
-@BY
-def test_a_host_that_goes_silent_is_noticed(lab: Lab, host: Host, by: str) -> None:
-    process = lab.popen([sys.executable, "-c", PROBE], env={"PYTHONPATH": str(ROOT / "installer")})
-    assert process.stdin is not None
-    assert process.stdout is not None
-    scripts = ["touch /run/started; sleep 60"]
-    process.stdin.write(json.dumps([{"target": f"{by}root@{host.name}", "scripts": scripts}]))
-    process.stdin.close()
+def test_a_host_that_goes_silent_is_noticed(lab: Lab, host: Host) -> None:
+    """By both ways at the same time."""
+    processes = []
+    for number, by in enumerate(("", "openssh://")):
+        process = lab.popen(
+            [sys.executable, "-c", PROBE], env={"PYTHONPATH": str(ROOT / "installer")}
+        )
+        assert process.stdin is not None
+        scripts = [f"touch /run/started{number}; sleep 60"]
+        process.stdin.write(json.dumps([{"target": f"{by}root@{host.name}", "scripts": scripts}]))
+        process.stdin.close()
+        processes.append(process)
     until = time.monotonic() + 20
-    while host.exec("test -e /run/started && echo yes || true").stdout != "yes\n":
+    started = "test -e /run/started0 -a -e /run/started1 && echo yes || true"
+    while host.exec(started).stdout != "yes\n":
         assert time.monotonic() < until
         time.sleep(0.05)
     host.link(down=True)
     began = time.monotonic()
-    answer = json.loads(process.stdout.readline())
-    assert "connection was lost" in answer["brief"]
-    assert time.monotonic() - began < 40  # keepalive: 15 s, then 3 times 5 s
-    process.wait(20)
-    process.stdout.close()
-    assert process.stderr is not None
-    process.stderr.close()
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        answer = json.loads(process.stdout.readline())
+        assert "connection was lost" in answer["brief"]
+        assert time.monotonic() - began < 40  # keepalive: 15 s, then 3 times 5 s
+        process.wait(20)
+        process.stdout.close()
+        process.stderr.close()
