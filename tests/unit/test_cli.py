@@ -652,6 +652,27 @@ def test_the_state_directory_goes_last(world: World, answer: str, code: Exit, sa
     assert len(host.scripts) == 4
 
 
+def test_the_state_directory_goes_where_nothing_else_is_left(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forgets(script: str) -> FakeChannel:
+        (nonce,) = set(re.findall(r"dw1 %s %s\\n' (\w+)", script))
+        return FakeChannel([f"dw1 {nonce} forgotten\n".encode()])
+
+    told = told_runs() + f"dw1 {NONCE} data\ndw1 {NONCE} measured\n"
+    host = world.host("web1", with_runs("debian-13-bare", told), forgets)
+
+    def reopened(target: Any, *_: object) -> FakeTransport:
+        host.closed = False
+        return world.open(target)
+
+    monkeypatch.setattr(session, "open_transport", reopened)
+    done = dockwright("purge", "web1", "--all", "--forget", "--yes", *PIN)
+    assert done.exit_code == Exit.OK, done.output
+    assert "no trace is left" in done.output
+    assert len(host.scripts) == 2
+
+
 def saved_purge(world: World, path: Path, *hosts: str) -> str:
     """Plans that delete data, saved; the digits that confirm them."""
     for name in hosts:

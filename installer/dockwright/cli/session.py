@@ -155,7 +155,7 @@ class Session:
         """Take the state directory away, on each host where all went well."""
         for prepared in self._prepared:
             if self._tallies[prepared.host.name].code is Exit.OK:
-                self._tell(app.guarded(prepared, app.forget(prepared, request)))
+                self._tell(app.guarded(prepared, app.forget(prepared, request, self._connect)))
 
     def carry_out(self, request: Request, rollout: app.Rollout | None = None) -> None:
         """Change the hosts; Ctrl-C once stops after the running step, twice leaves at once."""
