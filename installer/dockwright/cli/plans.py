@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -24,8 +25,12 @@ from dockwright.cli.register import PLANS, command
 from dockwright.cli.rolling import Rolling
 from dockwright.errors import DestructiveError, Exit, InputError
 
-if TYPE_CHECKING:
-    pass
+
+class RenderFormat(str, Enum):
+    """What a program is wrapped in."""
+
+    SH = "sh"
+    CLOUD_INIT = "cloud-init"
 
 
 @command(PLANS)
@@ -133,6 +138,12 @@ def render(
             "file that needs no controller.",
         ),
     ],
+    form: Annotated[
+        RenderFormat,
+        typer.Option(
+            "--format", help="sh, or cloud-init: user data that applies the file at first boot."
+        ),
+    ] = RenderFormat.SH,
     lock: Annotated[
         bool, typer.Option("--lock", help="Pin today's versions instead of a floor.")
     ] = False,
@@ -165,9 +176,21 @@ def render(
                 next_step="leave it out, or name a host: --for ops@web1",
             )
         made = profiles.profiles(book, names, proxy=proxy)
-        name = out.name if out else f"dockwright-{book.name}.sh"
+        usual = f"dockwright-{book.name}.sh"
+        if form is RenderFormat.CLOUD_INIT:
+            from dockwright.renderer.cloudinit import user_data
+
+            program = render_file(made, name=usual, exact=lock)
+            _print(user_data(program, name=book.name, file=usual), out)
+            return Exit.OK
+        name = out.name if out else usual
         _print(render_file(made, name=name, exact=lock).text, out)
         return Exit.OK
+    if form is RenderFormat.CLOUD_INIT:
+        raise InputError(
+            "--format cloud-init is for profiles: a host that is at hand has booted already",
+            next_step="such as --for ubuntu:24.04:amd64, or --for all",
+        )
     if len(names) > 1:
         raise InputError("--for takes one host, or profiles such as ubuntu:24.04:amd64")
     from dockwright.renderer import render_program
