@@ -21,7 +21,8 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from dockwright import events
-from dockwright.cli import session, shared, typer_app
+from dockwright.cli import session, shared
+from dockwright.cli.commands import typer_app
 from dockwright.errors import BY_EXIT, DockwrightError, Exit, InputError, UnreachableError
 from dockwright.events import Event
 from dockwright.plan import HostPlan

@@ -14,7 +14,8 @@ from typing import get_args
 
 import pytest
 
-from dockwright import cli, steps
+from dockwright import steps
+from dockwright.cli import commands
 from dockwright.distros import SUPPORTED
 from dockwright.errors import _SEVERITY, BY_EXIT, DockwrightError, Exit, worst
 from dockwright.load import load_playbook, shipped_names
@@ -240,7 +241,7 @@ def test_every_family_has_recorded_facts() -> None:
 
 
 def test_every_command_has_a_line_of_help_and_a_panel() -> None:
-    for command in cli.typer_app.registered_commands:
+    for command in commands.typer_app.registered_commands:
         assert command.rich_help_panel in ("Everyday", "Plans", "Look")
         assert command.callback is not None
         assert command.callback.__doc__
@@ -301,7 +302,7 @@ def test_no_file_tells_of_the_machine_that_it_was_made_on() -> None:
 
 
 def test_the_package_says_what_it_is_without_loading_what_it_does_not_need() -> None:
-    script = "import sys, dockwright.cli; print(*sorted(sys.modules))"
+    script = "import sys, dockwright.cli.commands; print(*sorted(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True,
         env={"PYTHONPATH": ":".join(sys.path)},

@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from dockwright import events
-from dockwright.cli import session, typer_app
+from dockwright.cli import session
+from dockwright.cli.commands import typer_app
 from dockwright.cli.fleet import Fleet
 from dockwright.cli.options import Reach, Show
 from dockwright.errors import Exit, InputError, UnreachableError

@@ -8,9 +8,10 @@ from urllib.parse import quote
 
 import pytest
 
-from dockwright import cli, facts, profiles, renderer
+from dockwright import facts, profiles, renderer
 from dockwright.app import Request, planner_for
 from dockwright.app.consulting import Consulted
+from dockwright.cli import commands
 from dockwright.errors import InputError
 from dockwright.load import Flag, Overrides, load_playbook
 from dockwright.load.saved import dump_plans
@@ -62,7 +63,7 @@ def test_what_is_no_proxy_is_refused_and_never_shown(text: str) -> None:
 
 def run(*args: str) -> int:
     with pytest.raises(SystemExit) as ended:
-        cli.typer_app([*args], standalone_mode=True)
+        commands.typer_app([*args], standalone_mode=True)
     return int(ended.value.code or 0)
 
 

@@ -9,7 +9,6 @@ from functools import partial
 
 from dockwright import (
     __version__,
-    doctor,
     events,
     facts,
     judge,
@@ -20,7 +19,6 @@ from dockwright import (
 )
 from dockwright.app import sending
 from dockwright.app.consulting import consult
-from dockwright.app.diagnosing import diagnosed
 from dockwright.app.run import Connect, Prepared, Request, proxy_for
 from dockwright.channel import Channel, Transport
 from dockwright.errors import (
@@ -68,6 +66,8 @@ def gather(prepared: Prepared, request: Request, connect: Connect) -> Iterator[E
         script += receipts.data.question(nonce, request.level.named)
         whole = receipts.data.answered
     if request.command == "doctor":
+        from dockwright import doctor  # late: nobody else needs it
+
         script += doctor.question(nonce)
         whole = doctor.answered
     # Who only wants to know what is wrong need not be root: what is closed then is told.
@@ -84,6 +84,8 @@ def gather(prepared: Prepared, request: Request, connect: Connect) -> Iterator[E
         seconds=time.monotonic() - begun,
     )  # fmt: skip
     if request.command == "doctor":
+        from dockwright.app.diagnosing import diagnosed
+
         seen = doctor.read(output, nonce)
         yield diagnosed(prepared, request, seen, key_owners(prepared.facts))
     if request.back:

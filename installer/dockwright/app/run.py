@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from dockwright import __version__
 from dockwright.app.market import Market
 from dockwright.channel import Transport
-from dockwright.doctor.catalogue import Entry
 from dockwright.events import Finding
 from dockwright.load import Playbook
 from dockwright.models import Facts, Host, LiveRun
@@ -20,6 +20,9 @@ from dockwright.plan import HostPlan
 from dockwright.proxies import Proxy
 from dockwright.receipts import Data, Level, Trail
 from dockwright.registries import Logins
+
+if TYPE_CHECKING:  # doctor's modules are loaded for doctor alone
+    from dockwright.doctor.catalogue import Entry
 
 Connect = Callable[[Host], Transport]
 # The playbook that mends a host: by the host's name, the playbook's, and whether Docker's snap goes.

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from dockwright import doctor, events
-from dockwright.cli import typer_app
+from dockwright.cli.commands import typer_app
 from dockwright.errors import Exit, UnreachableError
 from dockwright.report.jsonl import read_log
 from dockwright.report.tally import exit_code, tally
