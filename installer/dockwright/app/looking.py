@@ -57,8 +57,7 @@ def gather(prepared: Prepared, request: Request, connect: Connect) -> Iterator[E
     )  # fmt: skip
     begun = time.monotonic()
     prepared.transport = connect(prepared.host)
-    script, nonce = facts.question()
-    whole = facts.answered
+    (script, nonce), whole = facts.question(), facts.answered
     if request.back:
         more = {"uninstall": "sizes", "purge": "data"}.get(request.command, "")
         script, whole = script + receipts.question(nonce, more=more), receipts.answered

@@ -94,7 +94,9 @@ def failure(who: str, error: Exception, proxy: str) -> UnreachableError:
     if type(error).__name__ == "IncompatiblePeer":
         brief = f"no algorithm in common: {text}"
         advice = "is the server very old, or hardened to algorithms that are not known here?"
-    elif "banner" in text:
+    elif (
+        "banner" in text or text == "No existing session"
+    ):  # the time was over before there was one
         brief = "something answers there, but not SSH, or it closes at once"
         advice = "is the port right? too many connections at a time (MaxStartups)?"
     else:
