@@ -7,6 +7,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from consoles import draw
+
 from dockwright.report.fleet import Fleet
 from dockwright.report.html import render_html
 from tests.browser import Browser, browser, why_not
@@ -39,10 +41,11 @@ _PICTURES = (
 
 
 def main() -> None:
-    if why_not():
-        sys.exit(f"screenshots: {why_not()}")
     images = Path(sys.argv[1]) if len(sys.argv) > 1 else _IMAGES
     images.mkdir(parents=True, exist_ok=True)
+    draw(images)
+    if why_not():
+        sys.exit(f"screenshots: {why_not()}")
     with tempfile.TemporaryDirectory() as temporary, browser() as tab:
         pages = images if len(sys.argv) > 1 else Path(temporary)
         for hosts in {picture.hosts for picture in _PICTURES}:

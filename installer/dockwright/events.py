@@ -226,7 +226,10 @@ class CommitPoint(_Event):
 
 
 class Failed(_Event):
-    """A run could not go on: what, where, why, and the next command."""
+    """A run could not go on: what, where, why, and the next command.
+
+    ``begun`` is false where it was not tried: other hosts of the run had failed, or it was stopped.
+    """
 
     event: Literal["failed"] = "failed"
     exit: Exit
@@ -235,6 +238,7 @@ class Failed(_Event):
     step: str | None = None
     next_step: str | None = None
     changed_host: bool = False
+    begun: bool = True
 
 
 class RunFinished(_Event):

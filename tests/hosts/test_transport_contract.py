@@ -71,12 +71,17 @@ def host(request: pytest.FixtureRequest, host_factory: HostFactory) -> Host:
     return host_factory(dress=request.param)
 
 
-def test_each_way_to_root(lab: Lab, host: Host) -> None:
+# Paramiko's, and the system's own ssh.
+BY = pytest.mark.parametrize("by", ["", "openssh://"], ids=["ssh", "openssh"])
+
+
+@BY
+def test_each_way_to_root(lab: Lab, host: Host, by: str) -> None:
     root, ops, pat = probe(
         lab,
-        {"target": f"root@{host.name}"},
-        {"target": f"ops@{host.name}", "password": "never asked for"},
-        {"target": f"pat@{host.name}", "password": lab.password, "scripts": ["id -u"] * 3},
+        {"target": f"{by}root@{host.name}"},
+        {"target": f"{by}ops@{host.name}", "password": "never asked for"},
+        {"target": f"{by}pat@{host.name}", "password": lab.password, "scripts": ["id -u"] * 3},
     )
     for answer in (root, ops, pat):
         assert (answer["out"], answer["status"], answer["err"]) == ("0\n", 0, "")
@@ -132,7 +137,8 @@ def test_rules_of_sudoers_are_named(lab: Lab, host: Host) -> None:
     assert "not to run sh as root" in some["brief"]
 
 
-def test_noise_and_the_lecture_are_passed_over(lab: Lab, host: Host) -> None:
+@BY
+def test_noise_and_the_lecture_are_passed_over(lab: Lab, host: Host, by: str) -> None:
     host.exec(
         'printf \'echo Welcome; echo "[sudo] password for pat: "; echo PASSWORD 0123;'
         " printf half; echo noise >&2\\n' > /home/pat/.bashrc; chown pat: /home/pat/.bashrc;"
@@ -141,7 +147,7 @@ def test_noise_and_the_lecture_are_passed_over(lab: Lab, host: Host) -> None:
     (answer,) = probe(
         lab,
         {
-            "target": f"pat@{host.name}",
+            "target": f"{by}pat@{host.name}",
             "password": lab.password,
             "scripts": ["id -u; echo oops >&2"],
         },
@@ -149,10 +155,11 @@ def test_noise_and_the_lecture_are_passed_over(lab: Lab, host: Host) -> None:
     assert (answer["out"], answer["err"]) == ("0\n", "oops\n")
 
 
-def test_the_password_is_nowhere_to_be_seen(lab: Lab, host: Host) -> None:
+@BY
+def test_the_password_is_nowhere_to_be_seen(lab: Lab, host: Host, by: str) -> None:
     script = "sleep 0.2; cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' ' '"
     (answer,) = probe(
-        lab, {"target": f"pat@{host.name}", "password": lab.password, "scripts": [script]}
+        lab, {"target": f"{by}pat@{host.name}", "password": lab.password, "scripts": [script]}
     )
     assert "READY" in answer["out"]
     assert lab.password not in answer["out"]
@@ -163,7 +170,7 @@ def test_the_password_is_nowhere_to_be_seen(lab: Lab, host: Host) -> None:
     assert found == ["0", "0"]
 
 
-def test_a_jump_host_is_judged_by_its_own_key(
+def test_t25_a_jump_host_is_judged_by_its_own_key(
     lab: Lab, host: Host, host_factory: HostFactory
 ) -> None:
     bastion = host_factory()
@@ -179,22 +186,30 @@ def test_a_jump_host_is_judged_by_its_own_key(
 
 
 def test_a_host_that_goes_silent_is_noticed(lab: Lab, host: Host) -> None:
-    process = lab.popen([sys.executable, "-c", PROBE], env={"PYTHONPATH": str(ROOT / "installer")})
-    assert process.stdin is not None
-    assert process.stdout is not None
-    scripts = ["touch /run/started; sleep 60"]
-    process.stdin.write(json.dumps([{"target": f"root@{host.name}", "scripts": scripts}]))
-    process.stdin.close()
+    """By both ways at the same time."""
+    processes = []
+    for number, by in enumerate(("", "openssh://")):
+        process = lab.popen(
+            [sys.executable, "-c", PROBE], env={"PYTHONPATH": str(ROOT / "installer")}
+        )
+        assert process.stdin is not None
+        scripts = [f"touch /run/started{number}; sleep 60"]
+        process.stdin.write(json.dumps([{"target": f"{by}root@{host.name}", "scripts": scripts}]))
+        process.stdin.close()
+        processes.append(process)
     until = time.monotonic() + 20
-    while host.exec("test -e /run/started && echo yes || true").stdout != "yes\n":
+    started = "test -e /run/started0 -a -e /run/started1 && echo yes || true"
+    while host.exec(started).stdout != "yes\n":
         assert time.monotonic() < until
         time.sleep(0.05)
     host.link(down=True)
     began = time.monotonic()
-    answer = json.loads(process.stdout.readline())
-    assert "connection was lost" in answer["brief"]
-    assert time.monotonic() - began < 40  # keepalive: 15 s, then 3 times 5 s
-    process.wait(20)
-    process.stdout.close()
-    assert process.stderr is not None
-    process.stderr.close()
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        answer = json.loads(process.stdout.readline())
+        assert "connection was lost" in answer["brief"]
+        assert time.monotonic() - began < 40  # keepalive: 15 s, then 3 times 5 s
+        process.wait(20)
+        process.stdout.close()
+        process.stderr.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import hashlib
 import json
 import os
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner, Result
 
 from dockwright import events
@@ -653,6 +656,27 @@ def test_the_state_directory_goes_last(world: World, answer: str, code: Exit, sa
     assert len(host.scripts) == 4
 
 
+def test_the_state_directory_goes_where_nothing_else_is_left(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forgets(script: str) -> FakeChannel:
+        (nonce,) = set(re.findall(r"dw1 %s %s\\n' (\w+)", script))
+        return FakeChannel([f"dw1 {nonce} forgotten\n".encode()])
+
+    told = told_runs() + f"dw1 {NONCE} data\ndw1 {NONCE} measured\n"
+    host = world.host("web1", with_runs("debian-13-bare", told), forgets)
+
+    def reopened(target: Any, *_: object) -> FakeTransport:
+        host.closed = False
+        return world.open(target)
+
+    monkeypatch.setattr(session, "open_transport", reopened)
+    done = dockwright("purge", "web1", "--all", "--forget", "--yes", *PIN)
+    assert done.exit_code == Exit.OK, done.output
+    assert "no trace is left" in done.output
+    assert len(host.scripts) == 2
+
+
 def saved_purge(world: World, path: Path, *hosts: str) -> str:
     """Plans that delete data, saved; the digits that confirm them."""
     for name in hosts:
@@ -762,6 +786,29 @@ def test_one_file_is_rendered_for_profiles_without_a_host(
     ):
         assert word in text
     assert subprocess.run(["sh", "-n"], input=text, text=True, check=False).returncode == 0
+    assert world.contacted == []
+
+
+def test_one_file_is_rendered_as_user_data(world: World) -> None:
+    words = ("render", "docker", "--for", "ubuntu:24.04:amd64", *PIN)
+    script = dockwright(*words).stdout
+    done = dockwright(*words, "--format", "cloud-init")
+    assert done.exit_code == Exit.OK, done.output
+    assert done.stdout.startswith("#cloud-config\n")
+    config = yaml.safe_load(done.stdout)
+    (file,) = config["write_files"]
+    assert (file["path"], file["permissions"], file["encoding"], file["owner"]) == (
+        "/usr/local/sbin/dockwright-docker.sh", "0755", "gz+b64", "root:root",
+    )  # fmt: skip
+    assert gzip.decompress(base64.b64decode(file["content"])).decode() == script
+    assert config["runcmd"] == [["sh", file["path"], "apply"]]
+    assert world.contacted == []
+
+
+def test_a_host_that_has_booted_needs_no_user_data(world: World) -> None:
+    done = dockwright("render", "docker", "--for", "web1", "--format", "cloud-init", *PIN)
+    assert done.exit_code == Exit.INPUT
+    assert "a host that is at hand has booted already" in done.output
     assert world.contacted == []
 
 

@@ -17,7 +17,7 @@ from dockwright.cli.options import Reach, Show
 from dockwright.errors import Exit, InputError, UnreachableError
 from dockwright.events import Failed, Planned
 from dockwright.models import Host
-from tests.unit.playing import INSTALLED, PIN, World, facts_of, fresh, records
+from tests.unit.playing import INSTALLED, PIN, World, b64, facts_of, fresh, records
 
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n-----END OPENSSH PRIVATE KEY-----\n"
 INVENTORY = """\
@@ -155,6 +155,42 @@ def test_s08_hosts_that_failed_in_a_run(world: World) -> None:
     done = dockwright(*words, "--limit", "@failed")
     assert done.exit_code == Exit.INPUT
     assert "no host failed in run.jsonl" in done.output
+
+
+def test_a_rollout_that_stopped_goes_on_with_what_is_unfinished(world: World) -> None:
+    """A canary fails, nobody else is begun; the next run has those, and what the log never had."""
+    broken = records("started -", f"stop s03 {b64('6 0 broken')}", "end - 6")
+    world.host("web1", *fresh()[:2], broken)
+    world.host("web2", *fresh()[:2])
+    words = ("install", "-i", "inv.yaml", "--yes", "--json", "--log", "run.jsonl", *PIN)
+    done = dockwright(*words, "--batches", "1", "web1", "web2")
+    assert done.exit_code == Exit.FAILED
+    told = [events.parse(line) for line in done.stdout.splitlines()]
+    (held,) = [one for one in told if isinstance(one, Failed) and not one.begun]
+    assert (held.host, held.exit) == ("web2", Exit.REFUSED)
+    assert names(limit=["@failed"], log=Path("run.jsonl")) == ["web1", "web2"]
+    assert names(limit=["@unfinished:run.jsonl"]) == ["web1", "web2", "db1"]
+    for name in ("web1", "web2", "db1"):
+        world.host(name, *fresh())
+    assert dockwright(*words, "--batches", "1,2", "--limit", "@unfinished").exit_code == Exit.OK
+    done = dockwright(*words, "--limit", "@unfinished")
+    assert "no host was left in run.jsonl" in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--batches", "1,x"), "'x' is neither a number of hosts nor a percentage"),
+        (("--max-failures", "0"), "--max-failures: '0' is neither"),
+        (("--pause", "3"), "--pause is between batches"),
+        (("--before-host", "'"), "--before-host: No closing quotation"),
+    ],
+)
+def test_a_rollout_that_cannot_be_is_2(world: World, words: tuple[str, ...], said: str) -> None:
+    done = dockwright("install", "-i", "inv.yaml", "--yes", *words, *PIN)
+    assert done.exit_code == Exit.INPUT
+    assert said in done.output
+    assert world.contacted == []
 
 
 # --- runs -----------------------------------------------------------------------------------------

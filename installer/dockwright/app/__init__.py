@@ -7,10 +7,13 @@ of that host; other hosts go on.
 
 from dockwright.app.back import forget, prepare
 from dockwright.app.changing import attach, carry_out, finish, take_up
+from dockwright.app.commands import words_of
 from dockwright.app.consulting import consult
 from dockwright.app.hosts import guarded, interleave
 from dockwright.app.looking import gather, key_owners, planner_for
 from dockwright.app.mending import mend
+from dockwright.app.rollout import Rollout, Share, roll, sizes_of
+from dockwright.app.room import Room
 from dockwright.app.run import Connect, Mends, Prepared, Request, Way, proxy_for
 
 __all__ = [
@@ -18,6 +21,9 @@ __all__ = [
     "Mends",
     "Prepared",
     "Request",
+    "Rollout",
+    "Room",
+    "Share",
     "Way",
     "attach",
     "carry_out",
@@ -32,5 +38,8 @@ __all__ = [
     "planner_for",
     "prepare",
     "proxy_for",
+    "roll",
+    "sizes_of",
     "take_up",
+    "words_of",
 ]

@@ -46,14 +46,17 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
     yield events.Planned(host=name, at=time.time(), plan=plan)
 
 
-def forget(prepared: Prepared, request: Request) -> Iterator[Event]:
+def forget(prepared: Prepared, request: Request, connect: Connect) -> Iterator[Event]:
     """Take the state directory away: receipts, backups, journals. Nothing can be undone then.
 
+    Connects again where the connection was ended, as nothing else was to be done.
     Raises BusyError where a run is under way, FailedError where it cannot be deleted.
     """
     name, nonce = prepared.host.name, secrets.token_hex(8)
-    if prepared.transport is None or request.command != "purge":
+    if request.command != "purge":
         return
+    if prepared.transport is None:
+        prepared.transport = connect(prepared.host)
     script = renderer.render_forget(run_id=nonce)
 
     def answer_of(output: str) -> str:

@@ -48,7 +48,7 @@ def carry_out(prepared: Prepared, request: Request, stop: Stop) -> Iterator[Even
     if prepared.joins is not None and transport is not None:
         yield from _join(prepared, transport, stop)
         return
-    if plan is None or transport is None:
+    if plan is None or (transport is None and prepared.due):
         return
     if plan.stops and not request.allow_restart:
         raise DestructiveError(
@@ -56,8 +56,8 @@ def carry_out(prepared: Prepared, request: Request, stop: Stop) -> Iterator[Even
             next_step=f"when they may stop: the same command with {_may_stop(request)}",
         )
     titles, ended = renderer.titles(plan), None
-    if not plan.changes and not plan.checks:
-        pass
+    if transport is None or not (plan.changes or plan.checks):
+        pass  # nothing to do, and maybe no connection any more
     elif not plan.changes:
         run_id = secrets.token_hex(8)
         program = renderer.render_program(

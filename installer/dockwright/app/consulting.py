@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from dockwright.app.market import Market
 from dockwright.app.run import Way
 from dockwright.app.through_host import HostFetch
 from dockwright.channel import Transport
@@ -18,6 +19,7 @@ from dockwright.steps import Offer, RepositoryWish
 if TYPE_CHECKING:
     from dockwright import trust
 
+_T = TypeVar("_T")
 _Fetch = Callable[[RepositoryWish], "trust.Fetch"]
 
 
@@ -37,20 +39,28 @@ def consult(
     proxy: Proxy | None = None,
     way: Way = Way.CONTROLLER,
     host: Transport | None = None,
+    market: Market | None = None,
 ) -> Consulted:
     """Ask the vendors, from here or through ``host``; the judgement is the same, and made here.
 
     ``Way.AUTO`` takes the host only where the vendor does not answer here: what a vendor's server
-    says, or who it is, is no reason to ask another way. Raises what ``trust.consult`` raises.
+    says, or who it is, is no reason to ask another way. ``market`` keeps what was asked from here
+    for other hosts. Raises what ``trust.consult`` raises.
     """
     from dockwright.trust.fetch import fetch  # HTTP and OpenPGP: only where packages change
 
     wishes = tuple(wishes)
 
+    stalls = market or Market()
+
     def here(*, patient: bool) -> Consulted:
-        return _consult(
-            wishes, architecture, proxy, lambda _: partial(fetch, patient=patient), Way.CONTROLLER
-        )
+        def get(_: RepositoryWish) -> trust.Fetch:
+            return partial(fetch, patient=patient)
+
+        def ask(wish: RepositoryWish, question: Callable[[], _T]) -> _T:
+            return stalls.ask((wish, architecture, proxy and proxy.full, patient), question)
+
+        return _consult(wishes, architecture, proxy, get, Way.CONTROLLER, ask)
 
     if host is None or way is Way.CONTROLLER:
         return here(patient=True)
@@ -71,6 +81,10 @@ def consult(
     return through
 
 
+def _ask(_: RepositoryWish, question: Callable[[], _T]) -> _T:
+    return question()
+
+
 def _through(host: Transport, proxy: Proxy | None, wish: RepositoryWish) -> HostFetch:
     from dockwright import trust
 
@@ -83,18 +97,21 @@ def _consult(
     proxy: Proxy | None,
     fetch: _Fetch,
     way: Way,
+    ask: Callable[[RepositoryWish, Callable[[], trust.Vendor]], trust.Vendor] = _ask,
 ) -> Consulted:
     from dockwright import trust
 
     offers, seen = {}, []
     for wish in wishes:
-        vendor = trust.consult(
+        question = partial(
+            trust.consult,
             wish,
             architecture=architecture,
             now=int(time.time()),
             proxy=proxy.full if proxy else None,
             fetch=fetch(wish),
         )
+        vendor = ask(wish, question)
         names = dict.fromkeys(package.name for package in vendor.available)
         offers[wish.id] = Offer(
             id=wish.id,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 
 from dockwright import events, runner
 from dockwright.app.run import Prepared
@@ -44,53 +45,88 @@ def _failed(name: str, error: DockwrightError, *, changed: bool) -> Event:
     )  # fmt: skip
 
 
-def interleave(stages: Iterable[Callable[[], Iterator[Event]]], workers: int) -> Iterator[Event]:
+Stage = Callable[[], Iterator[Event]]
+
+GRACE = 3.0  # seconds for a host to answer; then another one may begin beside it
+CROWD = 4  # times as many hosts as there are workers, with those that are waited for
+
+
+def interleave(stages: Iterable[Stage], workers: int, most: int | None = None) -> Iterator[Event]:
     """Run hosts' stages on a bounded number of threads; their events come out in one.
 
-    The threads start at once, the caller reads when it is ready. An error that is no
-    DockwrightError is a bug: the reader raises it once all others have ended.
+    The threads start at once, the caller reads when it is ready. A host that was only begun and
+    does not answer keeps nobody else from being begun: up to ``most`` are, where ``workers`` are
+    at work. An error that is no DockwrightError is a bug: the reader raises it once all others
+    have ended.
     """
-    todo: queue.SimpleQueue[Callable[[], Iterator[Event]]] = queue.SimpleQueue()
-    count = 0
-    for stage in stages:
-        todo.put(stage)
-        count += 1
-    lane: queue.Queue[Event | None] = queue.Queue()
-    bugs: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            while True:
-                try:
-                    stage = todo.get_nowait()
-                except queue.Empty:
-                    return
-                try:
-                    for event in stage():
-                        lane.put(event)
-                except BaseException as error:  # noqa: BLE001  # raised by the reader below
-                    bugs.append(error)
-        finally:
-            lane.put(None)
-
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(workers, count))]
-    for thread in threads:
-        thread.start()
-    return _read(lane, len(threads), bugs)
+    pool = _Pool(stages, workers, max(workers, CROWD * workers if most is None else most))
+    pool.relieve()
+    return pool.read()
 
 
-def _read(
-    lane: queue.Queue[Event | None], live: int, bugs: list[BaseException]
-) -> Generator[Event, None, None]:
-    while live:
-        try:
-            # Not for ever: a signal that comes just before the wait begins is seen after it.
-            event = lane.get(timeout=0.5)
-        except queue.Empty:
-            continue
-        if event is None:
-            live -= 1
-        else:
-            yield event
-    if bugs:
-        raise bugs[0]
+class _Pool:
+    def __init__(self, stages: Iterable[Stage], workers: int, most: int) -> None:
+        self._todo: deque[Stage] = deque(stages)
+        self._workers, self._most = workers, most
+        # Bounded: who prints without end waits for the reader.
+        self._lane: queue.Queue[Event | None] = queue.Queue(maxsize=10_000)
+        self._lock = threading.Lock()
+        self._live = 0
+        self._begun: dict[int, float] = {}
+        self._bugs: list[BaseException] = []
+
+    def relieve(self) -> None:
+        """Begin as many hosts as may be at work."""
+        with self._lock:
+            new = min(self._room(), self._most - self._live, len(self._todo))
+            self._live += max(0, new)
+        for _ in range(new):
+            threading.Thread(target=self._work, daemon=True).start()
+
+    def _room(self) -> int:
+        late = time.monotonic() - GRACE
+        return (
+            self._workers - self._live + sum(since < late for since in tuple(self._begun.values()))
+        )
+
+    def _next(self) -> Stage | None:
+        with self._lock:
+            # Whoever was waited for makes one too many when it goes on.
+            if self._todo and self._room() >= 0:
+                return self._todo.popleft()
+            self._live -= 1
+            return None
+
+    def _work(self) -> None:
+        me = threading.get_ident()
+        while (stage := self._next()) is not None:
+            try:
+                for event in stage():
+                    if event.event == "run_started":
+                        self._begun[me] = time.monotonic()
+                    else:
+                        self._begun.pop(me, None)
+                    self._lane.put(event)
+            except BaseException as error:  # noqa: BLE001  # raised by the reader
+                self._bugs.append(error)
+            self._begun.pop(me, None)
+        self._lane.put(None)
+
+    def read(self) -> Iterator[Event]:
+        """The events, to the last of them."""
+        looked = time.monotonic()
+        while True:
+            try:
+                # Not for ever: a signal that comes just before the wait begins is seen after it.
+                event = self._lane.get(timeout=0.25)
+            except queue.Empty:
+                event = None
+            if event is not None:
+                yield event
+            elif not self._live and self._lane.empty():
+                break
+            if time.monotonic() - looked > GRACE / 8:
+                looked = time.monotonic()
+                self.relieve()
+        if self._bugs:
+            raise self._bugs[0]

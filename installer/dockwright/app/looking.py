@@ -37,6 +37,8 @@ from dockwright.plan import HostPlan
 from dockwright.proxies import Proxy
 from dockwright.steps import RepositoryWish
 
+_MOST = 8 << 20  # bytes of an answer
+_LAST = 4096  # of them that may matter for whether it is whole
 _NEXT = {
     Exit.REFUSED: "settle on the host what apt says, then run the same command again",
     Exit.TRUST: "look who answers the host at that address, at its clock and its CAs",
@@ -55,8 +57,7 @@ def gather(prepared: Prepared, request: Request, connect: Connect) -> Iterator[E
     )  # fmt: skip
     begun = time.monotonic()
     prepared.transport = connect(prepared.host)
-    script, nonce = facts.question()
-    whole = facts.answered
+    (script, nonce), whole = facts.question(), facts.answered
     if request.back:
         more = {"uninstall": "sizes", "purge": "data"}.get(request.command, "")
         script, whole = script + receipts.question(nonce, more=more), receipts.answered
@@ -76,8 +77,9 @@ def gather(prepared: Prepared, request: Request, connect: Connect) -> Iterator[E
     machine = request.proxy.machine if request.proxy else ""
     known = facts.judge_login(facts.read(output, nonce, host=name), nonce, machine)
     prepared.facts = facts.judge_logins(known, nonce, request.logins)
+    prepared.how = prepared.transport.description
     yield events.HostReached(
-        host=name, at=time.time(), how=prepared.transport.description, facts=prepared.facts,
+        host=name, at=time.time(), how=prepared.how, facts=prepared.facts,
         seconds=time.monotonic() - begun,
     )  # fmt: skip
     if request.command == "doctor":
@@ -118,7 +120,7 @@ def planned(prepared: Prepared, request: Request) -> Iterator[Event]:
         try:
             asked = consult(
                 wishes, known.architecture, proxy=proxy_for(plan.proxy, request.proxy),
-                way=request.fetch, host=prepared.transport,
+                way=request.fetch, host=prepared.transport, market=request.market,
             )  # fmt: skip
         except (UnreachableError, RefusedError) as error:
             blame_mirror(error, playbook, wishes)
@@ -267,19 +269,28 @@ def probe(
 
 
 def converse(start: Callable[[str], Channel], script: str, whole: Callable[[str], bool]) -> str:
-    """Start a short script and give what it prints, to its end or until the answer is whole."""
+    """Start a short script and give what it prints, to its end or until the answer is whole.
+
+    ``whole`` is asked about the last of it: all of it each time would take long of a long answer.
+    """
     channel = start(script)
-    output = b""
+    output, last = bytearray(), b""
     deadline = time.monotonic() + 60
     try:
-        while not whole(output.decode("utf-8", "replace")):
+        while not whole(last.decode("utf-8", "replace")):
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError  # noqa: TRY301 (the same end as silence)
             data = channel.read(left)
-            if not data or len(output) > 8 * 1024 * 1024:
+            if not data:
                 break
             output += data
+            if len(output) > _MOST:
+                raise UnreachableError(
+                    "the host prints without end and does not answer",
+                    next_step="see what its login shell and its sudo print",
+                )
+            last = last[-_LAST:] + data
     except TimeoutError:
         raise UnreachableError(
             "the host did not answer within 60 s", next_step="look at its load, then try again"

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from dockwright import __version__
+from dockwright.app.market import Market
 from dockwright.channel import Transport
 from dockwright.events import Finding
 from dockwright.load import Playbook
@@ -83,10 +84,16 @@ class Request:
     fetch: Way = Way.AUTO
     playbooks: Mapping[str, Playbook] = field(default_factory=dict, repr=False)
     machines: Machines = field(default_factory=Machines, compare=False, repr=False)
+    market: Market = field(default_factory=Market, compare=False, repr=False)
     undoes: str = ""
     asked: tuple[Entry, ...] = ()
     mends: Mends | None = field(default=None, compare=False, repr=False)
     level: Level = field(default_factory=Level)
+
+    @property
+    def looks(self) -> bool:
+        """Whether nothing follows what is looked at."""
+        return self.command in ("facts", "plan", "history", "doctor", "render")
 
     @property
     def back(self) -> bool:
@@ -123,7 +130,9 @@ class Prepared:
     """What is known of a host when its plan is made; ``plan`` stays None where it failed.
 
     ``joins`` is a run that is under way there for the same wish; ``again`` says that the run only
-    made the host fit to be planned for. ``findings`` are doctor's.
+    made the host fit to be planned for. ``how`` is the way the host was
+    reached, ``findings`` are doctor's. ``parked`` says that the
+    connection was ended for now, as too many were open.
     """
 
     host: Host
@@ -132,11 +141,19 @@ class Prepared:
     facts: Facts | None = None
     trail: Trail | None = None
     data: Data | None = None
+    how: str = ""
     findings: tuple[Finding, ...] = ()
     plan: HostPlan | None = None
     joins: LiveRun | None = None
     again: bool = False
     finished: bool = False
+    parked: bool = False
+
+    @property
+    def due(self) -> bool:
+        """Whether there is something to do there."""
+        plan = self.plan
+        return self.joins is not None or (plan is not None and bool(plan.changes or plan.checks))
 
     def close(self) -> None:
         """End the connection."""

@@ -21,6 +21,7 @@ from dockwright.cli.options import (
     Values,
 )
 from dockwright.cli.register import EVERYDAY, command
+from dockwright.cli.rolling import Rolling
 from dockwright.errors import Exit
 
 
@@ -38,6 +39,7 @@ def install(
     values: Values,
     renewal: Renewal,
     consent: Consent,
+    rolling: Rolling,
     reach: Reach,
     show: Show,
 ) -> Exit:
@@ -58,7 +60,7 @@ def install(
         proxy,
         given_logins(renewal.registry_logins, reach, renewal.proxy_file),
     )
-    return change(request, fleet, consent, reach, show)
+    return change(request, fleet, consent, rolling, reach, show)
 
 
 @command(EVERYDAY)
@@ -210,7 +212,13 @@ def doctor(
 
 @command(EVERYDAY)
 def uninstall(
-    *, hosts: NamedHosts, values: Values, consent: Consent, reach: Reach, show: Show
+    *,
+    hosts: NamedHosts,
+    values: Values,
+    consent: Consent,
+    rolling: Rolling,
+    reach: Reach,
+    show: Show,
 ) -> Exit:
     """Take Docker off each HOST: packages, sources, keys, settings that are ours; data stays."""
     from dockwright.cli.fleet import Fleet
@@ -218,4 +226,5 @@ def uninstall(
 
     fleet = Fleet(hosts, reach, show)
     books = playbooks_of("docker", values, None, fleet)
-    return change(request_for("uninstall", books, consent=consent), fleet, consent, reach, show)
+    request = request_for("uninstall", books, consent=consent)
+    return change(request, fleet, consent, rolling, reach, show)

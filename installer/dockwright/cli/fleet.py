@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from dockwright.cli.options import Reach, Show
@@ -17,6 +17,7 @@ from dockwright.report.tally import tally
 from dockwright.transport.target import LOCAL, parse_target, refuse_private_key
 
 VARIABLE = "DOCKWRIGHT_INVENTORY"
+_BY_LOG = ("failed", "unfinished")
 
 
 class Fleet:
@@ -103,7 +104,7 @@ class Fleet:
         host = known.get(target.address or "")
         if host is None:
             return target
-        changes = {"user": target.user, "port": target.port}
+        changes = {"user": target.user, "port": target.port, "transport": target.transport}
         return host.model_copy(update={key: new for key, new in changes.items() if new})
 
     def _limited(self, named: list[Host], known: dict[str, Host]) -> tuple[Host, ...]:
@@ -111,7 +112,8 @@ class Fleet:
         if not limit:
             return tuple(named)
         names = list(dict.fromkeys([*known, *(host.name for host in named)]))
-        wanted = set(choose(names, list(tree.groups), tree.members, limit, self._failed))
+        of_log = partial(self._by_log, hosts=[host.name for host in named])
+        wanted = set(choose(names, list(tree.groups), tree.members, limit, of_log))
         left = tuple(host for host in named if host.name in wanted)
         if not left:
             raise InputError(
@@ -120,17 +122,33 @@ class Fleet:
             )
         return left
 
-    def _failed(self, log: str) -> list[str]:
-        """The hosts that failed by a log of a run; ``failed`` stands for that of ``--log``."""
-        if log == "failed" and self._log is None:
+    def _by_log(self, term: str, hosts: Sequence[str]) -> list[str]:
+        """The hosts that a log of a run tells apart.
+
+        ``failed:FILE`` are those that it names and that did not end well, ``unfinished:FILE`` all
+        but those that ended well, also those that it does not name; ``failed`` and ``unfinished``
+        are by the log of ``--log``, ``FILE`` is short for ``failed:FILE``.
+        """
+        word, _, file = term.partition(":")
+        if word not in _BY_LOG:
+            word, file = "failed", term
+        elif not file and self._log is None:
             raise InputError(
-                "--limit @failed: failed in which run?",
-                next_step="--limit @RUN.jsonl names its log; @failed is the one of --log",
+                f"--limit @{word}: {word} in which run?",
+                next_step=f"--limit @{word}:RUN.jsonl names its log; @{word} is the one of --log",
             )
-        path = self._log if log == "failed" and self._log else Path(log)
-        found = [name for name, one in tally(read_log(path)).items() if one.code is not Exit.OK]
+        path = Path(file) if file else self._log or Path()
+        known = tally(read_log(path))
+        well = {name for name, one in known.items() if one.code is Exit.OK}
+        if word == "unfinished":
+            # What was planned and not applied is not done, either.
+            done = {name for name in well if not known[name].unapplied}
+            found = [name for name in hosts if name not in done]
+        else:
+            found = [name for name in known if name not in well]
         if not found:
-            raise InputError(f"no host failed in {path}", next_step="there is nothing to repeat")
+            none = "no host failed" if word == "failed" else "no host was left"
+            raise InputError(f"{none} in {path}", next_step="there is nothing to repeat")
         return found
 
 

@@ -29,10 +29,9 @@ def facts(*, hosts: Hosts = None, reach: Reach, show: Show) -> Exit:
 
             console = open_console(sys.stdout, show.color.value)
             for one in prepared:
-                if one.facts is not None and one.transport is not None:
-                    how = one.transport.description
+                if one.facts is not None:
                     render_facts(
-                        one.facts, console, host=one.host.name, how=how, verbose=show.verbose
+                        one.facts, console, host=one.host.name, how=one.how, verbose=show.verbose
                     )
     return session.exit()
 

@@ -32,6 +32,13 @@ class HostKeys(str, Enum):
     ACCEPT_NEW = "accept-new"
 
 
+class Transport(str, Enum):
+    """What carries hosts, where they say nothing of it: what ``open_transport`` knows."""
+
+    SSH = "ssh"
+    OPENSSH = "openssh"
+
+
 class Color(str, Enum):
     """When to use colours."""
 
@@ -48,7 +55,9 @@ class Fetch(str, Enum):
     HOST = "host"
 
 
-def _panel(title: str) -> Callable[..., Any]:
+def panel(title: str) -> Callable[..., Any]:
+    """Makes options of a group, from the help text and the names."""
+
     def option(text: str, *names: str) -> Any:
         return typer.Option(*names, help=text, rich_help_panel=title, show_default=False)
 
@@ -56,8 +65,8 @@ def _panel(title: str) -> Callable[..., Any]:
 
 
 WHAT = "What is installed"
-_connection, _choice = _panel("Connection"), _panel(WHAT)
-_asking, _output = _panel("Asking"), _panel("Output")
+_connection, _choice = panel("Connection"), panel(WHAT)
+_asking, _output = panel("Asking"), panel("Output")
 
 Hosts: TypeAlias = Annotated[
     list[str] | None,
@@ -102,7 +111,8 @@ class Reach:
     limit: Annotated[
         list[str] | None,
         _connection(
-            "Only these: name, group, glob, '!name', @RUN.jsonl (failed there), @failed (in --log).",
+            "Only these: name, group, glob, '!name', @failed:RUN.jsonl, @unfinished:RUN.jsonl (also those "
+            "that it never came to); without a name the log is --log.",
             "--limit",
         ),
     ] = None
@@ -120,6 +130,9 @@ class Reach:
         HostKeys | None,
         _connection("Unknown host keys: ask on a terminal, strict without one.", "--host-keys"),
     ] = None
+    transport: Annotated[
+        Transport, _connection("ssh (built in), or openssh: the system's own.", "--transport")
+    ] = Transport.SSH
     ask_sudo_password: Annotated[
         bool, _connection("Ask for the sudo password at the start.", "-K", "--ask-sudo-password")
     ] = False

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -21,10 +22,15 @@ from dockwright.cli.options import (
     Values,
 )
 from dockwright.cli.register import PLANS, command
+from dockwright.cli.rolling import Rolling
 from dockwright.errors import DestructiveError, Exit, InputError
 
-if TYPE_CHECKING:
-    pass
+
+class RenderFormat(str, Enum):
+    """What a program is wrapped in."""
+
+    SH = "sh"
+    CLOUD_INIT = "cloud-init"
 
 
 @command(PLANS)
@@ -45,6 +51,7 @@ def apply(
     values: Values,
     renewal: Renewal,
     consent: Consent,
+    rolling: Rolling,
     reach: Reach,
     show: Show,
 ) -> Exit:
@@ -55,7 +62,9 @@ def apply(
     from dockwright.cli.shared import change, playbooks_of, request_for
 
     if playbook.endswith(".json"):
-        return _apply_saved(Path(playbook), hosts or [], confirm, renewal, consent, reach, show)
+        return _apply_saved(
+            Path(playbook), hosts or [], confirm, renewal, consent, rolling, reach, show
+        )
     if confirm:
         raise InputError("--confirm is for saved plans that delete data", next_step="leave it out")
     proxy = given_proxy(renewal, reach)
@@ -69,7 +78,7 @@ def apply(
         proxy,
         given_logins(renewal.registry_logins, reach, renewal.proxy_file),
     )
-    return change(request, fleet, consent, reach, show)
+    return change(request, fleet, consent, rolling, reach, show)
 
 
 @command(PLANS)
@@ -80,6 +89,7 @@ def undo(
         str, typer.Option("--run", metavar="ID", help="A run that history lists; else the last.")
     ] = "",
     consent: Consent,
+    rolling: Rolling,
     reach: Reach,
     show: Show,
 ) -> Exit:
@@ -91,7 +101,7 @@ def undo(
 
     fleet = Fleet(hosts, reach, show)
     request = replace(request_for("undo", consent=consent), undoes=run)
-    return change(request, fleet, consent, reach, show)
+    return change(request, fleet, consent, rolling, reach, show)
 
 
 @command(PLANS)
@@ -128,6 +138,12 @@ def render(
             "file that needs no controller.",
         ),
     ],
+    form: Annotated[
+        RenderFormat,
+        typer.Option(
+            "--format", help="sh, or cloud-init: user data that applies the file at first boot."
+        ),
+    ] = RenderFormat.SH,
     lock: Annotated[
         bool, typer.Option("--lock", help="Pin today's versions instead of a floor.")
     ] = False,
@@ -160,9 +176,21 @@ def render(
                 next_step="leave it out, or name a host: --for ops@web1",
             )
         made = profiles.profiles(book, names, proxy=proxy)
-        name = out.name if out else f"dockwright-{book.name}.sh"
+        usual = f"dockwright-{book.name}.sh"
+        if form is RenderFormat.CLOUD_INIT:
+            from dockwright.renderer.cloudinit import user_data
+
+            program = render_file(made, name=usual, exact=lock)
+            _print(user_data(program, name=book.name, file=usual), out)
+            return Exit.OK
+        name = out.name if out else usual
         _print(render_file(made, name=name, exact=lock).text, out)
         return Exit.OK
+    if form is RenderFormat.CLOUD_INIT:
+        raise InputError(
+            "--format cloud-init is for profiles: a host that is at hand has booted already",
+            next_step="such as --for ubuntu:24.04:amd64, or --for all",
+        )
     if len(names) > 1:
         raise InputError("--for takes one host, or profiles such as ubuntu:24.04:amd64")
     from dockwright.renderer import render_program
@@ -193,6 +221,7 @@ def _apply_saved(
     confirm: str,
     renewal: Renewal,
     consent: Consent,
+    rolling: Rolling,
     reach: Reach,
     show: Show,
 ) -> Exit:
@@ -200,10 +229,12 @@ def _apply_saved(
     from dockwright.cli.fleet import Fleet
     from dockwright.cli.proxy import check_saved, given_proxy
     from dockwright.cli.registry import check_logins, given_logins
+    from dockwright.cli.rolling import rollout_of
     from dockwright.cli.session import Session
     from dockwright.cli.shared import request_for
     from dockwright.load.saved import read_plans
 
+    rollout = rollout_of(rolling)
     proxy, logins = (
         given_proxy(renewal, reach),
         given_logins(renewal.registry_logins, reach, renewal.proxy_file),
@@ -234,7 +265,7 @@ def _apply_saved(
         if consent.dry_run:
             session.finish()
         else:
-            session.carry_out(request)
+            session.carry_out(request, rollout)
     return session.exit()
 
 

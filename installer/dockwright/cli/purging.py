@@ -12,6 +12,7 @@ import typer
 
 from dockwright.cli.options import Consent, NamedHosts, Reach, Show, Values
 from dockwright.cli.register import EVERYDAY, command
+from dockwright.cli.rolling import Rolling, rollout_of
 from dockwright.errors import DestructiveError, Exit, InputError
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def purge(
     ] = None,
     values: Values,
     consent: Consent,
+    rolling: Rolling,
     reach: Reach,
     show: Show,
 ) -> Exit:
@@ -80,6 +82,7 @@ def purge(
         everything=everything,
         named=tuple(_path(path) for path in data_root or ()),
     )
+    rollout = rollout_of(rolling)
     fleet = Fleet(hosts, reach, show)
     books = playbooks_of("docker", values, None, fleet)
     may = replace(consent, allow_restart=stop_containers)
@@ -92,9 +95,9 @@ def purge(
         if looks:
             session.finish()
         else:
-            session.carry_out(request)
+            session.carry_out(request, rollout)
             if session.again(request):
-                session.carry_out(request)
+                session.carry_out(request, rollout)
             if forget:
                 session.forget(request)
     if out is not None:

@@ -55,6 +55,7 @@ class Session:
         self._tallies: dict[str, HostTally] = {}
         self._prepared: list[Prepared] = []
         self.stop = Stop()
+        self._room = app.Room(reach.forks)
         asks = interactive() and not reach.no_input
         self.terminal = Terminal(self._paused) if asks else None
         self._options = ConnectOptions(
@@ -64,6 +65,7 @@ class Session:
             known_hosts=reach.known_hosts,
             host_keys=(reach.host_keys or (HostKeys.ASK if asks else HostKeys.STRICT)).value,
             connect_timeout=reach.connect_timeout,
+            transport=reach.transport.value,
             sudo_password_source=password_source(
                 reach.sudo_password_file, ask_now=reach.ask_sudo_password
             ),
@@ -120,17 +122,14 @@ class Session:
     ) -> list[Prepared]:
         self._prepared = [Prepared(host=host) for host in hosts or self.hosts]
         stages = (
-            partial(
-                app.guarded,
-                prepared,
-                stage(prepared, request.on(prepared.host.name), self._connect),
-            )
+            partial(self._room.parking, prepared, app.guarded(prepared, begun), looks=request.looks)
             for prepared in self._prepared
+            for begun in (stage(prepared, request.on(prepared.host.name), self._connect),)
         )
         if not all(host.local for host in self.hosts):
             # In one go: two threads that import at the same time are no faster than one.
             importlib.import_module("dockwright.transport.remote")
-        stream = app.interleave(stages, self._reach.forks)
+        stream = app.interleave(stages, self._room.forks)
         # While the hosts answer, what their answers need is loaded.
         for name in _NEEDED_NEXT:
             importlib.import_module(name)
@@ -156,18 +155,25 @@ class Session:
         """Take the state directory away, on each host where all went well."""
         for prepared in self._prepared:
             if self._tallies[prepared.host.name].code is Exit.OK:
-                self._tell(app.guarded(prepared, app.forget(prepared, request)))
+                self._tell(app.guarded(prepared, app.forget(prepared, request, self._connect)))
 
-    def carry_out(self, request: Request) -> None:
+    def carry_out(self, request: Request, rollout: app.Rollout | None = None) -> None:
         """Change the hosts; Ctrl-C once stops after the running step, twice leaves at once."""
-        going = [prepared for prepared in self._prepared if not prepared.finished]
-        stages = (
-            partial(app.guarded, prepared, app.carry_out(prepared, own, self.stop))
-            for prepared in going
-            for own in (request.on(prepared.host.name),)
-        )
+
+        def change(prepared: Prepared) -> Iterator[Event]:
+            try:
+                yield from app.carry_out(prepared, request.on(prepared.host.name), self.stop)
+            finally:
+                if request.command != "purge":  # which may take the state directory away at last
+                    prepared.close()
+
         with self._interruptible():
-            self._tell(app.interleave(stages, self._reach.forks))
+            self._tell(
+                app.roll(
+                    self._prepared, rollout or app.Rollout(), change,
+                    connect=self._connect, stop=self.stop, workers=self._room.forks,
+                )
+            )  # fmt: skip
 
     def attach(self, request: Request) -> None:
         """Follow what is under way on the hosts, or show how the last run there ended."""

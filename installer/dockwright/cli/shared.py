@@ -22,12 +22,15 @@ from dockwright.cli.options import (
     Show,
     Values,
 )
+from dockwright.cli.rolling import Rolling, rollout_of
 from dockwright.cli.session import Session, operator
 from dockwright.errors import Exit, InputError
 from dockwright.load import Flag, Overrides, Playbook, load_playbook, load_playbooks
 from dockwright.plan import HostPlan
 from dockwright.proxies import Proxy
 from dockwright.registries import Logins
+
+_LONG = 4096  # characters of a command line that is repeated in events
 
 
 def playbook_of(
@@ -100,7 +103,8 @@ def _again() -> str:
     for name, flags in (("docker", []), ("gpu", ["--gpu"])):
         if words[:2] == ["apply", name]:
             words[:2] = ["install", *flags]
-    return shlex.join(["dockwright", *words])
+    typed = shlex.join(["dockwright", *words])
+    return typed if len(typed) <= _LONG else ""  # each host's first event has it
 
 
 def request_for(
@@ -127,8 +131,16 @@ def request_for(
     )
 
 
-def change(request: Request, fleet: Fleet, consent: Consent, reach: Reach, show: Show) -> Exit:
+def change(
+    request: Request,
+    fleet: Fleet,
+    consent: Consent,
+    rolling: Rolling,
+    reach: Reach,
+    show: Show,
+) -> Exit:
     """Plan all hosts, ask once where it is due, then change them."""
+    rollout = rollout_of(rolling)
     with Session(fleet, reach, show) as session:
         if not (consent.dry_run or consent.yes or session.terminal):
             raise InputError(
@@ -142,9 +154,9 @@ def change(request: Request, fleet: Fleet, consent: Consent, reach: Reach, show:
         if consent.dry_run or (asks and not consent.yes and not _agreed(session, going)):
             session.finish()
         else:
-            session.carry_out(request)
+            session.carry_out(request, rollout)
             if session.again(request):
-                session.carry_out(request)
+                session.carry_out(request, rollout)
     return session.exit()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -100,7 +100,8 @@ class Host(Frozen):
 
     ``address`` is ``None`` for this machine. ``user`` and ``port`` of ``None`` are left to
     ssh_config and its defaults. ``identity`` are private key files, ``jump`` is in the form of
-    ``ssh -J``; both come from an inventory, and the command line's go before them.
+    ``ssh -J``; both come from an inventory, and the command line's go before them. ``transport`` of
+    ``openssh`` is the system's ssh.
     """
 
     name: Line
@@ -109,6 +110,7 @@ class Host(Frozen):
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     identity: tuple[Line, ...] = ()
     jump: Line | None = None
+    transport: Literal["ssh", "openssh"] | None = None
 
     @property
     def local(self) -> bool:

@@ -9,7 +9,6 @@ import math
 import time
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -17,15 +16,16 @@ from rich.text import Text
 from dockwright import events
 from dockwright.events import Outcome
 from dockwright.report import errors, summary
+from dockwright.report.crowd import CROWD, Progress, Repeats
 from dockwright.report.doctor_view import diagnosis_lines
 from dockwright.report.live import Frame, Running
 from dockwright.report.page import Page, styled
 from dockwright.report.plan_view import count_line, plan_lines
 from dockwright.report.rows import Rows
 from dockwright.report.screen import Screen
-from dockwright.report.step_view import loaded, step_lines, true_percent
+from dockwright.report.step_view import loaded, lock_of, step_lines, true_percent
 from dockwright.report.tally import HostTally, fold
-from dockwright.report.text import duration, plural
+from dockwright.report.text import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from dockwright.plan import HostPlan
 
 _REMIND = 10.0  # seconds between two lines about one step, where there is no live region
-_APT = ("/var/lib/apt/", "/var/lib/dpkg/", "/var/cache/apt/")
 
 
 class ConsoleReporter:
@@ -62,7 +61,8 @@ class ConsoleReporter:
         self._tallies: dict[str, HostTally] = {}
         self._reached: dict[str, events.HostReached] = {}
         self._plan: dict[str, HostPlan] = {}
-        self._titles: dict[tuple[str, str], str] = {}
+        self._titles: dict[str, dict[str, str]] = {}
+        self._repeats, self._progress = Repeats(), Progress(len(hosts))
         self._told: dict[str, tuple[float, str]] = {}
         self._running: dict[str, Running] = {}
         self._closed = False
@@ -94,7 +94,8 @@ class ConsoleReporter:
         with self._lock:
             if event.host not in self._tallies:
                 self._rows.know(event.host)
-            self._tallies[event.host] = fold(self._tallies.get(event.host), event)
+            tally = self._tallies[event.host] = fold(self._tallies.get(event.host), event)
+            self._progress.take(tally, self._clock())
             self._handlers[type(event)](event)
             self._screen.draw()
 
@@ -127,22 +128,16 @@ class ConsoleReporter:
         self._running[host] = Running(host, step, text, since=since, **more)
 
     def _fleet_line(self) -> str:
-        if not self._is_fleet:
-            return ""
-        tallies = list(self._tallies.values())
-        done = [one for one in tallies if one.finish is not None]
-        failed = sum(bool(one.code) for one in done)
-        running = list(self._running.values())
-        waiting = sum(one.waiting for one in running)
-        parts = [f"{len(done)} of {plural(max(self._expected, len(tallies)), 'host')} done"]
-        parts += [f"{len(running) - waiting} at work"]
-        parts += [f"{waiting} waiting"] if waiting else []
-        parts += [f"{failed} failed"] if failed else []
-        return ", ".join(parts)
+        return self._progress.line(self._running, self._clock()) if self._is_fleet else ""
 
     @property
     def _is_fleet(self) -> bool:
         return max(self._expected, len(self._tallies)) > 1
+
+    @property
+    def _crowd(self) -> bool:
+        """Whether hosts that are well are only counted, so that the others are seen."""
+        return self._expected > CROWD and self._page.console.is_interactive and not self._verbose
 
     @property
     def _detailed(self) -> bool:
@@ -155,9 +150,9 @@ class ConsoleReporter:
         self._screen.put(self._rows.block(host, sign, step, self._page.text(text, style)))
 
     def _title(self, event: events.StepStarted | events.StepFinished) -> str:
-        key = (event.host, event.step)
-        self._titles[key] = event.title or self._titles.get(key) or event.step
-        return self._titles[key]
+        titles = self._titles.setdefault(event.host, {})
+        titles[event.step] = event.title or titles.get(event.step) or event.step
+        return titles[event.step]
 
     def _remind(self, event: Event, topic: str) -> bool:
         """Whether it is time for a line about something that lasts, where nothing is live."""
@@ -179,37 +174,38 @@ class ConsoleReporter:
             self._note(event.host, "run", text, style="dim")
 
     def _host_reached(self, event: events.HostReached) -> None:
-        host = event.host
-        self._reached[host] = event
-        self._run(host, "plan")
+        self._reached[event.host] = event
+        self._run(event.host, "plan")
         if self._verbose:
             text = f"{event.facts.pretty_name}, {event.how}"
             body, spent = self._page.text(text), duration(event.seconds)
-            self._screen.put([self._rows.row(host, self._ok(), "reach", body, right=spent)])
+            self._screen.put(
+                [self._rows.row(event.host, self._page.ok, "reach", body, right=spent)]
+            )
 
     def _phase_finished(self, event: events.PhaseFinished) -> None:
         self._run(event.host)
         # A plan tells it with the plan.
         if self._detailed and (self._verbose or self._tallies[event.host].command != "plan"):
             body, spent = self._page.text(event.text), duration(event.seconds)
-            row = self._rows.row(event.host, self._ok(), event.phase, body, right=spent)
+            row = self._rows.row(event.host, self._page.ok, event.phase, body, right=spent)
             self._screen.put([row])
 
     def _planned(self, event: events.Planned) -> None:
         plan, host = event.plan, event.host
         self._plan[host] = plan
         steps = [(action.id, action.step) for action in (*plan.changes, *plan.checks)]
-        self._titles.update({(host, name): step for name, step in steps})
+        self._titles.setdefault(host, {}).update(steps)
         if not self._is_fleet:
             self._rows.expect(step for _, step in steps)
-        # Nothing runs until the plan is agreed upon, and a question needs a quiet terminal.
-        self._running.pop(host, None)
+        self._running.pop(host, None)  # nothing runs until the plan is agreed upon
         reached = self._reached.pop(host, None)
         if not self._plans:
             return
         planning = self._tallies[host].command in ("plan", "doctor")
         if self._is_fleet and not (self._verbose or planning):
-            self._note(host, "plan", count_line(plan))
+            if not self._crowd or plan.destructive:
+                self._note(host, "plan", count_line(plan))
         elif plan.changes or self._verbose or planning:
             facts, how = (reached.facts, reached.how) if reached else (None, None)
             lines = plan_lines(self._page, plan, facts, how, verbose=self._verbose)
@@ -230,7 +226,7 @@ class ConsoleReporter:
 
     def _step_progress(self, event: events.StepProgress) -> None:
         before = self._running.get(event.host)
-        title = self._titles.get((event.host, event.step), event.step)
+        title = self._titles.get(event.host, {}).get(event.step, event.step)
         percent = true_percent(event)
         text = loaded(event, title, self._plan.get(event.host))
         since = before.since if before and before.step == title else self._clock()
@@ -244,13 +240,13 @@ class ConsoleReporter:
         self._run(event.host)
         title = self._title(event)
         told = self._verbose or event.outcome not in (Outcome.SAME, Outcome.SKIPPED)
-        if event.outcome is Outcome.FAILED or (told and self._detailed):
+        failed = event.outcome is Outcome.FAILED
+        shown = failed and not (self._crowd and self._repeats.enough_of_step(event, title))
+        if shown or (told and self._detailed):
             self._screen.put(step_lines(self._rows, event, title, verbose=self._verbose))
 
     def _waiting(self, event: events.Waiting) -> None:
-        lock = "apt lock" if event.lock.startswith(_APT) else PurePosixPath(event.lock).name
-        seconds = event.seconds
-        text = f"waiting for {event.holder}"
+        lock, seconds, text = lock_of(event), event.seconds, f"waiting for {event.holder}"
         self._run(event.host, lock, text, waiting=True, since=self._clock() - seconds)
         if self._remind(event, text):
             sign, body = styled(self._page.signs.wait, "yellow"), self._page.text(text)
@@ -267,10 +263,18 @@ class ConsoleReporter:
 
     def _failed(self, event: events.Failed) -> None:
         self._running.pop(event.host, None)
-        step = self._titles.get((event.host, event.step or ""))
+        if not event.begun:  # many, for one reason, which the last lines tell
+            return
+        step = self._titles.get(event.host, {}).get(event.step or "")
         trouble = errors.Trouble.of_event(event, step)
         if self._tallies[event.host].count(Outcome.FAILED):  # the step has shown what it printed
             trouble = replace(trouble, details=tuple(d for d in event.details if d[0] != "output"))
+        if self._is_fleet and self._repeats.enough(trouble):
+            # What befalls a whole fleet is told thrice; the last lines have the count.
+            brief = self._page.text(trouble.brief)
+            row = self._rows.row(event.host, self._page.bad, trouble.exit.word, brief)
+            self._screen.put([] if self._page.console.is_interactive else [row])
+            return
         lines = errors.block(trouble, self._rows)
         # What a step printed ends here; what other hosts do goes on below.
         above = [Text()] if self._tallies[event.host].count(Outcome.FAILED) else []
@@ -282,18 +286,15 @@ class ConsoleReporter:
         self._running.pop(host, None)
         self._plan.pop(host, None)
         self._told.pop(host, None)
-        self._titles = {key: title for key, title in self._titles.items() if key[0] != host}
+        self._titles.pop(host, None)
         tally = self._tallies[host]
         if not self._is_fleet or self._quiet or tally.failure is not None:
             return
         if event.exit:
-            sign = styled(self._page.signs.bad, "bold red")
+            sign = self._page.bad
             body = styled(f"exit {event.exit.value} ({event.exit.word})")
-        elif tally.unapplied:
+        elif tally.unapplied or self._crowd:
             return
         else:
-            sign, body = self._ok(), styled(f"{event.changed} changed, {event.same} already so")
+            sign, body = self._page.ok, styled(f"{event.changed} changed, {event.same} already so")
         self._screen.put([self._rows.row(host, sign, "done", body, right=duration(event.seconds))])
-
-    def _ok(self) -> Text:
-        return styled(self._page.signs.ok, "green")

@@ -145,9 +145,11 @@ def _with_trouble(cases: list[_Case], story: HostStory, knot: Knot) -> list[_Cas
         told.append(f"host: {clean(story.host)}: {trouble.fate}")
     told += [f"next: {line}" for line in knot.advice]
     told += [f"command: {command}" for command in knot.commands]
-    kind = f"exit {trouble.exit.value} ({knot.word})"
+    waits = story.tally.waits
+    kind = "" if waits else f"exit {trouble.exit.value} ({knot.word})"
     at = next((n for n, case in enumerate(cases) if case.result in ("failure", "error")), None)
-    name, seconds, output, result = clean(trouble.step or knot.word), 0.0, "", "failure"
+    name, seconds, output = clean(trouble.step or knot.word), 0.0, ""
+    result = "skipped" if waits else "failure"
     if at is None:
         at = len(cases)
     else:

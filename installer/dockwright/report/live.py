@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from dockwright.report.crowd import hidden
 from dockwright.report.page import styled
-from dockwright.report.text import duration, plural
+from dockwright.report.text import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,7 +79,7 @@ class Frame:
         del options
         hosts = list(self._running.values())
         fleet = self._fleet()
-        most = max(1, min(_MOST, console.height - 4))
+        most = max(1, min(_MOST, console.height - 5))
         # Those that wait or take long need eyes; idle ones do not.
         shown = sorted(hosts, key=lambda one: (not one.step, not one.waiting, one.since))[:most]
         places = {one.host for one in shown}
@@ -87,10 +88,9 @@ class Frame:
             if one.host in places:
                 yield self._line(one, now)
         if fleet:
-            hidden = len(hosts) - len(shown)
-            more = f", {plural(hidden, 'more host')} at work" if hidden else ""
             page = self._rows.page
-            yield page.cut(styled(fleet + more, "dim"), (page.width or 0) - _MARGIN)
+            for line in filter(None, (hidden(hosts, shown), fleet)):
+                yield page.cut(styled(line, "dim"), (page.width or 0) - _MARGIN)
 
     def _line(self, one: Running, now: float) -> Text:
         page = self._rows.page

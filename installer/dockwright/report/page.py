@@ -122,6 +122,16 @@ class Page:
             return None
         return max(_NARROWEST, min(self.console.width, WIDEST))
 
+    @property
+    def ok(self) -> Text:
+        """The sign of what is well."""
+        return styled(self.signs.ok, "green")
+
+    @property
+    def bad(self) -> Text:
+        """The sign of what is not."""
+        return styled(self.signs.bad, "bold red")
+
     def say(self, text: str, limit: int = LIMIT) -> str:
         """Text that is safe on this console, in one line."""
         return self.fit(clean(text, limit))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from dockwright.events import Outcome, StepFinished, StepProgress
+from dockwright.events import Outcome, StepFinished, StepProgress, Waiting
 from dockwright.report.page import styled
 from dockwright.report.text import clean_lines, duration, size
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from dockwright.report.page import Page
     from dockwright.report.rows import Rows
 
+_APT = ("/var/lib/apt/", "/var/lib/dpkg/", "/var/cache/apt/")
 _TAIL = 20  # lines of output shown of a step that failed
 _TAIL_VERBOSE = 500
 
@@ -50,6 +52,11 @@ def _output(page: Page, output: str, most: int) -> list[Text]:
 def true_percent(event: StepProgress) -> float:
     """The percentage as it can be drawn, whatever a host sent."""
     return min(100.0, max(0.0, event.percent))
+
+
+def lock_of(event: Waiting) -> str:
+    """What a host waits for, in few words."""
+    return "apt lock" if event.lock.startswith(_APT) else PurePosixPath(event.lock).name
 
 
 def loaded(event: StepProgress, title: str, plan: HostPlan | None) -> str:

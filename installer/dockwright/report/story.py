@@ -134,7 +134,7 @@ class HostStory:
     @property
     def word(self) -> str:
         """How it ended, in one word that hosts are counted by."""
-        return self.code.word if self.tally.finished else "cut short"
+        return self.tally.word
 
     @property
     def fine(self) -> bool:
@@ -257,6 +257,8 @@ class HostStory:
 
     def _fail(self, event: ev.Failed) -> None:
         """What broke off is where it broke off, also where no step says that it failed."""
+        if not event.begun:
+            return
         if self._open:
             step, span = self._open.popitem()
             self._open.clear()

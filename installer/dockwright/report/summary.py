@@ -9,7 +9,8 @@ from rich.text import Text
 
 from dockwright.errors import Exit
 from dockwright.events import Outcome
-from dockwright.report.errors import exit_line
+from dockwright.report.crowd import alike
+from dockwright.report.errors import Trouble, exit_line
 from dockwright.report.fleet import BECOMES
 from dockwright.report.page import styled
 from dockwright.report.tally import HostTally, exit_code
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _LOOKS = ("facts", "history", "doctor", "render")  # what they print is what was asked for
 _SHOWN = 20
+_NAMED = 5
 
 
 def ending(page: Page, tallies: Sequence[HostTally], *, quiet: bool = False) -> list[Text]:
@@ -68,7 +70,7 @@ def _host(page: Page, tally: HostTally, *, quiet: bool) -> list[Text]:
 
 
 def _fleet(page: Page, tallies: Sequence[HostTally]) -> list[Text]:
-    words = Counter("cut short" if not one.finished else one.code.word for one in tallies)
+    words = Counter(one.word for one in tallies)
     counts = [f"{words.pop('ok', 0)} ok", *(f"{n} {word}" for word, n in words.most_common())]
     waiting = [one for one in tallies if one.unapplied and one.code is Exit.OK]
     changed, same = sum(one.changed for one in tallies), sum(one.same for one in tallies)
@@ -79,13 +81,40 @@ def _fleet(page: Page, tallies: Sequence[HostTally]) -> list[Text]:
     else:
         body.append(f"{changed} changed, {same} already so, {duration(spent)}.", "default")
     lines = page.hang(Text(), body)
-    failed = [one for one in tallies if one.finished and one.code is not Exit.OK]
+    failed = [one for one in tallies if one.finished and one.code is not Exit.OK and not one.waits]
     width = min(24, max((len(page.say(one.host)) for one in failed), default=0))
-    for one in failed[:_SHOWN]:
+    for one in failed if len(failed) <= _SHOWN else ():
         lead = styled("  ") + page.pad(one.host, width)
         lead.append(f"  {f'exit {one.code.value} ({one.code.word})':<20}  ", "red")
         brief = page.text(one.failure.brief) if one.failure else Text()
         lines.append(page.cut(lead + brief))
     if len(failed) > _SHOWN:
-        lines.append(styled(f"  and {len(failed) - _SHOWN} more", "dim"))
+        lines += _grouped(page, failed)
+    waits = next((one.failure for one in tallies if one.waits), None)
+    if waits is not None:
+        lines += page.hang(styled("  "), page.text(waits.brief))
+        lines += page.hang(styled("  next  ", "dim"), page.text(waits.next_step or "", "bold"))
     return lines
+
+
+def _grouped(page: Page, failed: Sequence[HostTally]) -> list[Text]:
+    """Each trouble once, with how many hosts have it and which the first ones are."""
+    found: dict[object, list[HostTally]] = {}
+    for one in failed:
+        trouble = alike(Trouble.of_event(one.failure)) if one.failure is not None else None
+        brief = (trouble.step, trouble.brief) if trouble is not None else ""
+        found.setdefault((one.code, brief), []).append(one)
+    groups = sorted(found.values(), key=len, reverse=True)
+    lines = []
+    for group in groups[:_SHOWN]:
+        one = group[0]
+        brief = alike(Trouble.of_event(one.failure)).brief if one.failure is not None else ""
+        names = ", ".join(page.say(host.host) for host in group[:_NAMED])
+        names += f", and {len(group) - _NAMED} more" if len(group) > _NAMED else ""
+        lead = styled(f"  {plural(len(group), 'host'):>9}  ", "bold")
+        lead.append(f"exit {one.code.value} ({one.code.word})  ", "red")
+        lines.append(page.cut(lead + page.text(brief)))
+        lines[-1].rstrip()
+        lines.append(page.cut(styled(f"             {names}", "dim")))
+    rest = sum(len(group) for group in groups[_SHOWN:])
+    return [*lines, styled(f"  and {rest} more", "dim")] if rest else lines

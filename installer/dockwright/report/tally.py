@@ -82,6 +82,18 @@ class HostTally:
         return self.failure.exit if self.failure is not None else Exit.FAILED
 
     @property
+    def waits(self) -> bool:
+        """Whether the run ended before this host's turn came."""
+        return self.failure is not None and not self.failure.begun
+
+    @property
+    def word(self) -> str:
+        """How the run on this host ended, in a word or two."""
+        if not self.finished:
+            return "cut short"
+        return "not begun" if self.waits else self.code.word
+
+    @property
     def differs(self) -> bool:
         """Whether something was changed, or would be by a plan that was not applied."""
         return bool(self.changed) or self.unapplied

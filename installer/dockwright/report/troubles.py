@@ -58,7 +58,7 @@ def knots(fleet: Fleet) -> list[Knot]:
         if story.fine:
             continue
         trouble = _trouble(story)
-        key = (replace(_nameless(trouble, story.host), host=None), story.word)
+        key = (replace(nameless(trouble, story.host), host=None), story.word)
         found.setdefault(key, (trouble, story.word, []))[2].append(story)
     made = [_knot(*group) for group in found.values()]
     worst = (Exit.REPAIR, Exit.FAILED, Exit.TRUST, Exit.DESTRUCTIVE, Exit.VERIFY, Exit.BUSY)
@@ -79,7 +79,7 @@ def command_of(advice: str) -> str:
 def _knot(trouble: Trouble, word: str, stories: list[HostStory]) -> Knot:
     names = [story.host for story in stories]
     if len(stories) > 1:
-        trouble = replace(_nameless(trouble, names[0]), host=HOST)
+        trouble = replace(nameless(trouble, names[0]), host=HOST)
     again = next((s.start.again for s in stories if s.start is not None and s.start.again), "")
     if stories[0].tally.command == "plan":
         again = ""  # it would apply, and there is nothing yet to be applied
@@ -128,7 +128,7 @@ def _found(story: HostStory) -> Trouble:
     )
 
 
-def _nameless(trouble: Trouble, host: str) -> Trouble:
+def nameless(trouble: Trouble, host: str) -> Trouble:
     """The trouble with ``HOST`` for the host's name, so that it is the same for other hosts."""
     address = host.rpartition("@")[2]
     names = {host, address, re.sub(r":[0-9]+\Z", "", address)} - {""}

@@ -19,6 +19,10 @@ def open_transport(host: Host, options: ConnectOptions, ask: Asker) -> Transport
         from dockwright.transport.local import LocalTransport
 
         return LocalTransport(host, options, ask)
+    if (host.transport or options.transport) == "openssh":
+        from dockwright.transport.openssh import OpenSshTransport
+
+        return OpenSshTransport(host, options, ask)
     from dockwright.transport.remote import SshTransport
 
     return SshTransport(host, options, ask)

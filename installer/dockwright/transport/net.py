@@ -8,10 +8,12 @@ more, where the kernel's keepalive and user timeout end the connection after 15 
 from __future__ import annotations
 
 import contextlib
+import random
 import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 
 from dockwright.errors import UnreachableError
 
@@ -24,6 +26,8 @@ _OPTIONS = (
     (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
     (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", 15_000),
 )
+
+_RETRIES = (0.3, 1.0, 2.5)
 
 
 def dial(host: str, port: int, timeout: float) -> socket.socket:
@@ -69,13 +73,30 @@ def _connected(sock: socket.socket, address: object, timeout: float) -> socket.s
     return sock
 
 
+def retries() -> Iterator[float]:
+    """Seconds before each further attempt, different for each host, so that they do not come together."""
+    return (pause * random.uniform(0.5, 1.5) for pause in _RETRIES)  # noqa: S311  # no secret
+
+
+def dropped(error: Exception) -> bool:
+    """Whether a server hung up before it said who it is: sshd does that to one in many callers.
+
+    Nothing was sent by then, so it may be tried again; sshd_config(5), MaxStartups.
+    """
+    return isinstance(error, (ConnectionResetError, EOFError)) or (
+        str(error).startswith("Error reading SSH protocol banner")
+    )
+
+
 def failure(who: str, error: Exception, proxy: str) -> UnreachableError:
     """What to tell when the SSH library gave up on ``who``; ``proxy`` is its command's stderr."""
     text = str(error)
     if type(error).__name__ == "IncompatiblePeer":
         brief = f"no algorithm in common: {text}"
         advice = "is the server very old, or hardened to algorithms that are not known here?"
-    elif "banner" in text:
+    elif (
+        "banner" in text or text == "No existing session"
+    ):  # the time was over before there was one
         brief = "something answers there, but not SSH, or it closes at once"
         advice = "is the port right? too many connections at a time (MaxStartups)?"
     else:

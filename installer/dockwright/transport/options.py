@@ -123,6 +123,7 @@ class ConnectOptions:
     ``ssh -J`` and wins over ssh_config. ``known_hosts`` stands in for the user's known_hosts.
     ``connect_timeout`` in seconds bounds each of: name and TCP, key exchange, login, opening a
     channel. ``ssh_config`` stands in for the user's and the system's ssh_config.
+    ``transport`` carries hosts that say nothing of it: Paramiko, or the system's ssh.
     ``sudo_password_source`` is asked before the asker (``--sudo-password-file``).
     """
 
@@ -134,6 +135,7 @@ class ConnectOptions:
     host_keys: Literal["ask", "strict", "accept-new"] = "strict"
     connect_timeout: float = 10.0
     ssh_config: Path | None = None
+    transport: Literal["ssh", "openssh"] = "ssh"
     sudo_password_source: Callable[[], Secret | None] | None = None
 
 

@@ -29,29 +29,26 @@ import contextlib
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Hashable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import paramiko
-from cryptography.exceptions import UnsupportedAlgorithm
 from fabric.config import Config
 from fabric.connection import Connection
-from paramiko.agent import AgentSSH
-from paramiko.ssh_exception import BadAuthenticationType, ConfigParseError
+from paramiko.ssh_exception import ConfigParseError
 
 from dockwright.errors import InputError, UnreachableError
 from dockwright.models import Host
 from dockwright.transport import hostkeys, sshconfig
-from dockwright.transport.auth import EncryptedKeyError, HungUpError, KeyUnusableError, Login
+from dockwright.transport.auth import Login
 from dockwright.transport.gateways import Gateways, closing_quietly
-from dockwright.transport.net import ProxyCommand, dial, failure
-from dockwright.transport.options import Asker, ConnectOptions, Secret
-from dockwright.transport.refusal import banner
+from dockwright.transport.net import ProxyCommand, dial, dropped, failure, retries
+from dockwright.transport.options import Asker, ConnectOptions
+from dockwright.transport.strategy import Strategy
 from dockwright.transport.target import parse_target, require_safe
 
-AGENT_LIMIT = 1.0  # seconds for an agent to list its keys; a stale socket never answers
 AUTH_LIMIT = 30.0  # seconds for each key: PAM is slow, and a FIDO key waits for a touch
 HOPS = 8  # jump hosts in a row
 GATEWAYS = Gateways()
@@ -92,8 +89,8 @@ class SshConnection(_Untyped):  # type: ignore[misc]
         for names or an ssh_config that cannot be used.
         """
         require_safe(target)
-        self._set(_options=options, _ask=ask, _target=target)
-        self._set(_lock=threading.Lock(), _proxy=None, _lease=None)
+        self._set(_options=options, _ask=ask, _target=target, _lock=threading.Lock())
+        self._set(_proxy=None, _lease=None)
         try:
             config = paramiko.SSHConfig.from_text(sshconfig.given(target) + rules)
             super().__init__(
@@ -153,20 +150,22 @@ class SshConnection(_Untyped):  # type: ignore[misc]
     def open(self) -> None:
         """Connect and log in; a jump host is opened by many. Raises UnreachableError."""
         with self._lock:
-            if self.is_connected:
-                return
-            self._drop()
-            if not self.gateway:
-                timeout = self._options.connect_timeout
-                self.connect_kwargs["sock"] = dial(self.host, self.port, timeout)
-            try:
-                super().open()
-            except BaseException as error:
-                said = self._proxy.errors() if self._proxy else ""
+            pauses, timeout = [*retries()], self._options.connect_timeout
+            while not self.is_connected:
                 self._drop()
-                if isinstance(error, (paramiko.SSHException, OSError, EOFError)):
-                    raise failure(self.who, error, said) from error
-                raise
+                if not self.gateway:
+                    self.connect_kwargs["sock"] = dial(self.host, self.port, timeout)
+                soon = time.monotonic() + timeout / 2
+                try:
+                    super().open()
+                except BaseException as error:
+                    said = self._proxy.errors() if self._proxy else ""
+                    self._drop()
+                    if not isinstance(error, (paramiko.SSHException, OSError, EOFError)):
+                        raise
+                    if not pauses or not dropped(error) or time.monotonic() > soon:
+                        raise failure(self.who, error, said) from error
+                    time.sleep(pauses.pop(0))
             # Paramiko looks after its socket ten times a second, which a fleet feels; what comes
             # on it wakes it anyway.
             self.transport.sock.settimeout(2.0)
@@ -174,9 +173,9 @@ class SshConnection(_Untyped):  # type: ignore[misc]
     def open_gateway(self) -> Any:
         """The socket through a jump host or a proxy command; see ``Connection.open``."""
         if isinstance(self.gateway, str):
-            self._set(_proxy=ProxyCommand(self.gateway))
-            return self._proxy.socket  # type: ignore[union-attr]  # set above
-        self.gateway.open()
+            self._set(_proxy=(proxy := ProxyCommand(self.gateway)))
+            return proxy.socket
+        GATEWAYS.enter(self._lease, self.gateway.open)
         try:
             timeout, there = self._options.connect_timeout, (self.host, self.port)
             open_channel = self.gateway.transport.open_channel
@@ -229,72 +228,6 @@ class SshConnection(_Untyped):  # type: ignore[misc]
         security.key_types = sorted(security.key_types, key=lambda name: name not in known)
         return transport
 
-    def _strategy(self) -> _Strategy:
+    def _strategy(self) -> Strategy:
         login = Login(self.who, self._target, self._options, self._ask, self.ssh_config)
-        return _Strategy(login, self.user)
-
-
-class _Strategy:
-    """A login, as ``SSHClient.connect(auth_strategy=...)`` calls it; the ``Door`` of auth.py."""
-
-    def __init__(self, login: Login, user: str) -> None:
-        self._login = login
-        self._user = user
-        self._transport: paramiko.Transport
-        self._socket: socket.socket | None = None
-
-    def authenticate(self, transport: paramiko.Transport) -> None:
-        self._transport = transport
-        try:
-            self._login.enter(self)
-        finally:
-            if self._socket is not None:
-                self._socket.close()
-
-    def key(self, key: Any) -> set[str] | None:
-        return self._try(lambda: self._transport.auth_publickey(self._user, key))
-
-    def password(self, secret: Secret) -> set[str] | None:
-        # Paramiko itself falls back to a single keyboard-interactive prompt.
-        return self._try(lambda: self._transport.auth_password(self._user, secret.reveal()))
-
-    def methods(self) -> set[str]:
-        with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
-            try:
-                self._transport.auth_none(self._user)
-            except BadAuthenticationType as error:
-                return set(error.allowed_types)
-        return set()
-
-    def load(self, path: Path, passphrase: Secret | None) -> Any:
-        try:
-            word: Any = passphrase.reveal().encode() if passphrase else None
-            return paramiko.PKey.from_path(path, word)  # typed as text, but takes bytes only
-        except TypeError:  # of cryptography: encrypted, and no passphrase
-            raise EncryptedKeyError from None
-        except (paramiko.SSHException, OSError, ValueError, UnsupportedAlgorithm) as error:
-            if isinstance(error, FileNotFoundError):
-                raise
-            raise KeyUnusableError(type(error).__name__) from None
-
-    def agent_keys(self, path: str) -> dict[bytes, Any]:
-        agent, self._socket = AgentSSH(), socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(AGENT_LIMIT)
-        try:
-            self._socket.connect(path)
-            # Paramiko's own opening waits for ever, and knows the path of the environment only.
-            agent._connect(self._socket)  # type: ignore[attr-defined]  # noqa: SLF001
-        except (paramiko.SSHException, OSError):
-            return {}
-        self._socket.settimeout(None)  # to sign may need a touch; the login's own limit holds
-        return {key.asbytes(): key for key in agent.get_keys()}
-
-    def _try(self, attempt: Callable[[], list[str]]) -> set[str] | None:
-        try:
-            return set(attempt())
-        except (paramiko.SSHException, OSError, EOFError) as error:
-            if not self._transport.is_active():
-                raise HungUpError(banner(self._transport)) from None
-            if isinstance(error, paramiko.AuthenticationException):
-                return None
-            raise
+        return Strategy(login, self.user)

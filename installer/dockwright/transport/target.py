@@ -1,4 +1,7 @@
-"""A target as people type it: ``local``, ``user@host:port``, an alias of ssh_config."""
+"""A target as people type it: ``local``, ``user@host:port``, an alias of ssh_config.
+
+``openssh://`` before it is the system's ssh.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from dockwright.errors import InputError
 from dockwright.models import HOST_NAME, LOGIN, Host, is_ipv6
 
 LOCAL = frozenset({"local", "localhost"})
+OPENSSH = "openssh://"
 
 USER = re.compile(LOGIN)
 NAME = re.compile(HOST_NAME)
@@ -25,7 +29,8 @@ def parse_target(text: str) -> Host:
     refuse_private_key(text)
     if text in LOCAL:
         return Host(name=text)
-    match = _TARGET.fullmatch(text)
+    rest = text.removeprefix(OPENSSH)
+    match = _TARGET.fullmatch(rest)
     if match is None:
         raise _refused(text, "that is not a host")
     user, port = match["user"], match["port"]
@@ -39,7 +44,11 @@ def parse_target(text: str) -> Host:
     if six is None and not NAME.fullmatch(match["name"] or ""):
         raise _refused(text, "the host name has characters that no host name has")
     return Host(
-        name=text, address=six or match["name"], user=user, port=int(port) if port else None
+        name=text,
+        address=six or match["name"],
+        user=user,
+        port=int(port) if port else None,
+        transport="openssh" if rest != text else None,
     )
 
 

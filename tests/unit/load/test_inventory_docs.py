@@ -43,11 +43,12 @@ def test_our_form() -> None:
     inventory = read_inventories(["hosts.yaml"])
     hosts = inventory.hosts()
     books = load_playbooks("docker", inventory, hosts)
-    assert len(hosts) == 12
+    assert len(hosts) == 13
+    assert hosts["vault"].transport == "openssh"
     versions = [books[name].given["docker_version"].value for name in ("web02", "web03")]
     assert versions == ["29.7.2", "29.7"]
     assert (hosts["db1"].port, hosts["db1"].jump) == (2222, "ops@bastion")
-    assert set(inventory.tree.members("production")) == set(hosts) - {"db1", "build"}
+    assert set(inventory.tree.members("production")) == set(hosts) - {"db1", "build", "vault"}
 
 
 def test_ansible_s_form() -> None:

@@ -76,9 +76,13 @@ def test_machines_with_how_vagrant_reaches_them(path: Path) -> None:
         ("printf 'Host a\\n  HostName a;b\\n  Port 0\\n'", "2 errors in vagrant ssh-config", "'Port' must be"),
     ],
 )  # fmt: skip
-def test_what_vagrant_does_not_tell(path: Path, script: str | None, brief: str, more: str) -> None:
+def test_what_vagrant_does_not_tell(
+    path: Path, script: str | None, brief: str, more: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if script is not None:
         vagrant(path, script)
+    else:  # a machine may have one of its own
+        monkeypatch.setenv("PATH", str(path))
     with pytest.raises(InputError, match=brief) as caught:
         read_inventories(["vagrant"]).stop_here()
     assert "no host was contacted" in caught.value.brief

@@ -260,16 +260,18 @@ def test_live_lines_of_a_fleet_fit_the_height() -> None:
     )
     assert len(lines) == 9
     assert any(line.startswith("slow") for line in lines)
-    assert lines[-1] == "3 of 50, 33 more hosts at work"
+    assert lines[-2:] == ["34 more hosts: 34 install", "3 of 50"]
 
 
 def test_the_line_of_the_fleet() -> None:
     reporter = ConsoleReporter(terminal(), hosts=[f"web{n}" for n in range(1, 9)])
     for event in samples.fleet()[:40]:
         reporter(event)
-    assert reporter._fleet_line() == "3 of 8 hosts done, 1 at work, 2 failed"
+    assert reporter._fleet_line() == "3 of 8 hosts done (37 %), 1 trust, 1 failed, 1 at work"
     reporter(samples.Play("web9").wait().events[-1])
-    assert reporter._fleet_line() == "3 of 8 hosts done, 1 at work, 1 waiting, 2 failed"
+    assert reporter._fleet_line() == (
+        "3 of 8 hosts done (37 %), 1 trust, 1 failed, 1 at work, 1 waiting"
+    )
 
 
 def test_a_pipe_is_reminded_each_ten_seconds() -> None:
@@ -327,7 +329,8 @@ def test_last_lines_of_a_fleet() -> None:
     many.append(samples.Play("cut").events)
     lines = last(samples.interleaved(*many))
     assert lines[0] == "26 hosts: 0 ok, 25 busy, 1 cut short. 0 changed, 0 already so, 0.1 s."
-    assert lines[-1] == "  and 5 more"
+    assert lines[-1].strip() == "w0, w1, w2, w3, w4, and 20 more"
+    assert lines[-2] == "   25 hosts  exit 10 (busy)"
     many_lines = play(samples.interleaved(*many), pipe()).splitlines()
     assert "w3   ✗ done                 exit 10 (busy) (6.0 s)" in many_lines
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import paramiko
@@ -51,7 +52,7 @@ def server(key: paramiko.PKey, path_of: str, tmp_path: Path) -> Iterator[Server]
         yield running
 
 
-@pytest.fixture(params=["local", "ssh", pytest.param("sshd", marks=pytest.mark.lab)])
+@pytest.fixture(params=["local", "ssh", "openssh", pytest.param("sshd", marks=pytest.mark.lab)])
 def opener(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path_of: str
 ) -> Iterator[Opener]:
@@ -60,9 +61,14 @@ def opener(
     if request.param == "local":
         monkeypatch.setenv("PATH", path_of)
         host = Host(name="local")
-    elif request.param == "ssh":
+    elif request.param in ("ssh", "openssh"):
         port = request.getfixturevalue("server").port
-        host = Host(name="h", address="127.0.0.1", user="u", port=port)
+        host = Host(name="h", address="127.0.0.1", user="u", port=port, transport=request.param)
+        if request.param == "openssh":
+            # ssh finds its home by the account and not by HOME.
+            own = tmp_path / "home" / ".ssh" / "id_ecdsa"
+            (tmp_path / "config").touch()
+            options = replace(options, identity=(own,), ssh_config=tmp_path / "config")
     else:
         host = request.getfixturevalue("sshd_host")
         options = ConnectOptions(known_hosts=tmp_path / "kh", identity=(tmp_path / "user_key",))

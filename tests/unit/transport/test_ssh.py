@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import socket
@@ -18,7 +19,7 @@ import pytest
 from dockwright.channel import Transport
 from dockwright.errors import InputError, UnreachableError
 from dockwright.models import Host
-from dockwright.transport import ConnectOptions, Secret, Silent, open_transport, ssh
+from dockwright.transport import ConnectOptions, Secret, Silent, net, open_transport, ssh, strategy
 from tests.unit.transport.ssh_server import Server, serving
 
 pytestmark = pytest.mark.slow  # real sockets, shells and programs
@@ -229,7 +230,7 @@ def test_a_key_of_the_agent(
 def test_an_agent_that_does_not_answer_costs_no_more_than_its_limit(
     server: Server, known: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ssh, "AGENT_LIMIT", 0.1)
+    monkeypatch.setattr(strategy, "AGENT_LIMIT", 0.1)
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(tmp_path / "stale"))
         stale.listen()
@@ -468,3 +469,60 @@ def test_nothing_is_left_open(server: Server, known: Path) -> None:
     assert (
         len(list(Path("/proc/self/fd").iterdir())) <= before[0] + 12
     )  # the server's own half stays open
+
+
+class Shy(socket.socket):
+    """Listens before a server, and hangs up on the first callers as sshd does with MaxStartups."""
+
+    def __init__(self, drops: int, behind: int, words: bytes) -> None:
+        super().__init__()
+        self.bind(("127.0.0.1", 0))
+        self.listen()
+        self.calls, self._drops, self._behind, self._words = 0, drops, behind, words
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                caller, _ = self.accept()
+            except OSError:
+                return
+            self.calls += 1
+            if self.calls <= self._drops:
+                caller.sendall(self._words)
+                caller.close()
+                continue
+            onward = socket.create_connection(("127.0.0.1", self._behind))
+            for one, other in ((caller, onward), (onward, caller)):
+                threading.Thread(target=_pour, args=(one, other), daemon=True).start()
+
+
+def _pour(one: socket.socket, other: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := one.recv(32768):
+            other.sendall(data)
+    with contextlib.suppress(OSError):
+        other.shutdown(socket.SHUT_RDWR)
+    one.close()
+
+
+@pytest.mark.parametrize("words", [b"", b"Exceeded MaxStartups\r\n"])
+def test_s03_a_server_that_hangs_up_at_once_is_called_again(
+    server: Server, keys: list[paramiko.PKey], tmp_path: Path, words: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(net, "_RETRIES", (0.01, 0.02, 0.03))
+    for drops, fine in ((3, True), (4, False)):
+        with Shy(drops, server.port, words) as shy:
+            port = shy.getsockname()[1]
+            options = ConnectOptions(known_hosts=trust(tmp_path / "shy", port, keys[0]))
+            host = Host(name="h", address="127.0.0.1", user="u", port=port)
+            transport = open_transport(host, options, Silent())
+            if fine:
+                transport.root_shell("echo hi").close()
+            else:
+                with pytest.raises(UnreachableError, match="not SSH, or it closes at once"):
+                    transport.root_shell("echo hi")
+            transport.close()
+            assert shy.calls == 4
+            shy.shutdown(socket.SHUT_RDWR)

@@ -128,3 +128,13 @@ def test_whatever_is_typed_is_a_safe_host_or_refused(text: str) -> None:
     assert host.name == text
     assert not (host.address or "").startswith("-")
     assert not set(f"{host.address}{host.user}") & set(" ;&|<>`'\"\\\n\t()*?!#")
+
+
+def test_a_scheme_names_the_system_s_ssh() -> None:
+    host = parse_target("openssh://ops@web1:2222")
+    assert (host.address, host.user, host.port, host.transport) == ("web1", "ops", 2222, "openssh")
+    assert host.name == "openssh://ops@web1:2222"
+    assert parse_target("web1").transport is None
+    for text in ("openssh://", "openssh://-x", "ssh://web1", "openssh://a/b", "openssh://a;b"):
+        with pytest.raises(InputError):
+            parse_target(text)

@@ -107,6 +107,7 @@ class Inventory:
                 port=given.get("port"),
                 identity=(identity,) if identity else (),
                 jump=given.get("jump"),
+                transport="openssh" if way == "openssh" else None,
             )
         except ValidationError:  # noted where it was written
             return None

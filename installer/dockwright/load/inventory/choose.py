@@ -21,9 +21,9 @@ def choose(
 ) -> list[str]:
     """The hosts that terms mean, in the order of ``hosts``.
 
-    A term is a name, a group, or a glob over both; ``!term`` takes away, ``@FILE`` stands for the
-    hosts that failed in a log; several stand with commas between them. ``failed`` gives those of a
-    log. Terms that only take away take from all. Raises InputError for a term that means nothing.
+    A term is a name, a group, or a glob over both; ``!term`` takes away, ``@TERM`` stands for hosts
+    that a log tells apart; several stand with commas between them. ``failed`` gives those of a
+    term. Terms that only take away take from all. Raises InputError for a term that means nothing.
     """
     split = [part.strip() for term in terms for part in term.split(",") if part.strip()]
     add = [name for term in split if not term.startswith("!") for name in _names(term)]

@@ -38,7 +38,7 @@ class Reach(Frozen):
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     identity: KeyFile | None = None
     jump: JumpHosts | None = None
-    transport: Literal["ssh", "local"] | None = None
+    transport: Literal["ssh", "openssh", "local"] | None = None
     variables: Values | None = None
 
 
