@@ -26,6 +26,7 @@ from tests.hosts.support import (
     clean,
     dockwright,
     install,
+    locally,
     receipt,
     unseen,
     untouched,
@@ -105,6 +106,7 @@ def test_a_whole_life(lab: Lab, host_factory: HostFactory, password: Path, way: 
     assert (told.returncode, "supported until" in told.stdout) == (0, True), told
     known = verified.one(HostReached).facts
     assert (known.distro, known.version_id) == tuple(dress.split("-"))
+    assert known.sudo_user == ("" if user == "root" else user)
     assert known.last_receipt != ""
     assert known.unverified == ""
 
@@ -163,6 +165,11 @@ def test_the_one_file(lab: Lab, host_factory: HostFactory, kind: str) -> None:
     after = state(host)
     assert (after["apt"], after["config"]) == (before["apt"], before["config"])
     assert versions(host) == {}
+    if python:  # Dockwright on the host itself: sudo-rs finds a password, and no terminal
+        own = ("install", "local", "--yes", "--sudo-password-file", "-")
+        done_here = locally(host, "pat", *own, lab=lab, stdin=f"{lab.password}\n")
+        assert done_here.code == 0, done_here
+        clean(host)
 
 
 def test_a_wrong_password_is_tried_once(
@@ -225,6 +232,7 @@ def posing(host: Host, text: str) -> Iterator[None]:
         yield
     finally:
         host.exec(["mv", "-f", "/srv/os-release", RELEASE])
+        host.mark()
 
 
 def refused(lab: Lab, host: Host, *words: str) -> Run:

@@ -10,6 +10,7 @@ import re
 import pytest
 
 from dockwright.resources import directory
+from dockwright.transport.root import Handshake
 
 WORD = r"(?:^|[;&|({`$ \t])"
 DIFFERS = {
@@ -55,3 +56,10 @@ def test_e29_a_timeout_with_a_kill_after_it_may_end_with_125() -> None:
     for name in files:
         whole = "\n".join(line for place, line in lines() if place.startswith(f"{name}:"))
         assert "= 125 ]" in whole, name
+
+
+def test_e30_sudo_is_not_started_by_env() -> None:
+    """Seen with sudo-rs 0.2.5 below the env of uutils 0.0.30: the right password is refused, three times."""
+    command = Handshake().command()
+    assert "export LC_ALL; exec sudo" in command
+    assert not re.search(r"\benv\b", command)
