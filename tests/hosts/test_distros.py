@@ -35,7 +35,7 @@ from tests.hosts.support import (
 from tests.hosts.test_onefile import ends, hand, rendered, silent, state
 from tests.hosts.test_onefile import run as by_hand
 from tests.hosts.test_purge import inside, purge
-from tests.hosts.test_uninstall import bare, beyond, uninstall
+from tests.hosts.test_uninstall import bare, uninstall
 from tests.lab.dress import DRESSES
 from tests.lab.fixtures import HostFactory
 from tests.lab.host import Host
@@ -128,7 +128,6 @@ def test_a_whole_life(lab: Lab, host_factory: HostFactory, password: Path, way: 
     assert purged.code == 20, purged
     bare(host)
     assert inside(host, "/var/lib/docker") == []
-    assert not beyond(host)
 
 
 @pytest.mark.sampled("kind", 1)
@@ -170,21 +169,6 @@ def test_the_one_file(lab: Lab, host_factory: HostFactory, kind: str) -> None:
         done_here = locally(host, "pat", *own, lab=lab, stdin=f"{lab.password}\n")
         assert done_here.code == 0, done_here
         clean(host)
-
-
-def test_a_wrong_password_is_tried_once(
-    lab: Lab, host_factory: HostFactory, password: Path
-) -> None:
-    """E30, E15: sudo-rs asks three times by itself; it is given one answer."""
-    host = host_factory(dress="ubuntu-26.04")
-    password.write_text("not-it\n")
-    host.mark()
-    run = install(lab, at(host, "pat"), "--sudo-password-file", password)
-    assert run.code == 5, run
-    assert "refused" in run.told
-    log = host.exec("journalctl -q -b -o cat --no-pager").stdout
-    assert log.count("authentication failure") <= 1
-    unseen(host)
 
 
 # --- releases that are none of ours ---------------------------------------------------------------
