@@ -50,11 +50,12 @@ facts() {
 
   # dockerd looks for NVIDIA's hook once, when it starts, and /run/docker.pid is as old as that. The
   # toolkit's folder is as old as its first installation; where no birth is told, the hook's change is.
+  # uutils tells both in whole seconds: then the next one counts, and a doubt is settled by a restart.
   hook_seen() {
     since=$(stat -c %.9Y /run/docker.pid 2>/dev/null) || return 0 # it is elsewhere: trying will tell
     born=$(stat -c %.9W /usr/share/doc/nvidia-container-toolkit-base 2>/dev/null)
-    case $born in [1-9]*.*) ;; *) born=$(stat -Lc %.9Z "$1") || return ;; esac
-    awk -v born="$born" -v since="$since" 'BEGIN { exit !(born + 0 < since + 0) }'
+    case $born in [1-9]*) ;; *) born=$(stat -Lc %.9Z "$1") || return ;; esac
+    awk -v born="$born" -v since="$since" 'BEGIN { exit !(born + (born !~ /\./) < since + 0) }'
   }
 
   # NVIDIA's GPUs, their driver, and what containers get of them; silent where there is neither.
@@ -116,8 +117,11 @@ facts() {
 
   host_facts() {
   [ ! -r /etc/os-release ] || say "os_release $(b64 </etc/os-release)"
-  say "hostname $(uname -n)"
-  say "kernel $(uname -r)"
+  # shellcheck disable=SC2046  # three words on purpose, in this order
+  set -- $(uname -nrm)
+  say "hostname $1"
+  say "kernel $2"
+  say "machine $3"
   say "clock $(date +%s)"
   first /proc/sys/kernel/random/boot_id && boot_id=$line && say "boot_id $line"
   first /etc/machine-id && say "machine_id $line"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.lab import repo
 from tests.lab.keys import KEYS
-from tests.lab.machine import os_release
+from tests.lab.machine import os_release, sh
 from tests.lab.parts import Part, Paths
 from tests.lab.tree import install_layer, tree
 
@@ -32,6 +32,8 @@ class Dress:
     base: Mapping[str, str]  # the machine's family -> suite of the tree below
     packages: tuple[str, ...] = ()  # installed on top of the tree
     links: Mapping[str, str] = field(default_factory=dict)  # path -> target, made last
+    one_line: bool = False  # its installer writes /etc/apt/sources.list
+    late: bool = False  # made when a host asks for it, and not when a lab starts
 
     @property
     def name(self) -> str:
@@ -63,12 +65,39 @@ class Dress:
 TRIXIE = {"debian": "trixie", "ubuntu": "noble"}
 BOOKWORM = {"debian": "bookworm", "ubuntu": "jammy"}
 
+# Ubuntu 26.04: all of coreutils is uutils', but for cp, df, mv, rm and true; stty is in neither.
+UUTILS = """\
+[ arch b2sum base32 base64 basename cat chcon chgrp chmod chown cksum comm csplit cut date dd dir
+dircolors dirname du echo env expand expr false fmt fold groups head hostid id install join link ln
+logname ls md5sum mkdir mkfifo mknod mktemp nice nl nohup nproc numfmt od paste pathchk pinky pr
+printenv printf ptx pwd readlink realpath rmdir runcon seq sha1sum sha224sum sha256sum sha384sum
+sha512sum shred shuf sleep sort split stat stdbuf sum sync tac tail tee test timeout touch tr
+truncate tsort tty uname unexpand uniq unlink users vdir wc who whoami yes
+"""
+RUST = {
+    **{f"/usr/bin/{name}": f"../lib/cargo/bin/coreutils/{name}" for name in UUTILS.split()},
+    "/usr/sbin/chroot": "../lib/cargo/bin/coreutils/chroot",
+    **{f"/usr/bin/{name}": f"/etc/alternatives/{name}" for name in ("sudo", "visudo")},
+    **{f"/etc/alternatives/{name}": f"/usr/lib/cargo/bin/{name}" for name in ("sudo", "visudo")},
+}
+
 DRESSES = {
     dress.name: dress
     for dress in (
         Dress("debian", "12", "bookworm", "Debian GNU/Linux 12 (bookworm)", BOOKWORM),
         Dress("debian", "13", "trixie", "Debian GNU/Linux 13 (trixie)", TRIXIE),
         Dress("ubuntu", "24.04", "noble", "Ubuntu 24.04.4 LTS", TRIXIE),
+        Dress("ubuntu", "22.04", "jammy", "Ubuntu 22.04.5 LTS", BOOKWORM, one_line=True, late=True),
+        Dress(
+            "ubuntu",
+            "26.04",
+            "resolute",
+            "Ubuntu 26.04.1 LTS",
+            TRIXIE,
+            packages=("sudo-rs", "rust-coreutils"),
+            links=RUST,
+            late=True,
+        ),
     )
 }
 
@@ -81,15 +110,21 @@ FIELDS = {
 @lru_cache
 def archive(dress: Dress) -> Part:
     """The distribution's archive as guests see it: ``http://archive.lab.test/debian-13``."""
+    from tests.lab.faults.extra import part  # the package around it has this module loaded
+
     below = tree(dress.suite)
+    more = (part(dress.suite, dress.packages),) if dress.packages else ()
 
     def build(out: Path, paths: Paths) -> None:
         fields = {"Suite": dress.codename, "Version": dress.version, **FIELDS[dress.distro]}
-        debs = paths[below.name] / "debs"
+        debs = out / "debs"
+        for each in (below, *more):
+            sh(["cp", "-al", f"{paths[each.name]}/debs/.", debs])
         repo.publish(out / "repo", dress.codename, debs, fields, paths["keys"])
+        shutil.rmtree(debs)
 
     sources = ("repo.py", "dress.py")
-    return Part(f"archive-{dress.name}", sources, build, (KEYS, below), dress.name)
+    return Part(f"archive-{dress.name}", sources, build, (KEYS, below, *more), dress.name)
 
 
 @lru_cache
@@ -113,10 +148,15 @@ def layer(dress: Dress) -> Part:
         (root / "usr/lib/os-release").write_text(dress.release)
         (root / "etc/issue").write_text(f"{dress.pretty} \\n \\l\n")
         shutil.copy(paths["keys"] / "archive.gpg", root / keyring)
-        (root / f"etc/apt/sources.list.d/{dress.distro}.sources").write_text(
-            f"Types: deb\nURIs: http://archive.lab.test/{dress.name}\n"
-            f"Suites: {dress.codename}\nComponents: main\nSigned-By: /{keyring}\n"
-        )
+        url = f"http://archive.lab.test/{dress.name}"
+        if dress.one_line:
+            line = f"deb [signed-by=/{keyring}] {url} {dress.codename} main\n"
+            (root / "etc/apt/sources.list").write_text(line)
+        else:
+            (root / f"etc/apt/sources.list.d/{dress.distro}.sources").write_text(
+                f"Types: deb\nURIs: {url}\n"
+                f"Suites: {dress.codename}\nComponents: main\nSigned-By: /{keyring}\n"
+            )
         brand = dress.distro.capitalize()
         (root / f"etc/dpkg/origins/{dress.distro}").write_text(f"Vendor: {brand}\n")
         (root / "etc/dpkg/origins/default").symlink_to(dress.distro)

@@ -34,7 +34,7 @@ from tests.lab.keys import KEYS, NAMES
 from tests.lab.machine import ROOT, LabError, install_tools, sh, why_not
 from tests.lab.nvidia import NAME as NVIDIA_NAME
 from tests.lab.nvidia import NVIDIA
-from tests.lab.parts import Part, cache_dir, ensure
+from tests.lab.parts import Part, cache_dir, ensure, place
 from tests.lab.ready import Ready
 from tests.lab.site import Vendor, requests
 from tests.lab.vendor import vendor
@@ -333,13 +333,12 @@ class Lab:
 def _spec() -> dict[str, Any]:
     """Build what every lab needs and say where it lies."""
     goods = vendor(DRESSES["debian-13"].suite, DRESSES["debian-12"].suite)
-    built = ensure(
-        KEYS, IMAGES, NVIDIA, goods, *(each for d in DRESSES.values() for each in _of(d))
-    )
+    soon = [dress for dress in DRESSES.values() if not dress.late]
+    built = ensure(KEYS, IMAGES, NVIDIA, goods, *(each for d in soon for each in _of(d)))
     www = {"download.docker.com": str(built[goods.name] / "good")}
     www[NVIDIA_NAME] = str(built[NVIDIA.name] / "good")
     for dress in DRESSES.values():
-        www[f"archive.lab.test/{dress.name}"] = str(built[archive(dress).name] / "repo")
+        www[f"archive.lab.test/{dress.name}"] = str(place(archive(dress)) / "repo")
     return {
         "parts": {name: str(path) for name, path in built.items()},
         "vendor": goods.name,

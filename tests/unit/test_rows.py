@@ -21,7 +21,7 @@ def rows(letter: str, last: int, first: int = 1) -> list[str]:
 
 
 WANTED = [
-    *rows("B", 21), *rows("C", 13), "D19", *rows("E", 18, first=14), "E26", "E28", "E30",
+    *rows("B", 21), *rows("C", 13), "D19", *rows("E", 4), *rows("E", 18, first=14), "E26", "E28", "E29", "E30",
     *rows("G", 17), *rows("I", 15), *rows("P", 19), *rows("S", 8), *rows("T", 27), *rows("X", 10),
 ]  # fmt: skip
 # What GPUs and NVIDIA's own repository alone can prove: the lab has stand-ins for both.

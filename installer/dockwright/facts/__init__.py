@@ -104,6 +104,7 @@ def _facts(told: dict[str, list[str]]) -> Facts:
         pretty_name=printable(release.get("PRETTY_NAME", os_id)),
         architecture=one(told, "architecture"),
         kernel=printable(one(told, "kernel")),
+        machine=printable(one(told, "machine")),
         init=printable(one(told, "init")),
         virtualisation=printable(one(told, "virtualisation", "none")) or "none",
         clock=whole(one(told, "clock")),

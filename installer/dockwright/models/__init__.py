@@ -200,8 +200,8 @@ class Facts(Frozen):
 
     ``codename`` is the codename of the Ubuntu or Debian release that the host is, or derives
     from (UBUNTU_CODENAME before VERSION_CODENAME, os-release(5)); ``distro`` is ``ubuntu``,
-    ``debian``, or the host's own ID where it derives from neither. ``clock`` is in seconds since
-    the epoch. ``lists`` names the release files among apt's lists. ``offered`` maps vendors' packages to the versions in the host's own apt lists.
+    ``debian``, or the host's own ID where it derives from neither. ``machine`` is the kernel's
+    word for the processor (uname(2)), ``architecture`` dpkg's. ``clock`` is in seconds since the epoch. ``lists`` names the release files among apt's lists. ``offered`` maps vendors' packages to the versions in the host's own apt lists.
     ``apt_lax`` has FILE:LINE:TEXT of each place where apt was told not to verify.
     ``dpkg_audit`` has a line for each package that is half installed, empty where all is well.
     ``live`` is a run that is under way, ``cut`` the id of one that died before its end,
@@ -221,6 +221,7 @@ class Facts(Frozen):
     pretty_name: str
     architecture: str
     kernel: str = ""
+    machine: str = ""
     init: str
     virtualisation: str = "none"
     clock: int

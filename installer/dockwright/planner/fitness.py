@@ -13,6 +13,9 @@ from dockwright.steps.versions import compare
 
 # Where apt itself could be deceived: codename -> the version that can not, and the CVE.
 _FIXED_APT = {"bookworm": ("2.6.2", "CVE-2026-109518")}
+# What a kernel of 64 bits could run, in dpkg's words, and userlands that have only 32 of them.
+_WIDER = {"x86_64": "amd64", "aarch64": "arm64"}
+_NARROW = ("i386", "armel", "armhf")
 _CLOCK_TOLERANCE = 300  # seconds; above it signatures and certificates are judged wrongly
 
 
@@ -20,9 +23,9 @@ def notes(facts: Facts, kinds: Collection[str], now: int | None) -> Iterable[str
     """What is worth knowing of a host for steps of those ``kinds``, and stands in no way."""
     release = distros.find(facts.distro, facts.codename)
     if release is not None and now is not None:
-        life = release.life(datetime.fromtimestamp(now, tz=timezone.utc).date())
-        if life in (distros.Life.ENDED, distros.Life.EXTENDED):
-            yield f"{release} is past its regular support ({release.eol}): {life.value}"
+        warning = release.warning(datetime.fromtimestamp(now, tz=timezone.utc).date())
+        if warning:
+            yield warning
     if facts.os_id != facts.distro:
         yield f"{facts.pretty_name} is served as {facts.distro} {facts.codename}, which it derives from"
     apt = facts.package("apt")
@@ -44,10 +47,23 @@ def require_supported(facts: Facts) -> None:
     if architectures is None or not facts.codename:
         raise _unsupported(facts)
     if facts.architecture not in architectures:
+        wider = _WIDER.get(facts.machine)
+        split = (
+            (
+                (
+                    "why",
+                    f"a 32-bit userland on a 64-bit kernel ({facts.machine}): dpkg's word counts",
+                ),
+            )
+            if wider and wider != facts.architecture and facts.architecture in _NARROW
+            else ()
+        )
         raise RefusedError(
             f"Docker builds no {facts.distro} packages for {facts.architecture}",
-            details=(("builds", ", ".join(architectures)),),
-            next_step="use a machine of one of these architectures",
+            details=(*split, ("builds", f"{', '.join(architectures)} ({distros.PLATFORMS})")),
+            next_step=f"install the {wider} release on this machine"
+            if split
+            else "use a machine of one of these architectures",
         )
 
 
@@ -105,10 +121,13 @@ def _is_setting(line: str) -> bool:
 
 
 def _unsupported(facts: Facts) -> RefusedError:
-    known = ", ".join(f"{one.codename} ({one.distro} {one.version})" for one in distros.SUPPORTED)
     name = f"{facts.pretty_name} ({facts.codename or 'no codename'})"
+    why = (("why", "its os-release names no codename, and none is guessed"),)
     return RefusedError(
         f"{name} is not a release that Docker builds for",
-        details=(("known", known),),
+        details=(
+            *(() if facts.codename else why),
+            ("known", f"{distros.known()} ({distros.SUITES})"),
+        ),
         next_step="upgrade the host to one of these releases",
     )

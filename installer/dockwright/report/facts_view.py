@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from dockwright import distros
 from dockwright.report.page import Page, styled
 from dockwright.report.text import plural, size
 
@@ -72,6 +73,7 @@ def _system(facts: Facts, *, verbose: bool) -> Iterator[tuple[str, str]]:
     yield "release", facts.pretty_name + ("" if known else f" ({facts.codename})")
     if facts.os_id != facts.distro:
         yield "derives from", f"{facts.distro} {facts.codename}"
+    yield from _support(facts)
     yield "architecture", facts.architecture
     yield "kernel", facts.kernel
     yield "init", facts.init
@@ -89,6 +91,19 @@ def _system(facts: Facts, *, verbose: bool) -> Iterator[tuple[str, str]]:
         yield "version", facts.version_id
         yield "boot", facts.boot_id
         yield "machine", facts.machine_id
+
+
+def _support(facts: Facts) -> Iterator[tuple[str, str]]:
+    """What the table has of the release, by the host's own clock; nobody asked a vendor."""
+    release = distros.find(facts.distro, facts.codename)
+    if release is None:
+        yield "support", f"not known: the release is not in {distros.DATES}"
+        return
+    today = datetime.fromtimestamp(min(facts.clock, 2**33), tz=timezone.utc).date()
+    of = f"{release}: " if facts.os_id != facts.distro else ""
+    yield "support", f"{of}{release.support(today)} ({distros.DATES})"
+    built = "builds" if facts.architecture in release.architectures else "builds nothing"
+    yield "vendor", f"Docker {built} for it ({distros.SUITES}; a plan asks the vendor's index)"
 
 
 def _clock(seconds: int) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
+from dockwright import distros
 from dockwright.errors import RefusedError
 from dockwright.models import AbsolutePath, AptUri, Fingerprint, Suite, Url, Word
 from dockwright.plan import Action, Repository, Verb, list_prefix
@@ -24,6 +26,9 @@ class AptRepository(StepBase):
     What became of the vendor's earlier repositories goes, too: entries below one of ``retired``;
     files that have a name of ``lists`` and no entry, for a "not found" page was saved as one; and
     other files that hold the pinned key alone, which would make it trusted for every source.
+
+    A ``suite`` is a release of Ubuntu or Debian: a host that only derives from it is served where
+    ``derivatives`` says so. A flat repository (``/``) is for all.
     """
 
     kind: Literal["apt_repository"]
@@ -37,6 +42,7 @@ class AptRepository(StepBase):
     source_path: AbsolutePath
     retired: tuple[Url, ...] = ()
     lists: tuple[Word, ...] = ()
+    derivatives: bool = False
 
     def source(self, architecture: str) -> str:
         """The deb822 text, in the shape of Docker's manual."""
@@ -71,6 +77,7 @@ class AptRepository(StepBase):
         offer = view.offers.get(self.id)
         settled = key_right and source_right and not others
         if offer is None and not settled:
+            self._refuse_derivative(view)
             return Decision(wish=wish, consult=(self.id,))
         repository = self._resolved(offer, url, source) if offer else None
         return Decision(
@@ -92,7 +99,32 @@ class AptRepository(StepBase):
                 path: assumed(facts, path)
                 for path in (self.key_path, self.source_path, *others, *spare)
             },
-            notes=tuple(past.shared_keyrings(view, self.fingerprint)) if self.retired else (),
+            notes=tuple(self._notes(view, offer)),
+        )
+
+    def _notes(self, view: View, offer: Offer | None) -> Iterator[str]:
+        if self.retired:
+            yield from past.shared_keyrings(view, self.fingerprint)
+        if offer is not None and self.id == distros.DOCKER:
+            differs = distros.believed(view.facts.distro, self.suite, indexed=True)
+            if differs:
+                yield differs
+
+    def _refuse_derivative(self, view: View) -> None:
+        """Refuse a host that derives from the release which the packages are built for."""
+        facts = view.facts
+        flat = self.suite.endswith("/")
+        if self.derivatives or flat or facts.os_id == facts.distro or not facts.codename:
+            return
+        release = distros.find(facts.distro, facts.codename)
+        raise RefusedError(
+            f"{facts.pretty_name} is neither Ubuntu nor Debian: it derives from"
+            f" {release or f'{facts.distro} {facts.codename}'}",
+            details=(
+                ("why", "Docker builds and tests for no derivative; its packages may work here"),
+            ),
+            step=self.name,
+            next_step=f"--set derivatives=true takes the packages for {facts.codename}",
         )
 
     def _resolved(self, offer: Offer, url: str, source: str) -> Repository:

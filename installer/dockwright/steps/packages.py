@@ -231,6 +231,7 @@ class Packages(StepBase):
     def _not_there(self, name: str, view: View) -> RefusedError:
         return RefusedError(
             f"the repository has no {name} for {view.facts.codename} on {view.facts.architecture}",
+            details=(("known", distros.known()),) if self.repository == distros.DOCKER else (),
             step=self.name,
             next_step="use a release that the vendor builds for",
         )

@@ -104,12 +104,12 @@ class Handshake:
         # The probe is the very command that is needed. sudo starts once the password is there: the end of
         # input at its prompt would count as a failed try (pam_faillock). -k: a cached login may end between
         # probe and run, and a line that sudo did not need would go to the command. The prompt's nonce
-        # shows when sudo asks a second time.
+        # shows when sudo asks a second time. Not by env: below uutils' (0.0.30) sudo-rs takes no password.
         none, asked = (
             'echo; echo "NOSUDO $n"; exit 96',
             (
                 'echo; echo "PASSWORD $n"; read -r l || exit 95;'
-                ' exec env LC_ALL=C sudo -k -S -p "ASK $n " sh -c "$1" sh "$2" asked'
+                ' LC_ALL=C; export LC_ALL; exec sudo -k -S -p "ASK $n " sh -c "$1" sh "$2" asked'
             ),
         )
         if not self._needs_root:

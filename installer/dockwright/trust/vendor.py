@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
+from dockwright import distros
 from dockwright.errors import DockwrightError, RefusedError, TrustError
 from dockwright.trust.background import Background
 from dockwright.trust.failures import NotFoundError
@@ -178,10 +179,15 @@ def _no_index(wish: RepositoryWish, base: str, get: Callable[..., bytes]) -> Doc
             next_step="Look who answers at that address, or name a mirror that is whole.",
         )
     flat = wish.suite.endswith("/")
+    told: tuple[tuple[str, str], ...] = ()
+    if wish.id == distros.DOCKER:
+        families = [one.distro for one in distros.RELEASES if one.codename == wish.suite]
+        differs = "".join(distros.believed(one, wish.suite, indexed=False) for one in families)
+        told = (*([("table", differs)] if differs else []), ("known", distros.known()))
     lacks = "no repository there" if flat else f"nothing for {wish.suite}"
     return RefusedError(
         f"{mask(wish.url)}: the vendor has {lacks}",
-        details=(("what", mask(url)), ("expected", wish.suite), ("got", "404")),
+        details=(("what", mask(url)), ("expected", wish.suite), ("got", "404"), *told),
         next_step="The vendor's manual lists the releases that it builds for.",
     )
 

@@ -1710,12 +1710,12 @@ make_spec() {
 
 # hook_seen: dockerd looks for NVIDIA's hook once, when it starts, and /run/docker.pid is as old as
 # that. The toolkit's folder is as old as its first installation; where no birth is told, the hook's
-# change is.
+# change is. uutils tells both in whole seconds: then the next one counts.
 hook_seen() {
   since=$(stat -c %.9Y /run/docker.pid 2>/dev/null) || return 0 # it is elsewhere: trying will tell
   born=$(stat -c %.9W /usr/share/doc/nvidia-container-toolkit-base 2>/dev/null)
-  case $born in [1-9]*.*) ;; *) born=$(stat -Lc %.9Z /usr/bin/nvidia-cdi-hook /usr/bin/nvidia-container-runtime-hook 2>/dev/null | head -n 1) ;; esac
-  awk -v born="${born:-0}" -v since="$since" 'BEGIN { exit !(born + 0 < since + 0) }'
+  case $born in [1-9]*) ;; *) born=$(stat -Lc %.9Z /usr/bin/nvidia-cdi-hook /usr/bin/nvidia-container-runtime-hook 2>/dev/null | head -n 1) ;; esac
+  awk -v born="${born:-0}" -v since="$since" 'BEGIN { exit !(born + (born !~ /\./) < since + 0) }'
 }
 
 # gpu_cause TEXT: what nvidia-smi and docker say, to a cause.

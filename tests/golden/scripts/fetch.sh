@@ -224,7 +224,7 @@ tell_of() {
   if [ "$rc" = 0 ] && [ -f "$run/$1/file" ]; then
     base64 -w 60000 <"$run/$1/file" | awk -v head="dw1 $run_id data $1 0" '{ print head, $0 }' >&3
     record got "$1"
-  elif [ "$rc" = 124 ] || [ "$rc" = 137 ]; then
+  elif [ "$rc" = 124 ] || [ "$rc" = 125 ] || [ "$rc" = 137 ]; then # 125: uutils before 0.12 with -k
     record late "$1"
   else
     record_text refused "$1" "$(tail -c 2000 "$run/$1.said")"

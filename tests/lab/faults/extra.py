@@ -10,7 +10,9 @@ from tests.lab.parts import Part, Paths, ensure
 
 
 @lru_cache
-def _part(suite: str, names: tuple[str, ...]) -> Part:
+def part(suite: str, names: tuple[str, ...]) -> Part:
+    """The part with some packages of a suite in ``debs``, without what they depend on."""
+
     def build(out: Path, _: Paths) -> None:
         for folder in ("lists/partial", "cache/archives/partial", "debs"):
             (out / folder).mkdir(parents=True)
@@ -37,5 +39,5 @@ def _part(suite: str, names: tuple[str, ...]) -> Part:
 
 def debs(suite: str, *names: str) -> Path:
     """The folder with the .debs of some packages of a suite, fetched once."""
-    part = _part(suite, names)
-    return ensure(part)[part.name] / "debs"
+    wanted = part(suite, names)
+    return ensure(wanted)[wanted.name] / "debs"

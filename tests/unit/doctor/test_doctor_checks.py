@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dockwright import app
+from dockwright import app, distros
 from dockwright.app.diagnosing import shipped_pins
 from dockwright.doctor import Case, Seen, diagnose, explain
 from dockwright.doctor.catalogue import BY_ID
@@ -213,7 +213,22 @@ def test_inodes_that_are_used_up_and_file_systems_that_count_none() -> None:
 def test_a_release_that_is_past_its_life() -> None:
     finding = only(case_of("debian-13-bare", {"codename": "buster", "version_id": "10"}))
     assert (finding.id, finding.severity) == ("released-no-more", Severity.WARNING)
-    assert "Debian 10 (buster) until 2024-06-30" in finding.evidence
+    assert "Debian 10 (buster) is past all support, which ended on 2024-06-30" in finding.evidence
+    assert str(distros.DATES) in finding.evidence
+
+
+def test_support_that_has_to_be_asked_for() -> None:
+    """E02: of Ubuntu past its regular support only Pro has updates; what Debian LTS has comes by itself."""
+    finding = only(case_of("ubuntu-24.04-bare", {"codename": "focal", "version_id": "20.04"}))
+    assert finding.id == "released-no-more"
+    assert "Ubuntu Pro goes on until 2030-04-23" in finding.evidence
+    assert diagnose(case_of("debian-13-bare", {"codename": "bookworm", "version_id": "12"})) == ()
+
+
+def test_what_the_vendor_s_index_has_is_believed() -> None:
+    """E02: the table has forky not built for; a host whose own lists have docker-ce for it knows better."""
+    there = {"codename": "forky", "version_id": "14", "offered": {"docker-ce": ("5:29.7.2-1",)}}
+    assert diagnose(case_of("debian-13-bare", there)) == ()
 
 
 @pytest.mark.parametrize(

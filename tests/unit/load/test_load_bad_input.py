@@ -548,5 +548,5 @@ def test_x08_what_a_host_says_stays_in_its_field() -> None:
     with pytest.raises(RefusedError) as caught:
         playbook.steps_for(host)
     assert caught.value.details == (
-        ("error", "playbooks/components/docker-engine.yaml:95:12: 'suite' contains a line break"),
+        ("error", "playbooks/components/docker-engine.yaml:98:12: 'suite' contains a line break"),
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from pysequoia import Tsk
 
+from dockwright import distros
 from dockwright.errors import RefusedError, TrustError, UnreachableError
 from dockwright.trust import NotFoundError, RepositoryWish, consult
 from tests.unit.trust.making import (
@@ -124,6 +125,15 @@ def test_e02_no_such_suite(vendor: Tsk) -> None:
     with pytest.raises(RefusedError, match="nothing for plucky") as caught:
         consult(wish(vendor, suite="plucky"), architecture="amd64", now=NOW, fetch=site.fetch)
     assert "manual lists the releases" in told(caught.value)
+    assert distros.known() in told(caught.value)
+    assert "believed" not in told(caught.value)  # the table has dropped it, too
+    with pytest.raises(RefusedError, match="nothing for jammy") as caught:
+        consult(wish(vendor, suite="jammy"), architecture="amd64", now=NOW, fetch=site.fetch)
+    assert "has Docker build for Ubuntu 22.04 (jammy), its index has nothing" in told(caught.value)
+    other = wish(vendor, suite="jammy", id="own")
+    with pytest.raises(RefusedError, match="nothing for jammy") as caught:
+        consult(other, architecture="amd64", now=NOW, fetch=site.fetch)
+    assert "Docker" not in told(caught.value)
 
 
 def test_no_such_architecture(vendor: Tsk) -> None:

@@ -45,14 +45,19 @@ def release(case: Case) -> Iterator[Found]:
     """
     known = distros.find(case.facts.distro, case.facts.codename)
     today = datetime.fromtimestamp(case.now, tz=timezone.utc).date()
-    if known is not None and known.life(today) is distros.Life.ENDED:
-        last = known.extended or known.eol
-        yield Found("released-no-more", f"{known} until {last}", severity=Severity.WARNING)
+    life = known.life(today) if known else distros.Life.REGULAR
+    # What Debian LTS brings comes by itself; Ubuntu Pro has to be asked for.
+    paid = life is distros.Life.EXTENDED and case.facts.distro == "ubuntu"
+    if known is not None and (paid or life is distros.Life.ENDED):
+        text = f"{known} is {known.support(today)}; {distros.DATES}"
+        yield Found("released-no-more", text, severity=Severity.WARNING)
         return
     architectures = distros.DOCKER_ARCHITECTURES.get(case.facts.distro, ())
     unknown = not architectures or not case.facts.codename
+    # Nobody asks the vendor here, but what its index had is in the host's lists: that is believed.
+    dropped = known is not None and not known.docker and "docker-ce" not in case.facts.offered
     if case.engine not in ("", "docker-ce") or not (
-        unknown or (known and not known.docker) or case.facts.architecture not in architectures
+        unknown or dropped or case.facts.architecture not in architectures
     ):
         return
     name = (
@@ -60,7 +65,8 @@ def release(case: Case) -> Iterator[Found]:
         if known
         else f"{case.facts.pretty_name} ({case.facts.codename or 'no codename'})"
     )
-    yield Found("not-built", f"{name} on {case.facts.architecture}", severity=Severity.WARNING)
+    text = f"{name} on {case.facts.architecture}; {distros.SUITES}"
+    yield Found("not-built", text, severity=Severity.WARNING)
 
 
 def dpkg(case: Case) -> Iterator[Found]:
