@@ -66,6 +66,23 @@ def test_machines_with_how_vagrant_reaches_them(path: Path) -> None:
     ]
 
 
+def test_machines_that_are_off_do_not_hide_those_that_run(path: Path) -> None:
+    (path / "vagrant").write_text(
+        f"""#!/bin/sh
+case "$*" in
+  "status --machine-readable")
+    printf '%s\\n' 1,web,metadata,provider,libvirt 1,web,state,running 1,db,state,not_created 1,a,state,running ;;
+  "ssh-config web a") cat <<'E'
+{TWO}E
+  ;;
+  *) echo 'is not yet ready for SSH' >&2; exit 1 ;;
+esac
+"""
+    )
+    (path / "vagrant").chmod(0o755)
+    assert list(read_inventories(["vagrant"]).hosts()) == ["web", "db"]
+
+
 @pytest.mark.parametrize(
     ("script", "brief", "more"),
     [
@@ -76,8 +93,12 @@ def test_machines_with_how_vagrant_reaches_them(path: Path) -> None:
         ("printf 'Host a\\n  HostName a;b\\n  Port 0\\n'", "2 errors in vagrant ssh-config", "'Port' must be"),
     ],
 )  # fmt: skip
-def test_what_vagrant_does_not_tell(path: Path, script: str | None, brief: str, more: str) -> None:
-    if script is not None:
+def test_what_vagrant_does_not_tell(
+    path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, brief: str, more: str
+) -> None:
+    if script is None:
+        monkeypatch.setenv("PATH", str(path))
+    else:
         vagrant(path, script)
     with pytest.raises(InputError, match=brief) as caught:
         read_inventories(["vagrant"]).stop_here()
