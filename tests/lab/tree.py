@@ -50,6 +50,7 @@ OFFERED = [
     "gnupg",
     "lsb-release",
     "python3",
+    "udev",  # of machines with a kernel of their own: box.py
 ]
 
 # Timers and consoles that would change a host behind a test's back.

@@ -66,6 +66,23 @@ def test_machines_with_how_vagrant_reaches_them(path: Path) -> None:
     ]
 
 
+def test_machines_that_are_off_do_not_hide_those_that_run(path: Path) -> None:
+    (path / "vagrant").write_text(
+        f"""#!/bin/sh
+case "$*" in
+  "status --machine-readable")
+    printf '%s\\n' 1,web,metadata,provider,libvirt 1,web,state,running 1,db,state,not_created 1,a,state,running ;;
+  "ssh-config web a") cat <<'E'
+{TWO}E
+  ;;
+  *) echo 'is not yet ready for SSH' >&2; exit 1 ;;
+esac
+"""
+    )
+    (path / "vagrant").chmod(0o755)
+    assert list(read_inventories(["vagrant"]).hosts()) == ["web", "db"]
+
+
 @pytest.mark.parametrize(
     ("script", "brief", "more"),
     [

@@ -35,9 +35,32 @@ def read_vagrant(tree: Tree) -> None:
 
 
 def _told() -> str:
+    """What Vagrant says of the machines that run: it says nothing while one of a project does not."""
+    done = _vagrant("ssh-config")
+    if done.returncode:
+        running = _running(_vagrant("status", "--machine-readable").stdout)
+        if running:
+            done = _vagrant("ssh-config", *running)
+    if done.returncode:
+        said = "".join(c if c.isprintable() else " " for c in done.stderr.strip()[-500:])
+        raise InputError(
+            f"{SHOWN} failed; no host was contacted",
+            details=(("said", said or "nothing"),),
+            next_step="vagrant up starts the machines",
+        )
+    return done.stdout
+
+
+def _running(status: str) -> list[str]:
+    """The machines that run, by ``vagrant status --machine-readable``: time, machine, kind, data."""
+    rows = [line.split(",") for line in status.splitlines()]
+    return [row[1] for row in rows if row[2:4] == ["state", "running"]]
+
+
+def _vagrant(*words: str) -> subprocess.CompletedProcess[str]:
     try:
-        done = subprocess.run(
-            ["vagrant", "ssh-config"],
+        return subprocess.run(
+            ["vagrant", *words],
             capture_output=True,
             text=True,
             errors="replace",
@@ -51,12 +74,5 @@ def _told() -> str:
             next_step="a file of that name is -i ./vagrant",
         ) from None
     except subprocess.TimeoutExpired:
-        raise InputError(f"{SHOWN} did not end within {_LIMIT} s; no host was contacted") from None
-    if done.returncode:
-        said = "".join(c if c.isprintable() else " " for c in done.stderr.strip()[-500:])
-        raise InputError(
-            f"{SHOWN} failed; no host was contacted",
-            details=(("said", said or "nothing"),),
-            next_step="vagrant up starts the machines",
-        )
-    return done.stdout
+        said = f"vagrant {words[0]} did not end within {_LIMIT} s"
+        raise InputError(f"{said}; no host was contacted") from None
