@@ -38,6 +38,7 @@ from dockwright.models.fields import (
     Word,
     is_ipv6,
 )
+from dockwright.models.ground import Ground, Route
 from dockwright.models.images import ImageFact, ImageWish, RegistryWish
 from dockwright.models.nvidia import CdiSpec, Nvidia, OldContainer
 
@@ -59,6 +60,7 @@ __all__ = [
     "Fingerprint",
     "Floor",
     "Frozen",
+    "Ground",
     "GroupName",
     "Host",
     "ImageFact",
@@ -78,6 +80,7 @@ __all__ = [
     "ProxyUrl",
     "RegistryHost",
     "RegistryWish",
+    "Route",
     "Sha256",
     "Snap",
     "Suite",
@@ -199,7 +202,7 @@ class Facts(Frozen):
     ``codename`` is the codename of the Ubuntu or Debian release that the host is, or derives
     from (UBUNTU_CODENAME before VERSION_CODENAME, os-release(5)); ``distro`` is ``ubuntu``,
     ``debian``, or the host's own ID where it derives from neither. ``clock`` is in seconds since
-    the epoch. ``lists`` names the release files among apt's lists. ``offered`` maps vendors' packages to the versions in the host's own apt lists.
+    the epoch. ``lists`` names the release files among apt's lists. ``offered`` maps vendors' packages to the versions there.
     ``apt_lax`` has FILE:LINE:TEXT of each place where apt was told not to verify.
     ``dpkg_audit`` has a line for each package that is half installed, empty where all is well.
     ``live`` is a run that is under way, ``cut`` the id of one that died before its end,
@@ -207,7 +210,7 @@ class Facts(Frozen):
     ``proxy_login`` is ``same`` where the login that we wrote for apt's proxy is the one that was given,
     ``other`` where it is not, and empty where there is none; ``logins`` has the same of root's for registries,
     and ``kept`` where a credential helper has one.
-    ``docker_group`` is ``None`` where there is no such group. ``machine_id`` and ``boot_id`` as machine-id(5) and random(4) have them.
+    ``docker_group`` is ``None`` where there is no such group. ``machine_id`` is machine-id(5)'s, ``boot_id`` random(4)'s.
     """
 
     hostname: str
@@ -247,6 +250,7 @@ class Facts(Frozen):
     dpkg_audit: str = ""
     gpus: tuple[str, ...] = ()
     nvidia: Nvidia = Nvidia()
+    ground: Ground = Ground()
     kubernetes: tuple[str, ...] = ()
     apparmor_parser_missing: bool = False
     proxy_login: str = ""
@@ -257,6 +261,11 @@ class Facts(Frozen):
     live: LiveRun | None = None
     cut: str = ""
     unverified: str = ""
+
+    @property
+    def wsl(self) -> bool:
+        """Whether it is Windows' Subsystem for Linux."""
+        return self.virtualisation == "wsl" or "microsoft" in self.kernel.lower()
 
     def package(self, name: str) -> Package | None:
         """The package of that name, if dpkg or apt knows it."""
@@ -275,8 +284,6 @@ class Facts(Frozen):
         every = (*self.files, *self.keys, *self.sources)
         return next((file for file in every if file.path == path), None)
 
-
-# --- playbooks --------------------------------------------------------------------------------
 
 Variables: TypeAlias = dict[str, Any]
 
