@@ -56,8 +56,9 @@ def _pins(pins: Mapping[str, str]) -> Iterator[tuple[str, int, list[str], str, i
                 stanza[name.strip().lower()] = value.strip()
                 continue
             names, pin = stanza.get("package", "").split(), stanza.get("pin", "")
-            if re.fullmatch(r"-?[0-9]{1,5}", stanza.get("pin-priority", "")):
+            priority = stanza.get("pin-priority", "").replace("never", "-32768")
+            if re.fullmatch(r"-?[0-9]{1,5}", priority):
                 if "docker" not in pin:
                     names = [one for one in names if one != "*"]
-                yield path, first, names, " ".join(pin.split()), int(stanza["pin-priority"])
+                yield path, first, names, " ".join(pin.split()), int(priority)
             stanza = {}
