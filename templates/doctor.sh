@@ -107,7 +107,6 @@ doctor() {
   if [ -d /run/systemd/system ]; then
     # Without root systemd is asked over the system bus, which a small host may not have.
     systemctl show -P Version >/dev/null 2>&1 || closed units
-    printf 'exec_start %s\n' "$(systemctl show -P ExecStart docker.service 2>/dev/null | sed -n 's/.*argv\[\]=\(.*\) ; ignore_errors=.*/\1/p' | head -c 2000 | b64)"
     # Of the last start alone, and only where that failed: what came before may be mended since.
     begun=$(systemctl show -P InvocationID docker.service 2>/dev/null)
     result=$(systemctl show -P Result docker.service 2>/dev/null)
@@ -121,10 +120,6 @@ doctor() {
   # Of several mounts on one place the last is seen.
   awk '$2 == "/sys/fs/cgroup" { closed = $4 ~ /(^|,)ro(,|$)/ } END { if (closed) print "cgroup_read_only 1" }' /proc/mounts
   for tool in iptables nft dockerd; do ! have "$tool" || echo "tool $tool"; done
-  # proc_net_route: destination and mask, hexadecimal, in this machine's order of bytes.
-  awk 'NR > 1 && $8 != "00000000" { print "route", $1, $2, $8 }' /proc/net/route 2>/dev/null | head -n 500
-  # Daemons of users: where one runs, that of root may be off on purpose.
-  for path in /run/user/*/docker.sock; do [ ! -S "$path" ] || echo "rootless $path"; done
   # The socket, and the groups that the user who logged in has by now; in a login that is older than
   # its groups, "login" has fewer.
   stat -Lc 'socket %a %U:%G' /var/run/docker.sock 2>/dev/null

@@ -117,20 +117,20 @@ facts() {
 
   host_facts() {
   [ ! -r /etc/os-release ] || say "os_release $(b64 </etc/os-release)"
-  # shellcheck disable=SC2046  # three words on purpose, in this order
-  set -- $(uname -nrm)
+  # shellcheck disable=SC2046  # two words on purpose, in this order
+  set -- $(uname -nm)
   say "hostname $1"
-  say "kernel $2"
-  say "machine $3"
+  say "machine $2"
+  first /proc/sys/kernel/osrelease && say "kernel $line"
   say "clock $(date +%s)"
   first /proc/sys/kernel/random/boot_id && boot_id=$line && say "boot_id $line"
   first /etc/machine-id && say "machine_id $line"
-  say "uid $(id -u) ${SUDO_USER:--}"
+  user=$(id -u) && say "uid $user ${SUDO_USER:--}"
   have dpkg && say "architecture $(dpkg --print-architecture)"
   if [ -d /run/systemd/system ]; then say "init systemd"; else first /proc/1/comm && say "init $line"; fi
   have systemd-detect-virt && say "virtualisation $(systemd-detect-virt 2>/dev/null)"
   set --
-  for path in / /var /var/lib/docker /var/lib/containerd /run; do
+  for path in / /usr /var /var/lib/docker /var/lib/containerd /run; do
     [ ! -d "$path" ] || set -- "$@" "$path"
   done
   { df -Pk "$@" && df -Pi "$@"; } 2>/dev/null | awk -v paths="$*" '
@@ -139,6 +139,10 @@ facts() {
     table == 1 { row++; free[row] = $4; total[row] = $2 }
     table == 2 { inodes[++row] = $2 ? $4 : "-" } # btrfs has none to count
     END { for (i = 1; i <= count; i++) print "disk", path[i], free[i], total[i], inodes[i] }'
+  # access(2) tells root of a file system that is mounted read-only; nothing is written for it.
+  [ "$user" != 0 ] || for path in /etc /usr /usr/bin /var /var/lib /var/lib/dpkg /var/cache/apt; do
+    [ ! -d "$path" ] || [ -w "$path" ] || say "read_only $path"
+  done
 
   # The Docker family of every origin, and what stands beside it. The globs are dpkg's.
   family="docker docker-ce docker-ce-cli docker-ce-rootless-extras docker-buildx-plugin docker-compose-plugin
@@ -175,6 +179,10 @@ facts() {
   lax=$(grep -HnsiE '^[^#/]*Allow(Unauthenticated|InsecureRepositories|WeakRepositories|DowngradeToInsecureRepositories)[ "]+(1|yes|true|on)|^ *deb.*\[[^]]*(trusted|allow-insecure)=yes|^ *(trusted|allow-insecure): *yes' \
     /etc/apt/apt.conf /etc/apt/apt.conf.d/* /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources | head -c 4000)
   [ -z "$lax" ] || say "apt_lax $(printf '%s' "$lax" | b64)"
+  # Pins that may be about Docker.
+  grep -lsiE 'docker|containerd' /etc/apt/preferences /etc/apt/preferences.d/* | while read -r path; do
+    say "pin $path $(head -c 8192 "$path" | b64)"
+  done
   for path in /var/lib/apt/lists/*Release; do [ ! -e "$path" ] || say "list ${path##*/}"; done
 
   # Apt sources that name a vendor, in both formats, and the keys beside them.
@@ -211,11 +219,24 @@ facts() {
     systemctl show -p Id,LoadState,UnitFileState,ActiveState,ExecStart docker.service docker.socket containerd.service \
       nvidia-cdi-refresh.path ssh.service sshd.service ssh.socket 2>/dev/null | awk -F= '
         $1 == "Id" { id = $2 } $1 == "LoadState" { load = $2 }
-        $1 == "ExecStart" { exec = $0; sub(/.*argv\[\]=/, "", exec); sub(/ ; .*/, "", exec) }
-        $1 == "UnitFileState" { file = $2 } $1 == "ActiveState" { active = $2 }
+        $1 == "UnitFileState" { file = $2 } $1 == "ActiveState" { active = $2 } $1 == "ExecStart" { start = $0 }
         /^$/ { flush() } END { flush() }
-        function flush() { if (id != "" && (load == "loaded" || load == "masked") && !seen[id]++) print "unit", id, (file == "" ? "-" : file), active; if (id == "docker.service" && exec != "") print "dockerd_flags", exec; id = exec = "" }'
+        function flush() {
+          if (id != "" && (load == "loaded" || load == "masked") && !seen[id]++) {
+            print "unit", id, (file == "" ? "-" : file), active
+            # The command as systemd has it, drop-ins counted in.
+            if (id == "docker.service" && sub(/.* argv\[\]=/, "", start) && sub(/ ; ignore_errors=.*/, "", start)) print "exec_start", substr(start, 1, 2000)
+          }
+          id = start = ""
+        }'
   fi
+  # Networks that are reached by an interface of the host's own; proc_net_route(5): hexadecimal, in
+  # this machine's order of bytes.
+  awk 'NR > 1 && $8 != "00000000" { print "route", $1, $2, $8 }' /proc/net/route 2>/dev/null | head -n 500
+  # Daemons of users, beside which one of root may come; and who else has rules for packets.
+  for path in /run/user/*/docker.sock; do [ ! -S "$path" ] || say "rootless $path"; done
+  ! grep -qsi '^ENABLED=yes' /etc/ufw/ufw.conf || say "firewall ufw"
+  [ ! -d /run/firewalld ] || say "firewall firewalld"
   # NAME REVISION STATE KIB; a snap that is disabled has its file, and no "current".
   for snap in docker microk8s; do
     revision='' state=enabled size=-

@@ -23,6 +23,7 @@ _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 # Packages that run on containerd: taking them out is more than a surprise.
 _USERS_OF_CONTAINERD = re.compile(r"^(kube|cri-|k3s|rke2|nerdctl|containers-)")
 _MARGIN = 64 * 1024  # KiB that stay free beside what apt says it needs
+_INODES = (10_000, 1000)  # that must be free: for packages, and for dockerd's own files
 
 
 class Simulation(Frozen):
@@ -144,21 +145,24 @@ def _not_planned(brief: str) -> RefusedError:
     )
 
 
+_UNPACKED = ("/", "/usr", "/var")  # what packages bring
+_DATA = ("/var/lib/docker", "/var/lib/containerd")  # what dockerd writes from its first start on
+
+
 def _room(simulation: Simulation, facts: Facts) -> None:
-    """Download and unpacked size must fit, with a margin."""
+    """Download and unpacked size must fit, with a margin; dockerd needs room of its own."""
     needed = (simulation.download_bytes + simulation.room_bytes) // 1024 + _MARGIN
     for disk in facts.disks:
-        if disk.path in ("/", "/var") and disk.free_kib < needed:
+        need = needed if disk.path in _UNPACKED else _MARGIN if disk.path in _DATA else 0
+        if disk.free_kib < need:
             raise RefusedError(
                 f"not enough room below {disk.path}",
-                details=(
-                    ("need", f"{needed // 1024} MiB"),
-                    ("have", f"{disk.free_kib // 1024} MiB"),
-                ),
+                details=(("need", f"{need // 1024} MiB"), ("have", f"{disk.free_kib // 1024} MiB")),
                 next_step="make room: apt-get clean; journalctl --vacuum-size=100M",
             )
-        if disk.path == "/var" and disk.free_inodes is not None and disk.free_inodes < 10_000:
+        if need and disk.free_inodes is not None and disk.free_inodes < _INODES[disk.path in _DATA]:
             raise RefusedError(
                 f"only {disk.free_inodes} inodes are free below {disk.path}",
+                details=(("need", str(_INODES[disk.path in _DATA])),),
                 next_step="remove files there; df -i shows where",
             )

@@ -174,10 +174,12 @@ class HostPlan(Frozen):
     def steps(self) -> tuple[Action, ...]:
         """The actions that the program runs.
 
-        A service that runs now is looked at again where packages change under it.
+        A service that runs now is looked at again where packages change under it, unless others start it.
         """
         again = ("service",) if self.transaction.changes else ()
-        return tuple(a for a in self.actions if a.verb is not Verb.KEEP or a.kind in again)
+        return tuple(
+            a for a in self.actions if a.verb is not Verb.KEEP or (a.kind in again and a.params)
+        )
 
     @property
     def stops(self) -> tuple[str, ...]:

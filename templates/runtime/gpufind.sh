@@ -90,7 +90,7 @@ check_runtime() {
 apply_runtime() {
   [ -n "${daemon_late-}" ] || daemon_how=reload
   daemon_late=
-  take_up
+  take_up /etc/docker/daemon.json
 }
 
 check_copies() {

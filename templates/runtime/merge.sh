@@ -77,7 +77,7 @@ refuse_restart() {
   [ -z "$names" ] || stop 9 guard "$1; containers would stop: $names(when they may: --allow-restart)"
 }
 
-# take_up: a daemon that runs takes the new file; where it does not, the old file comes back.
+# take_up FILE: a daemon that runs takes the new file; where it does not, the old file comes back.
 take_up() {
   systemctl is-active -q docker.service 2>/dev/null || return 0
   if systemctl "$daemon_how" docker.service && systemctl is-active -q docker.service; then
@@ -88,6 +88,9 @@ take_up() {
   restore_files
   cause="the daemon did not take the new daemon.json; the old file is back"
   systemctl reset-failed docker.service
-  systemctl restart docker.service || exit_code=7
+  systemctl restart docker.service || {
+    exit_code=7
+    cause="the daemon starts neither with the new $1 nor with the old one, which is back: mend $1, then: systemctl restart docker"
+  }
   return 1
 }

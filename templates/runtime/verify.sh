@@ -76,7 +76,7 @@ cause_of() {
     *toomanyrequests*|*"rate limit"*) echo "rate limit: the hub counts pulls of this address; log in, or use a mirror" ;;
     *"permission denied"*docker.sock*) echo "permission: this user may not talk to the daemon" ;;
     *"Cannot connect to the Docker daemon"*|*"docker.sock: connect"*) echo "daemon down: systemctl status docker; journalctl -u docker" ;;
-    *cgroup*"read-only"*|*cgroup*"Read-only"*) echo "cgroups read-only: containers cannot be made here (a container without delegation?)" ;;
+    *cgroup*"read-only"*|*cgroup*"Read-only"*|*"apply cgroup"*|*"create cgroup"*|*"mountpoint for cgroup"*) echo "cgroups read-only: containers cannot be made here (a container without delegation?)" ;;
     *iptables*|*nftables*|*nf_tables*|*ip6tables*) echo "firewall tools: iptables or nftables is missing, or the kernel lacks its modules" ;;
     *apparmor*) echo "apparmor: the kernel has it and apparmor_parser is missing; install the package apparmor" ;;
     *"manifest verification failed"*|*"unexpected commit digest"*|*"ilesystem layer verification failed"*|*"does not match digest"*|*"does not match expected"*|*"digest mismatch"*)
@@ -92,4 +92,23 @@ cause_of() {
     *"manifest unknown"*|*"name unknown"*|*"not found"*|*"access denied"*) echo "no such image, or a login is needed" ;;
     *) echo "unknown: see the output" ;;
   esac
+}
+
+# why_down UNIT: what its journal says of why it does not start, as a cause; silent where that is nothing
+# known. Where the running kernel's modules are gone, nothing that is missing can be loaded before a reboot.
+why_down() {
+  last=$(journalctl -q -u "$1" -n 60 -o cat --no-pager 2>/dev/null | grep -E 'failed to start daemon|unable to configure|level=(fatal|error)' | tail -n 1)
+  why=$(cause_of "$last")
+  case $why in "firewall tools"*|cgroups*|apparmor*|"disk full"*) ;; *) why='' ;; esac
+  if [ ! -d "/lib/modules/$(uname -r)" ] && ls -d /lib/modules/*/ >/dev/null 2>&1; then
+    why="the modules of the running kernel, $(uname -r), are gone: it was upgraded. Reboot, then run the same command"
+  fi
+  printf %s "$why"
+}
+
+# start_denied UNIT: whether the host's policy forbids that packages start it, by 101; deb-systemd-invoke(1p).
+start_denied() {
+  command -v policy-rc.d >/dev/null || return
+  policy-rc.d "$1" start >/dev/null 2>&1
+  [ $? = 101 ]
 }

@@ -56,7 +56,7 @@ def with_app(host: Host) -> dict[str, str]:
 
 
 def test_merge_and_reload(lab: Lab, prepared: Make) -> None:
-    """Keys of others stay, in their order, with the file's mode; containers go on."""
+    """D01: Keys of others stay, in their order, with the file's mode; containers go on."""
     host = prepared("docker")
     host.put(DAEMON, THEIRS, 0o600)
     host.exec("systemctl restart docker")
@@ -98,11 +98,28 @@ def test_merge_and_reload(lab: Lab, prepared: Make) -> None:
         ('{\n  "debug": true,\n}\n', "{debug: true}", [COMMA]),
         ('{\n  "debug": true,\n  "debug": false\n}\n', "{debug: true}", ["debug", "twice"]),
         ("[]\n", "{debug: true}", ["object"]),
-        ("{}\n", "{hosts: ['tcp://127.0.0.1:2375']}", ["hosts", "command line", "-H"]),
+        (
+            "{}\n",
+            "{hosts: ['tcp://127.0.0.1:2375'], tlsverify: true}",
+            ["hosts", "command line", "-H"],
+        ),
         ("{}\n", "{data-root: docker}", ["data-root", "no absolute path"]),
-        ("{}\n", "{default-runtime: nope}", ["default-runtime", "no runtime here"]),
+        ("{}\n", "{default-runtime: nope}", ["default-runtime", "does not define"]),
+        ("\ufeff{}\n", "{debug: true}", ["BOM"]),
+        ('{\n  // mine\n  "debug": true\n}\n', "{debug: true}", ["line 2 column 3"]),
     ],
-    ids=["clash", "deep-clash", "comma", "twin", "list", "flag", "relative", "no-runtime"],
+    ids=[
+        "clash",
+        "deep-clash",
+        "comma",
+        "twin",
+        "list",
+        "flag",
+        "relative",
+        "no-runtime",
+        "bom",
+        "comment",
+    ],
 )
 def test_refused(lab: Lab, host: Host, content: str, keys: str, words: list[str]) -> None:
     """D02, D03, D04 and D05: found before the file is touched, and dockerd goes on."""
@@ -119,7 +136,7 @@ def test_refused(lab: Lab, host: Host, content: str, keys: str, words: list[str]
 
 
 def test_restart(lab: Lab, prepared: Make) -> None:
-    """What needs a restart stops containers: only when they may stop, or live-restore keeps them."""
+    """D06: What needs a restart stops containers: only when they may stop, or live-restore keeps them."""
     host = prepared("docker")
     app, since = with_app(host), started(host)
     host.mark()
@@ -148,7 +165,7 @@ def test_restart(lab: Lab, prepared: Make) -> None:
 
 
 def test_a_value_that_stops_the_daemon(lab: Lab, prepared: Make) -> None:
-    """dockerd --validate lets a bad value pass: the daemon's old file comes back, and it runs."""
+    """D08, D05: dockerd --validate lets a bad value pass: the daemon's old file comes back, and it runs."""
     host = prepared("docker")
     host.put(DAEMON, THEIRS)
     host.exec("systemctl restart docker")

@@ -406,6 +406,7 @@ def test_a_unit_that_is_masked(lab: Lab, host: Host) -> None:
 
 
 def test_a_network_that_docker_s_lies_in(lab: Lab, host: Host) -> None:
+    """D17."""
     network = "172.17.200.0/24"
     gateway = host.exec("ip -4 route show default").stdout.split()
     way = gateway[gateway.index("via") : gateway.index("via") + 2] if "via" in gateway else []
@@ -445,7 +446,7 @@ def test_gpus_where_there_is_no_toolkit(lab: Lab, host: Host) -> None:
 
 
 def test_podman_in_the_way(lab: Lab, prepared: Make) -> None:
-    """A stand-in by name."""
+    """D11: A stand-in by name."""
     host = prepared("fresh")
     words = {"Package": "podman-docker", "Version": "4.0"}
     package = deb.small(lab.dir / f"podman-docker-{host.name}.deb", words)
@@ -521,6 +522,7 @@ def test_releases_that_are_no_ground(
 
 
 def test_cgroups_that_cannot_be_written(lab: Lab, host: Host) -> None:
+    """E07, D18."""
     host.exec("docker pull -q hello-world")
     host.exec("mount --bind /sys/fs/cgroup /sys/fs/cgroup")
     host.exec("mount -o remount,bind,ro /sys/fs/cgroup")
@@ -536,6 +538,7 @@ def test_cgroups_that_cannot_be_written(lab: Lab, host: Host) -> None:
 
 
 def test_without_iptables_and_nftables(lab: Lab, host: Host) -> None:
+    """D16."""
     away = 'for tool in iptables nft; do path=$(command -v $tool) && mv "$path" "$path.away"; done'
     back = 'for path in /usr/sbin/*.away; do mv "$path" "${path%.away}"; done'
     host.exec(f"{away}; :")

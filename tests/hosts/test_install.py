@@ -239,7 +239,7 @@ class TestSecondRun:
 
 
 def test_a_choice_of_packages_and_users(lab: Lab) -> None:
-    """What is asked for beside the defaults is done, and asked for again it is so already."""
+    """D14: What is asked for beside the defaults is done, and asked for again it is so already."""
     host = lab.host("choice")
     wish = [
         "--add-user",
@@ -252,6 +252,8 @@ def test_a_choice_of_packages_and_users(lab: Lab) -> None:
     run = install(lab, "root@choice", *wish)
     assert run.code == 20, run
     assert "docker" in host.exec("id -nG plain").stdout.split()
+    (joins,) = [action for action in run.plan.actions if action.kind == "group_member"]
+    assert "the same as root" in joins.reason
     assert set(host.exec("apt-mark showhold").stdout.split()) == set(PACKAGES)
     assert host.exec("docker info -f '{{.LoggingDriver}}'").stdout == "local\n"
     host.mark()

@@ -99,7 +99,7 @@ def test_it_holds_by_itself(lab: Lab, prepared: Make) -> None:
 
 @pytest.mark.parametrize("kind", ["fresh", "distribution"])
 def test_kubernetes(prepared: Make, text: str, kind: str) -> None:
-    """Its containerd stays, whoever agrees to whatever."""
+    """D12: Its containerd stays, whoever agrees to whatever."""
     host = prepared(kind)
     host.put("/var/lib/kubelet/config.yaml", "kind: KubeletConfiguration\n")
     hand(host, text)
@@ -118,7 +118,7 @@ def test_kubernetes_where_nothing_changes(prepared: Make, text: str) -> None:
 
 
 def test_swarm(lab: Lab, prepared: Make) -> None:
-    """A restart of dockerd would move its tasks: refused; a reload does not, and is done."""
+    """D06: A restart of dockerd would move its tasks: refused; a reload does not, and is done."""
     host = prepared("docker")
     host.exec("docker swarm init --advertise-addr 127.0.0.1")
     hand(host, rendered(lab, "--set", "docker_daemon={log-driver: local}"))

@@ -185,7 +185,7 @@ def test_only_this_machine_is_behind_it(lab: Lab, layers: Layers, plain: Proxy) 
 
 
 def test_a_login_is_in_one_file(lab: Lab, behind: Host, guarded: Proxy, tmp_path: Path) -> None:
-    """Handed to apt in both its generations; searched for wherever it could be; kept, undone."""
+    """E12: Handed to apt in both its generations; searched for wherever it could be; kept, undone."""
     host = behind
     text = host.exec(["cat", "/etc/hosts"]).stdout
     host.exec(
@@ -279,7 +279,7 @@ def test_power_is_cut_while_it_is_there(
 def test_the_proxy_is_blamed_and_not_the_vendor(
     lab: Lab, one: Host, guarded: Proxy, tmp_path: Path
 ) -> None:
-    """Dead, or of another login: 5, "proxy"; by this machine, through the host, and in the probe."""
+    """E12: Dead, or of another login: 5, "proxy"; by this machine, through the host, and in the probe."""
     dead = guarded.url.rpartition(":")[0] + ":1"
     wrong = login_file(tmp_path, guarded, "stale")
     cases: list[tuple[list[str | Path], str]] = [

@@ -58,6 +58,7 @@ def gone(host: Host) -> bool:
 
 
 def test_without_being_asked_it_stays(lab: Lab, host: Host) -> None:
+    """D10."""
     for options in ((), ("--allow-restart",)):
         done = install(lab, at(host, "ops"), *options)
         assert done.code == 3, done

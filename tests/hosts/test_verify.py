@@ -87,6 +87,7 @@ def test_digest(lab: Lab, host: Host) -> None:
 
 
 def test_registry_unreachable(lab: Lab, host: Host) -> None:
+    """D18."""
     rule = "OUTPUT -p tcp --dport 443 -j REJECT --reject-with tcp-reset"
     host.exec(f"iptables -I {rule}")
     try:
@@ -99,6 +100,7 @@ def test_registry_unreachable(lab: Lab, host: Host) -> None:
 
 
 def test_daemon_down(lab: Lab, host: Host) -> None:
+    """D18."""
     host.exec("systemctl stop docker.socket docker.service")
     try:
         run = verify(lab, host)
@@ -107,6 +109,19 @@ def test_daemon_down(lab: Lab, host: Host) -> None:
     assert run.code == 8, run
     assert cause(run).startswith("daemon down")
     until(lambda: host.exec("docker version", check=False).returncode == 0, "dockerd")
+
+
+def test_cgroups_that_cannot_be_written(lab: Lab, host: Host) -> None:
+    """E07, D18: as in a container without delegation, dockerd runs and runc cannot."""
+    host.exec("mount --bind /sys/fs/cgroup /sys/fs/cgroup")
+    host.exec("mount -o remount,bind,ro /sys/fs/cgroup")
+    try:
+        run = dockwright(lab, "verify", at(host, "root"), "--detailed-exitcode")
+    finally:
+        host.exec("umount /sys/fs/cgroup")
+    assert run.code == 8, run
+    assert cause(run).startswith("cgroups read-only"), run
+    assert "daemon and pull are healthy" in run.failed.brief
 
 
 def test_not_installed(lab: Lab, prepared: Make) -> None:

@@ -35,7 +35,10 @@ def _down(args: argparse.Namespace) -> int:
 
 
 def _host(args: argparse.Namespace) -> int:
-    host = Lab.attach(args.name).host(args.host, args.dress, python=args.python, gpu=args.gpu)
+    host = Lab.attach(args.name).host(
+        args.host, args.dress, python=args.python, gpu=args.gpu,
+        fat=args.fat, systemd=not args.bare_init,
+    )  # fmt: skip
     print(f"{host.name} {host.address} {host.dress}")
     return 0
 
@@ -89,6 +92,8 @@ def main() -> int:
     host.add_argument("--dress", default="ubuntu-24.04", choices=sorted(DRESSES))
     host.add_argument("--python", action="store_true", help="with Python and Dockwright in it")
     host.add_argument("--gpu", action="store_true", help="with a stand-in of NVIDIA's driver")
+    host.add_argument("--fat", action="store_true", help="with what makes real servers slow")
+    host.add_argument("--bare-init", action="store_true", help="a shell script as process 1")
     host.set_defaults(do=_host)
     shell = verbs.add_parser("shell", help="a root shell in a host")
     shell.add_argument("host", metavar="NAME")

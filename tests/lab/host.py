@@ -32,12 +32,24 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DATA = ("docker", "containerd")  # folders of /var/lib that Docker's overlays need on a plain disk
 
 NSPAWN = [
-    *"env SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_LOG_LEVEL=warning systemd-nspawn --boot"
-    " --quiet"
+    *"env SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_LOG_LEVEL=warning systemd-nspawn --quiet"
     f" --network-bridge={BRIDGE} --register=no --keep-unit --settings=no --link-journal=no"
     " --resolv-conf=off --timezone=off --capability=all".split(),
     "--system-call-filter=@keyring bpf @mount @raw-io",
 ]
+
+# Process 1 of a host without systemd, as in a container: an address, sshd, and the reaping of orphans.
+BARE_INIT = """\
+#!/bin/sh
+. /etc/lab-address
+ip link set lo up
+ip addr replace "$ADDRESS/24" dev host0
+ip link set host0 up
+ip route replace default via "$GATEWAY"
+mkdir -p /run/sshd
+/usr/sbin/sshd -D &
+while :; do wait; sleep 1; done
+"""
 
 # nspawn ends with 133 when the host reboots; whoever started it has to start it again.
 RUN = """\
@@ -67,6 +79,7 @@ class Host:
         self.dress: str = facts["dress"]
         self.lower = tuple(Path(path) for path in facts["lower"])
         self.binds: dict[str, str] = facts["binds"]
+        self.systemd: bool = facts.get("systemd", True)
         self.upper = self.dir / "upper"
         self.root = self.dir / "root"
         self.data = self.dir / "data"
@@ -83,6 +96,7 @@ class Host:
         argv = [*NSPAWN, "-D", str(self.root), f"--machine={self.name}", f"--hostname={self.name}"]
         argv += [f"--bind={self.data / name}:/var/lib/{name}" for name in DATA]
         argv += [f"--bind-ro={source}:{target}" for target, source in self.binds.items()]
+        argv += ["--boot"] if self.systemd else ["/sbin/lab-init"]
         with (self.dir / "console").open("ab") as console:
             process = subprocess.Popen(
                 [*self.lab.enter(), "sh", "-c", RUN, str(cgroup), *argv],
@@ -136,7 +150,9 @@ class Host:
             return False
         try:
             run = Path(f"/proc/{leader}/root/run")
-            if (run / "nologin").exists() or not (run / "systemd/units").exists():
+            if (run / "nologin").exists():
+                return False
+            if self.systemd and not (run / "systemd/units").exists():
                 return False
             # The kernel walks its whole table for it, so it is asked last.
             sockets = Path(f"/proc/{leader}/net/tcp").read_text()
@@ -159,7 +175,8 @@ class Host:
     def stop(self, timeout: float = 20.0) -> None:
         """Shut the host down in good order; after the timeout, by :meth:`kill`."""
         leader = self.leader()
-        if leader is None:
+        if leader is None or not self.systemd:
+            self.kill()
             return
         os.kill(leader, signal.SIGRTMIN + 4)  # systemd: power off
         deadline = time.monotonic() + timeout

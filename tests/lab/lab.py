@@ -26,7 +26,8 @@ from typing import Any
 from tests.lab import control, local
 from tests.lab.control import MEASURED
 from tests.lab.dress import DRESSES, Dress, archive, layer, python_layer
-from tests.lab.host import DATA, Host, Layer
+from tests.lab.fat import fat_layer
+from tests.lab.host import BARE_INIT, DATA, Host, Layer
 from tests.lab.images import IMAGES
 from tests.lab.init import GATEWAY
 from tests.lab.keeper import discard, take, work_dir
@@ -153,6 +154,8 @@ class Lab:
         *,
         python: bool = False,
         gpu: bool = False,
+        fat: bool = False,
+        systemd: bool = True,
         base: Layer | None = None,
         extra: Mapping[str, Path] | None = None,
         known: bool = True,
@@ -160,7 +163,8 @@ class Lab:
         """Boot a fresh host.
 
         ``base`` stacks it on a frozen host, ``python`` adds Python and Dockwright itself (see
-        ``local.py``), ``gpu`` the stand-in of NVIDIA's driver (see ``nvidia.py``), ``extra`` binds folders of this machine read-only at paths of the host, and
+        ``local.py``), ``gpu`` the stand-in of NVIDIA's driver (see ``nvidia.py``), ``fat`` what real servers have (see ``fat.py``),
+        ``systemd=False`` boots a shell script that starts sshd, as in a container, ``extra`` binds folders of this machine read-only at paths of the host, and
         ``known=False`` leaves its key out of known_hosts.
         """
         if len(name) > 12 or not name.isascii() or not name.replace("-", "").isalnum():
@@ -169,13 +173,14 @@ class Lab:
         if base is not None:
             dress, lower = base.dress, list(base.lower)
         else:
-            lower = self._layers(DRESSES[dress], python=python)
+            lower = self._layers(DRESSES[dress], python=python, fat=fat)
             if gpu:
                 lower.insert(0, self.parts[NVIDIA.name] / "driver")
         if python:
             binds |= local.binds(lower)
         folder = self._reserve(
-            name, {"dress": dress, "lower": list(map(str, lower)), "binds": binds}
+            name,
+            {"dress": dress, "lower": list(map(str, lower)), "binds": binds, "systemd": systemd},
         )
         host = Host(self, name)
         for part in ("upper", "work", "root", "data"):
@@ -186,6 +191,10 @@ class Lab:
             for part in DATA:
                 (host.data / part).mkdir(mode=0o711)
         control.prepare(self, host, fresh=base is None, known=known)
+        if not systemd:
+            (host.upper / "usr/sbin").mkdir(parents=True, exist_ok=True)
+            (host.upper / "usr/sbin/lab-init").write_text(BARE_INIT)
+            (host.upper / "usr/sbin/lab-init").chmod(0o755)
         stack = (
             f"lowerdir={':'.join(map(str, lower))},upperdir={host.upper},workdir={folder / 'work'}"
         )
@@ -208,8 +217,9 @@ class Lab:
         """The names of the lab's hosts."""
         return sorted(path.parent.name for path in (self.dir / "hosts").glob("*/host.json"))
 
-    def _layers(self, dress: Dress, *, python: bool) -> list[Path]:
-        parts = [layer(dress), *([python_layer(dress)] if python else [])]
+    def _layers(self, dress: Dress, *, python: bool, fat: bool) -> list[Path]:
+        more = fat_layer if fat else python_layer if python else None  # the fat one has a Python
+        parts = [layer(dress), *([more(dress)] if more else [])]
         built = ensure(*parts)
         names = [*[part.name for part in parts][::-1], f"tree-{dress.suite}"]
         return [built[name] / "root" for name in names]

@@ -159,6 +159,30 @@ def test_each_question_has_a_nonce_of_its_own() -> None:
 # --- derivatives ----------------------------------------------------------------------------------
 
 
+def test_the_ground_under_docker_is_read() -> None:
+    known = told(
+        "kernel 6.6.87.2-microsoft-standard-WSL2",
+        "exec_start /usr/bin/dockerd -H fd:// --tls",
+        "route docker0 000011AC 0000FFFF",
+        "route eth0 zz 00",
+        "route eth0",
+        "route",
+        "read_only /usr",
+        "rootless /run/user/1000/docker.sock",
+        "firewall ufw",
+    )
+    ground = known.ground
+    assert known.wsl
+    assert ground.exec_start == "/usr/bin/dockerd -H fd:// --tls"
+    assert [(one.interface, str(one.network)) for one in ground.routes] == [
+        ("docker0", "172.17.0.0/16")
+    ]
+    assert ground.routes[0].of_docker
+    assert (ground.read_only, ground.firewalls) == (("/usr",), ("ufw",))
+    assert ground.rootless == ("/run/user/1000/docker.sock",)
+    assert not recorded("debian-13-bare").wsl
+
+
 def test_mint_is_served_as_the_ubuntu_it_derives_from() -> None:
     known = bare(os_release=b64(MINT))
     assert (known.distro, known.os_id, known.codename) == ("ubuntu", "linuxmint", "noble")

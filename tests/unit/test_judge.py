@@ -187,6 +187,14 @@ def test_download_and_unpacked_size_must_fit_with_a_margin() -> None:
         judged(facts=disks(_=5))
 
 
+def test_e08_what_dockerd_writes_needs_room_too() -> None:
+    judged(facts=disks(_=10**9, _var_lib_docker=70 * 1024))
+    with pytest.raises(RefusedError, match="not enough room below /var/lib/docker"):
+        judged(facts=disks(_=10**9, _var_lib_docker=60 * 1024))
+    with pytest.raises(RefusedError, match="not enough room below /usr"):
+        judged(facts=disks(_=10**9, _usr=70 * 1024))
+
+
 def test_a_file_system_without_inodes_is_full() -> None:
     facts = recorded("ubuntu-24.04-bare")
     var = Disk(path="/var", free_kib=10**9, total_kib=10**9, free_inodes=12)

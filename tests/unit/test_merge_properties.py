@@ -19,7 +19,13 @@ from dockwright.steps.base import View
 from tests.unit.making import recorded
 
 PATH = "/etc/docker/daemon.json"
-HOST = recorded("ubuntu-24.04-installed").model_copy(update={"dockerd_flags": ("dockerd",)})
+HOST = recorded("ubuntu-24.04-installed").model_copy(
+    update={
+        "ground": recorded("ubuntu-24.04-installed").ground.model_copy(
+            update={"exec_start": "dockerd"}
+        )
+    }
+)
 KEYS = st.sampled_from(["a", "b", "c", "labels", "log-opts", "é", "x y", ""])
 SCALARS = st.none() | st.booleans() | st.integers(-9, 9) | st.text('aé"\\\n', max_size=3)
 VALUES = st.recursive(

@@ -18,11 +18,12 @@ from typing import Any
 import pytest
 import yaml
 
-from dockwright.errors import DockwrightError
+from dockwright.errors import DockwrightError, RefusedError
 from dockwright.models import Facts
 from dockwright.plan import HostPlan, PackageChange
 from dockwright.planner import make_plan
 from dockwright.steps import Packages, When
+from dockwright.steps.pins import refuse_pinned
 from tests.unit.making import changed, nvidia_offer, nvidia_pin, offer, pin, plan_for, recorded
 
 CASES = Path(__file__).parent / "cases" / "planner"
@@ -165,3 +166,35 @@ def test_a_step_that_does_not_apply_is_kept_with_the_reason(
     assert (action.verb.value, action.reason) == (
         ("add", "wanted") if reason is None else ("keep", reason)
     )
+
+
+def test_e05_a_start_that_is_left_to_others_is_no_step() -> None:
+    plan, _ = planned(load("no-systemd-asked-for"))
+    assert [action.kind for action in plan.actions if action.kind == "service"] == ["service"]
+    assert "service" not in [action.kind for action in plan.steps]
+    assert "service" in [action.kind for action in planned(load("fresh-ubuntu"))[0].steps]
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("Package: /^docker-/\nPin: version 5:29.7.1*\nPin-Priority: 990\n", True),
+        ("Package: docker-ce\nPin: version 5:29.7.2*\nPin-Priority: 990\n", False),
+        ("Package: docker-ce\nPin: version 5:29.7.2*\nPin-Priority: -1\n", True),
+        ("Package: docker-ce\nPin: version 5:28*\nPin-Priority: 100\n", False),
+        ("Package: docker-ce\nPin: origin download.docker.com\nPin-Priority: 1000\n", False),
+        ("Package: *\nPin: release o=Docker\nPin-Priority: -10\n", False),
+        ("Package: /(/\nPin: version 1\nPin-Priority: 990\n\nrubbish\n", False),
+        ("Package: docker-ce\nPin: release *\nPin-Priority: never\n", True),
+        ("Package: docker-ce\nPin: version 1\nPin-Priority: soon\n", False),
+    ],
+)
+def test_e21_which_pins_are_against_a_version(text: str, refused: bool) -> None:  # noqa: FBT001
+    change = PackageChange(name="docker-ce", new="5:29.7.2-1~ubuntu.24.04~noble")
+    gone = PackageChange(name="docker-ce", old="1")
+    refuse_pinned({"/etc/apt/preferences": text}, [gone], "x")
+    if not refused:
+        refuse_pinned({"/etc/apt/preferences": text}, [change], "x")
+        return
+    with pytest.raises(RefusedError, match=r"pinned by /etc/apt/preferences:1"):
+        refuse_pinned({"/etc/apt/preferences": text}, [change], "x")

@@ -396,6 +396,10 @@ def test_a_simulation_is_read_as_the_plan_is_written(bench: Bench) -> None:
         ("E: The repository 'https://x zesty Release' does not have a Release file.", 3),
         ("Err:1 https://x noble InRelease 404  Not Found [IP: 10.0.0.1 443]", 3),
         ("Could not resolve 'download.docker.com'", 5),
+        (
+            "E: ... is no longer signed. Clearsigned file isn't valid, got 'NOSPLIT' (does the network require authentication?)",
+            5,
+        ),
         ("Connection timed out", 5),
         ("", 5),
     ],
@@ -404,6 +408,16 @@ def test_a_failed_update_is_told_apart(bench: Bench, said: str, code: int) -> No
     (bench.top / "said").write_text(said)
     body = 'cat "$state/../said" >"$out"; update_failed preflight'
     assert bench.run(body, "journal", "apt").status == code
+
+
+def test_e13_what_stands_between_is_named(bench: Bench) -> None:
+    for said, cause in (
+        ("Temporary failure resolving 'download.docker.com'", "DNS: "),
+        ("got 'NOSPLIT' (does the network require authentication?)", "something else answers"),
+    ):
+        (bench.top / "said").write_text(said)
+        done = bench.run('cat "$state/../said" >"$out"; update_failed preflight', "journal", "apt")
+        assert done.of("cause")[0].startswith(cause)
 
 
 GUARDED = (
@@ -674,6 +688,48 @@ def test_a_service_that_does_not_start_tells_its_journal(bench: Bench) -> None:
     assert done.status == 6
     assert "dockerd: bad config" in done.of("output")[0]
     assert done.of("cause") == ["the service does not start; its journal is above"]
+
+
+FAILED = "case $1 in enable) ;; start) exit 1 ;; *) exit 3 ;; esac"
+
+
+def test_a_service_that_does_not_start_for_a_known_reason(bench: Bench) -> None:
+    """D16: the journal's last word is the cause."""
+    bench.fake("systemctl", FAILED)
+    log = "failed to start daemon: Error initializing network controller: iptables not found"
+    bench.fake("journalctl", f"echo '{log}'; echo 'docker.service: Failed with result'")
+    done = run_step(bench, step_of("service", unit="docker.service", enabled=True, running=True))
+    assert done.status == 6
+    assert done.of("cause")[0].startswith("the service does not start; firewall tools")
+
+
+def test_e31_a_kernel_whose_modules_are_gone_wants_a_reboot(bench: Bench) -> None:
+    """The same command goes on after it: 6."""
+    bench.fake("systemctl", FAILED)
+    bench.fake("journalctl", "echo 'failed to start daemon: iptables: can not initialize table'")
+    bench.fake("uname", "echo 6.0.0-gone")
+    bench.fake("ls", "echo /lib/modules/6.0.0-new/")
+    done = run_step(bench, step_of("service", unit="docker.service", enabled=True, running=True))
+    assert done.status == 6
+    assert "6.0.0-gone, are gone" in done.of("cause")[0]
+    assert "Reboot, then run the same command" in done.of("cause")[0]
+
+
+@pytest.mark.parametrize(("answer", "code"), [(101, 8), (104, 0)])
+def test_e22_a_policy_forbids_the_start(bench: Bench, answer: int, code: int) -> None:
+    bench.fake("policy-rc.d", f"exit {answer}")
+    up = f"{bench.top}/up"
+    bench.fake(
+        "systemctl",
+        f"case $1 in is-enabled) echo enabled ;; is-active) [ -e {up} ] ;; start) : >{up} ;; esac",
+    )
+    done = run_step(bench, step_of("service", unit="docker.service", enabled=True, running=True))
+    assert done.status == code
+    assert "policy-rc.d docker.service start" in bench.calls()
+    if code:
+        assert done.of("stop") == ["8 0 installed; start denied by policy"]
+        assert "systemctl start docker.service" in done.of("cause")[0]
+        assert "systemctl start docker.service" not in bench.calls()
 
 
 def test_users_join_a_group_once(bench: Bench) -> None:

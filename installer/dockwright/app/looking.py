@@ -254,7 +254,7 @@ def probe(
     if "stop" in told:
         code, _, brief = (*told["stop"].split(" ", 2), "", "")[:3]
         kind = {str(int(number)): kind for number, kind in BY_EXIT.items()}.get(code, FailedError)
-        details = [("output", told["output"].strip())] if told.get("output", "").strip() else []
+        details = [(k, told[k].strip()) for k in ("cause", "output") if told.get(k, "").strip()]
         raise kind(brief, details=tuple(details), step="preflight", next_step=_NEXT.get(kind.exit))
     if ended != "0":
         raise UnreachableError(

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Iterator
-from ipaddress import IPv4Network
 
 from pydantic import Field
 
 from dockwright.errors import UnreachableError
 from dockwright.models import Frozen
 from dockwright.resources import directory
-
-_HEX = re.compile(r"[0-9A-F]{8}")
 
 
 class Keyring(Frozen):
@@ -32,13 +28,6 @@ class Keyring(Frozen):
         """Whether its name says what is in it, as apt before 2.9 has it (``apt-key``): later ones look."""
         wanted = {"asc": "armoured", "gpg": "binary"}.get(self.path.rpartition(".")[2], self.kind)
         return self.kind == wanted
-
-
-class Route(Frozen):
-    """A network that the host reaches by an interface of its own."""
-
-    interface: str
-    network: IPv4Network
 
 
 class Lock(Frozen):
@@ -62,7 +51,7 @@ class Seen(Frozen):
 
     ``inodes`` has mount point, free and all; ``socket`` mode and owner of docker.sock; ``groups`` are
     those that the user who logged in would have in a new login. ``gpu_containers`` run with GPUs that
-    they did not get by CDI; ``rootless`` are sockets of users' own daemons. ``user`` is set where that user
+    they did not get by CDI. ``user`` is set where that user
     looked without root: ``login`` are the groups of the login at hand, and ``closed`` is what was
     not to be seen.
     """
@@ -73,15 +62,12 @@ class Seen(Frozen):
     lock: Lock | None = None
     reinstall: tuple[str, ...] = ()
     inodes: tuple[tuple[str, int, int], ...] = ()
-    exec_start: str = ""
     docker_log: str = ""
     cgroup_read_only: bool = False
     tools: tuple[str, ...] = ()
-    routes: tuple[Route, ...] = ()
     socket: str = ""
     groups: tuple[str, ...] = ()
     gpu_containers: tuple[str, ...] = ()
-    rootless: tuple[str, ...] = ()
     user: str = ""
     login: tuple[str, ...] = ()
     closed: tuple[Closed, ...] = ()
@@ -130,17 +116,14 @@ def read(output: str, nonce: str) -> Seen:
         inodes=tuple(
             (path, _int(free), _int(all_)) for path, free, all_ in _rows(told, "inodes", 3)
         ),
-        exec_start=_text(_one(told, "exec_start")).strip(),
         docker_log=" ".join(_text(_one(told, "docker_log")).split()),
         cgroup_read_only="cgroup_read_only" in told,
         tools=tuple(words[0] for words in _rows(told, "tool", 1)),
-        routes=tuple(_routes(told)),
         socket=" ".join(told.get("socket", [[]])[0]),
         groups=tuple(told.get("groups", [[]])[0]),
         gpu_containers=tuple(
             words[0].lstrip("/") for words in told.get("gpu_container", []) if words
         ),
-        rootless=tuple(words[0] for words in _rows(told, "rootless", 1)),
         user=next(iter(told.get("login", [[]])[0]), ""),
         login=tuple(told.get("login", [[]])[0][1:]),
         closed=tuple(
@@ -174,12 +157,3 @@ def _lock(told: str) -> Lock | None:
     if len(words) < 4:
         return None
     return Lock(path=words[0], pid=_int(words[1]), seconds=_int(words[2]), command=words[3].strip())
-
-
-def _routes(told: dict[str, list[list[str]]]) -> Iterator[Route]:
-    """Hexadecimal in the machine's order of bytes: little-endian on all but s390x, which is left out."""
-    for interface, destination, mask in _rows(told, "route", 3):
-        if _HEX.fullmatch(destination) and _HEX.fullmatch(mask):
-            address = bytes.fromhex(destination)[::-1]
-            length = int(mask, 16).bit_count()
-            yield Route(interface=interface, network=IPv4Network((address, length), strict=False))

@@ -8,6 +8,7 @@ import re
 import secrets
 
 from dockwright.errors import UnreachableError
+from dockwright.facts.ground import ground
 from dockwright.facts.images import images, judge_logins, logins
 from dockwright.facts.telling import decoded, octets, one, printable, rows, whole
 from dockwright.models import (
@@ -124,7 +125,7 @@ def _facts(told: dict[str, list[str]]) -> Facts:
         packages=tuple(
             Package(name=name, status=status, version=version or None, held=want == "hold")
             for name, status, want, version in rows(told, "package", 4)
-            if status != "not-installed"
+            if status != "not-installed" or want == "hold"
         ),
         apt_version=next((row[3] for row in rows(told, "package", 4) if row[0] == "apt"), ""),
         apt_lists=one(told, "apt_lists") == "1",
@@ -140,7 +141,6 @@ def _facts(told: dict[str, list[str]]) -> Facts:
         ),
         daemon=daemon,
         daemon_error=printable(decoded(one(told, "daemon_error"))) if daemon is None else "",
-        dockerd_flags=tuple(printable(one(told, "dockerd_flags")).split()),
         containers=tuple(
             Container(id=identity, name=name, image=image)
             for identity, name, image in rows(told, "container", 3)
@@ -164,6 +164,7 @@ def _facts(told: dict[str, list[str]]) -> Facts:
         dpkg_audit=_audit(told),
         gpus=tuple(address for address, _ in rows(told, "gpu", 2)),
         nvidia=_nvidia(told),
+        ground=ground(told),
         kubernetes=tuple(printable(path) for path in told.get("kubernetes", ())),
         apparmor_parser_missing="apparmor_parser_missing" in told,
         ca_certificates=any(

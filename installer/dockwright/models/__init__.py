@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from dockwright.models.docker import Container, Daemon
+from dockwright.models.docker import Container, Daemon, Snap
 from dockwright.models.fields import (
     HOST_NAME,
     LOGIN,
@@ -38,6 +38,7 @@ from dockwright.models.fields import (
     Word,
     is_ipv6,
 )
+from dockwright.models.ground import Ground, Route
 from dockwright.models.images import ImageFact, ImageWish, RegistryWish
 from dockwright.models.nvidia import CdiSpec, Nvidia, OldContainer
 
@@ -59,6 +60,7 @@ __all__ = [
     "Fingerprint",
     "Floor",
     "Frozen",
+    "Ground",
     "GroupName",
     "Host",
     "ImageFact",
@@ -78,6 +80,7 @@ __all__ = [
     "ProxyUrl",
     "RegistryHost",
     "RegistryWish",
+    "Route",
     "Sha256",
     "Snap",
     "Suite",
@@ -170,22 +173,6 @@ class Unit(Frozen):
     active: str
 
 
-class Snap(Frozen):
-    """An installed snap that matters here; ``data_kib`` is the size of its data, where it was told."""
-
-    name: str
-    version: str
-    enabled: bool = True
-    data_kib: int | None = None
-
-    @property
-    def data(self) -> str:
-        """The size of its data in words."""
-        if self.data_kib is None:
-            return "of unknown size"
-        return f"{self.data_kib / 1024:.0f} MiB"
-
-
 class LiveRun(Frozen):
     """A run that is under way; ``wish`` is a digest of what was asked for, ``since`` in epoch seconds."""
 
@@ -209,8 +196,7 @@ class Facts(Frozen):
     ``proxy_login`` is ``same`` where the login that we wrote for apt's proxy is the one that was given,
     ``other`` where it is not, and empty where there is none; ``logins`` has the same of root's for registries,
     and ``kept`` where a credential helper has one.
-    ``dockerd_flags`` are the words of docker.service's command line, with those of drop-ins.
-    ``docker_group`` is ``None`` where there is no such group. ``machine_id`` and ``boot_id`` as machine-id(5) and random(4) have them.
+    ``docker_group`` is ``None`` where there is no such group. ``machine_id`` is machine-id(5)'s, ``boot_id`` random(4)'s.
     """
 
     hostname: str
@@ -242,7 +228,6 @@ class Facts(Frozen):
     units: tuple[Unit, ...] = ()
     daemon: Daemon | None = None
     daemon_error: str = ""
-    dockerd_flags: tuple[str, ...] = ()
     containers: tuple[Container, ...] = ()
     images: tuple[ImageFact, ...] = ()
     logins: dict[str, str] = Field(default_factory=dict)
@@ -252,6 +237,7 @@ class Facts(Frozen):
     dpkg_audit: str = ""
     gpus: tuple[str, ...] = ()
     nvidia: Nvidia = Nvidia()
+    ground: Ground = Ground()
     kubernetes: tuple[str, ...] = ()
     apparmor_parser_missing: bool = False
     proxy_login: str = ""
@@ -262,6 +248,11 @@ class Facts(Frozen):
     live: LiveRun | None = None
     cut: str = ""
     unverified: str = ""
+
+    @property
+    def wsl(self) -> bool:
+        """Whether it is Windows' Subsystem for Linux."""
+        return self.virtualisation == "wsl" or "microsoft" in self.kernel.lower()
 
     def package(self, name: str) -> Package | None:
         """The package of that name, if dpkg or apt knows it."""
@@ -280,8 +271,6 @@ class Facts(Frozen):
         every = (*self.files, *self.keys, *self.sources)
         return next((file for file in every if file.path == path), None)
 
-
-# --- playbooks --------------------------------------------------------------------------------
 
 Variables: TypeAlias = dict[str, Any]
 

@@ -21,3 +21,19 @@ class Daemon(Frozen):
     swarm: str = "inactive"
     data_root: str = ""
     driver: str = ""
+
+
+class Snap(Frozen):
+    """An installed snap that matters here; ``data_kib`` is the size of its data, where it was told."""
+
+    name: str
+    version: str
+    enabled: bool = True
+    data_kib: int | None = None
+
+    @property
+    def data(self) -> str:
+        """The size of its data in words."""
+        if self.data_kib is None:
+            return "of unknown size"
+        return f"{self.data_kib / 1024:.0f} MiB"

@@ -36,6 +36,14 @@ def notes(facts: Facts, kinds: Collection[str], now: int | None) -> Iterable[str
         if not _is_setting(line):
             place = ":".join(line.split(":")[:2])
             yield f"{place} trusts its source without a signature: packages from it are not verified"
+    if "service" in kinds and facts.ground.firewalls:
+        yield (
+            f"{' and '.join(facts.ground.firewalls)} is on: a port that a container publishes"
+            " (-p) is open past its rules; -p 127.0.0.1:PORT:PORT keeps it in"
+        )
+    if "service" in kinds:
+        for path in facts.ground.rootless:
+            yield f"a user's own daemon answers at {path}; it stays beside this one"
     if facts.gpus and not {"gpu", "gpu_check"} & set(kinds):
         yield f"{len(facts.gpus)} NVIDIA GPU seen on the PCI bus: install --gpu makes use of it"
 
@@ -75,6 +83,16 @@ def fit_to_change(plan: HostPlan, facts: Facts, now: int | None) -> None:
             f"the clock of {facts.hostname} differs from this machine's by {abs(facts.clock - now)} s",
             details=(("why", "signatures and certificates would be judged by a wrong date"),),
             next_step="timedatectl set-ntp true",
+        )
+    if facts.ground.read_only:
+        raise RefusedError(
+            f"{facts.ground.read_only[0]} cannot be written: its file system is read-only",
+            details=(
+                ("read-only", ", ".join(facts.ground.read_only)),
+                ("why", "dpkg would stop in the middle"),
+            ),
+            next_step=f"mount -o remount,rw {facts.ground.read_only[0]}; where the system is an"
+            " image (ostree, a live medium), Docker belongs into the image",
         )
     _verifies(plan, facts)
     snap = facts.snap("docker")

@@ -9,6 +9,7 @@ as replayed.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -181,7 +182,9 @@ def _steps(
             params["names"] = Raw(f'"${merge["id"]}_names"')
             # A runtime's program may be among the packages that are still to come.
             late = "runtimes" in action.params["keys"]
-            params["then"] = Raw("daemon_late=1" if late else "take_up")
+            params["then"] = Raw(
+                "daemon_late=1" if late else f"take_up {shlex.quote(action.target)}"
+            )
         yield render_step(names[action.id], action, params, gate)
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from dockwright.models import ImageName, Line, ProxyUrl
 from dockwright.plan import Verb
 from dockwright.steps.base import Decision, StepBase, View, action
+from dockwright.steps.service import Manager
 
 
 class ContainerCheck(StepBase):
@@ -25,10 +26,17 @@ class ContainerCheck(StepBase):
     expect: Line = "Hello from Docker!"
     always: bool = False
     without: ProxyUrl | Annotated[str, Field(max_length=0)] = ""
+    by: Manager = "systemd"
 
     def decide(self, view: View) -> Decision:
         """A check, which the planner drops where nothing changes and the daemon answers."""
         answer = view.facts.daemon
+        if self.by == "none" and answer is None and not self.always:
+            kept = action(
+                self, view, kind="container_check", verb=Verb.KEEP, target=self.image,
+                reason="no daemon to try it with: its start is left to others",
+            )  # fmt: skip
+            return Decision(actions=(kept,))
         return Decision(
             actions=(
                 action(

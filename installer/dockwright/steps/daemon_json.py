@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dockwright.errors import DestructiveError, RefusedError
 from dockwright.models import AbsolutePath, Facts, FileFact, ProxyUrl
 from dockwright.plan import Action, Verb
 from dockwright.steps.base import Decision, StepBase, View, action, assumed
-from dockwright.steps.daemon_fit import unfit
+from dockwright.steps.dockerd import overlaps, programs, refuse_what_breaks, unguarded
 from dockwright.steps.merging import appended, merge, no_twins
 from dockwright.steps.versions import compare, upstream
 
@@ -53,13 +53,24 @@ class DaemonJson(MergesDaemonJson):
     runs, it is reloaded if that is enough and restarted otherwise. ``lists`` are keys whose entries
     go behind those of others. ``proxy`` is what dockerd pulls through. A login that it wants is not
     written: the file is read, compared and merged by others, and may be open to all. Then dockerd is
-    told of no proxy, which would refuse it anyway.
+    told of no proxy, which would refuse it anyway. A port without TLS is the same as root for all who
+    reach it: it is no value, unless ``insecure_tcp``.
     """
 
     kind: Literal["daemon_json"]
     keys: dict[str, Any] = Field(default_factory=dict)
     lists: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     proxy: ProxyUrl | Annotated[str, Field(max_length=0)] = ""
+    insecure_tcp: bool = False
+
+    @model_validator(mode="after")
+    def _guarded(self) -> DaemonJson:
+        if not self.insecure_tcp and (at := unguarded(self.keys)):
+            raise ValueError(
+                f"{', '.join(at)} without 'tlsverify' makes root of whoever gets there;"
+                " if that is meant: docker_insecure_tcp=true"
+            )
+        return self
 
     def wanted(self, facts: Facts) -> dict[str, Any]:  # noqa: ARG002 (the same for all hosts)
         """The keys, as they were written; the proxy is told apart, for it is not told every dockerd."""
@@ -87,7 +98,7 @@ class DaemonJson(MergesDaemonJson):
         """The merged file, and the reload or restart that makes it effective."""
         why_not = self._untold(view)
         keys = self.keys if why_not else self.told
-        notes = (f"dockerd is told of no proxy: {why_not}",) if why_not else ()
+        notes = [f"dockerd is told of no proxy: {why_not}"] if why_not else []
         found = view.facts.file(self.path)
         current = self._parse(found) if found else {}
         if found and found.target is not None and (keys or self.lists):
@@ -111,6 +122,13 @@ class DaemonJson(MergesDaemonJson):
             merged = appended(merged, self.lists)
         except ValueError as error:
             raise self._invalid(str(error)) from None
+        notes += overlaps(merged, view.facts)
+        notes += [
+            f"{at} is open without TLS, as asked for: whoever gets there is root here"
+            for at in unguarded(keys)
+        ]
+        if merged != current or view.facts.daemon is None:
+            refuse_what_breaks(self.path, merged, view.facts, self.name)
         text = json.dumps(merged, indent=2, ensure_ascii=False) + "\n"
         if merged == current:
             asked = keys or self.lists
@@ -122,15 +140,8 @@ class DaemonJson(MergesDaemonJson):
             late = set(self.keys.get("runtimes", ())) - set(view.facts.nvidia.runtimes)
             lost = late and view.facts.nvidia.runtimes
             again = self._effective(view, ["runtimes"]) if lost else ()
-            return Decision(actions=(kept, *again), notes=notes)
+            return Decision(actions=(kept, *again), notes=tuple(notes))
         changed = [key for key in merged if merged[key] != current.get(key)]
-        for brief, why, next_step in unfit(merged, changed, view.facts):
-            raise RefusedError(
-                brief,
-                details=(("why", why), ("file", f"{self.path} was not touched")),
-                step=self.name,
-                next_step=next_step,
-            )
         return Decision(
             actions=(
                 action(
@@ -150,12 +161,13 @@ class DaemonJson(MergesDaemonJson):
                         "content": text,
                         "keys": changed,
                         "was": assumed(view.facts, self.path),
+                        **({"programs": new} if (new := programs(keys, current)) else {}),
                     },
                 ),
                 *self._effective(view, changed),
             ),
             assumes={self.path: assumed(view.facts, self.path)},
-            notes=notes,
+            notes=(*notes, *self._by_hand(view)),
         )
 
     def _untold(self, view: View) -> str:
@@ -170,10 +182,16 @@ class DaemonJson(MergesDaemonJson):
             return f"docker-ce {version} does not know the key 'proxies'"
         return ""
 
+    def _by_hand(self, view: View) -> tuple[str, ...]:
+        """What is left to people where a daemon runs that systemd did not start."""
+        if view.facts.daemon is None or view.facts.init == "systemd":
+            return ()
+        return (f"dockerd reads {self.path} when it is started anew, which nobody does here",)
+
     def _effective(self, view: View, changed: list[str]) -> tuple[Action, ...]:
         """Make a running daemon take the new keys; one that is not there yet starts with them."""
         daemon = view.facts.daemon
-        if daemon is None:
+        if daemon is None or view.facts.init != "systemd":
             return ()
         needed = [key for key in changed if key not in RELOADABLE]
         # CDI is switched on when dockerd starts, though other features are reloaded.

@@ -17,6 +17,7 @@ from dockwright.errors import RefusedError
 from dockwright.models import Floor, Line, PackageName, VersionWish, Word
 from dockwright.plan import ANY_VERSION, Action, PackageChange, Verb
 from dockwright.steps.base import Decision, Offer, StepBase, View, action
+from dockwright.steps.pins import refuse_pinned
 from dockwright.steps.runtimes import stopped
 from dockwright.steps.versions import (
     below,
@@ -72,6 +73,8 @@ class Packages(StepBase):
         if isinstance(wanted, Decision):
             return wanted
         changes, notes = wanted
+        if not self.version:
+            refuse_pinned(view.facts.ground.pins, changes, self.name)
         held = [c.name for c in (*removal, *changes) if self._held_by_another(view, c.name)]
         if held:
             raise RefusedError(
@@ -273,9 +276,8 @@ class Packages(StepBase):
             yield action(self, view, **kept)
 
     def _why(self, changes: list[PackageChange]) -> str:
-        low = self._low({change.name: change.old or "" for change in changes})
         named = f"version {self.version} was named" if self.version else "upgrade asked for"
-        return low[0] if low else named
+        return next(iter(self._low({one.name: one.old or "" for one in changes})), named)
 
     def _hold_action(self, view: View, changes: list[PackageChange]) -> Iterator[Action]:
         if not self.hold or not self.present:
@@ -295,5 +297,4 @@ class Packages(StepBase):
 
     def _held_by_another(self, view: View, name: str) -> bool:
         package = view.facts.package(name)
-        ours = self.hold and name in self.present
-        return bool(package and package.installed and package.held and not ours)
+        return bool(package and package.held and not (self.hold and name in self.present))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from dockwright.errors import RefusedError
 from dockwright.models import Unit, UnitName
 from dockwright.plan import Verb
 from dockwright.steps.base import Decision, StepBase, View, action
+
+Manager: TypeAlias = Literal["systemd", "none"]  # who starts the daemon
 
 
 class Service(StepBase):
@@ -15,6 +17,8 @@ class Service(StepBase):
 
     ``also`` are units that it needs: enabled with it where this run or one that was cut brings them.
     One that is disabled or masked on a host at rest is somebody's choice, respected and noted.
+    ``by`` none leaves the start to others, as on hosts without systemd. In Windows' Subsystem for
+    Linux (WSL) nothing is started, unless ``wsl``.
     """
 
     kind: Literal["service"]
@@ -22,17 +26,30 @@ class Service(StepBase):
     enabled: bool = True
     running: bool = True
     also: tuple[UnitName, ...] = ()
+    by: Manager = "systemd"
+    wsl: bool = False
 
     def decide(self, view: View) -> Decision:
         """Kept where systemd says enabled and active; refused where there is no systemd."""
+        unit = view.facts.unit(self.unit)
+        if view.facts.wsl and not self.wsl and (unit is None or unit.active != "active"):
+            raise RefusedError(
+                f"{view.facts.hostname} is Windows' Subsystem for Linux ({view.facts.kernel})",
+                details=(("why", "there Docker Desktop brings the daemon, and two would clash"),),
+                step=self.name,
+                next_step="turn on Docker Desktop's WSL integration; or, for a daemon in WSL"
+                " itself: --set docker_wsl=true",
+            )
+        if self.by == "none":
+            return self._left(view)
         if view.facts.init != "systemd":
             raise RefusedError(
                 f"{view.facts.hostname} is not run by systemd but by {view.facts.init}",
                 details=(("why", f"{self.unit} can be installed here, but not started"),),
                 step=self.name,
-                next_step="use a host that is booted with systemd",
+                next_step="use a host that is booted with systemd; or, to install alone and start"
+                " dockerd yourself: --set docker_service=none",
             )
-        unit = view.facts.unit(self.unit)
         lacks, chosen = [], self._chosen(view)
         also = [name for name in self.also if name not in {one.name for one in chosen}]
         # "static" and "alias" units cannot be enabled and need not be; systemctl(1), is-enabled.
@@ -87,6 +104,18 @@ class Service(StepBase):
                 for one in chosen
             ),
         )
+
+    def _left(self, view: View) -> Decision:
+        """Not ours to start: how somebody does is told where nobody has."""
+        name = self.unit.removesuffix(".service")
+        start = f"systemctl start {name}" if view.facts.init == "systemd" else "dockerd &"
+        waits = view.facts.daemon is None
+        kept = action(
+            self, view, kind="service", verb=Verb.KEEP, target=self.unit,
+            reason="its start is left to others (docker_service=none)",
+        )  # fmt: skip
+        note = f"nobody starts {name} here; when it may: {start}"
+        return Decision(actions=(kept,), notes=(note,) if waits else ())
 
     def _chosen(self, view: View) -> list[Unit]:
         """The units of ``also`` that somebody disabled or masked."""

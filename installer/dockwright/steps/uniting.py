@@ -59,6 +59,7 @@ def _added(first: DaemonJson | None, step: MergesDaemonJson, facts: Facts) -> Da
         path=step.path,
         override=step.override or bool(first and first.override),
         proxy=(plain and plain.proxy) or (first.proxy if first else ""),
+        insecure_tcp=bool((plain and plain.insecure_tcp) or (first and first.insecure_tcp)),
     )
 
 

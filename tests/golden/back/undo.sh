@@ -374,6 +374,9 @@ prepare_private() {
   private=$(mktemp -d "$private_root/apt.XXXXXX") || return
   chmod 0755 "$private"
   for dir in lists/partial cache/archives/partial sources.d trial.d keys log; do mkdir -p "$private/$dir" || return; done
+  # apt's verifier and maintainer scripts write temporary files: the host's /tmp may be full, or noexec.
+  mkdir -m 1777 "$private/tmp" && chmod 1777 "$private/tmp" && TMPDIR=$private/tmp || return
+  export TMPDIR
   chown _apt "$private/lists/partial" "$private/cache/archives/partial" 2>/dev/null || :
   : >"$private/sources.list"
   for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
@@ -432,6 +435,10 @@ update_failed() { # STEP: what apt said, as one of ours
   said_by_apt=$(cat "$out")
   stop_at_proxy "$1" "$said_by_apt"
   case $said_by_apt in
+    *"Could not resolve"*|*"Temporary failure resolving"*|*"Something wicked happened resolving"*)
+      stop 5 "$1" "the host cannot fetch the repository's index" "DNS: the host does not resolve the repository's name; look at /etc/resolv.conf" ;;
+    *NOSPLIT*|*"network require authentication"*)
+      stop 5 "$1" "the host cannot fetch the repository's index" "something else answers in the repository's place: a captive portal, where somebody must log in to the network first?" ;;
     *NO_PUBKEY*|*"not signed"*|*BADSIG*|*EXPKEYSIG*|*REVKEYSIG*|*"Missing key"*|*"ignature"*|*"certificate"*|*"not valid yet"*|*"expired"*|*"Hash Sum mismatch"*)
       stop 4 "$1" "apt on the host does not trust the repository" ;;
     *"does not have a Release file"*|*" 404 "*) stop 3 "$1" "the repository has no such suite" ;;

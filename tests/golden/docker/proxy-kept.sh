@@ -397,6 +397,9 @@ prepare_private() {
   private=$(mktemp -d "$private_root/apt.XXXXXX") || return
   chmod 0755 "$private"
   for dir in lists/partial cache/archives/partial sources.d trial.d keys log; do mkdir -p "$private/$dir" || return; done
+  # apt's verifier and maintainer scripts write temporary files: the host's /tmp may be full, or noexec.
+  mkdir -m 1777 "$private/tmp" && chmod 1777 "$private/tmp" && TMPDIR=$private/tmp || return
+  export TMPDIR
   chown _apt "$private/lists/partial" "$private/cache/archives/partial" 2>/dev/null || :
   : >"$private/sources.list"
   for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
@@ -455,6 +458,10 @@ update_failed() { # STEP: what apt said, as one of ours
   said_by_apt=$(cat "$out")
   stop_at_proxy "$1" "$said_by_apt"
   case $said_by_apt in
+    *"Could not resolve"*|*"Temporary failure resolving"*|*"Something wicked happened resolving"*)
+      stop 5 "$1" "the host cannot fetch the repository's index" "DNS: the host does not resolve the repository's name; look at /etc/resolv.conf" ;;
+    *NOSPLIT*|*"network require authentication"*)
+      stop 5 "$1" "the host cannot fetch the repository's index" "something else answers in the repository's place: a captive portal, where somebody must log in to the network first?" ;;
     *NO_PUBKEY*|*"not signed"*|*BADSIG*|*EXPKEYSIG*|*REVKEYSIG*|*"Missing key"*|*"ignature"*|*"certificate"*|*"not valid yet"*|*"expired"*|*"Hash Sum mismatch"*)
       stop 4 "$1" "apt on the host does not trust the repository" ;;
     *"does not have a Release file"*|*" 404 "*) stop 3 "$1" "the repository has no such suite" ;;
@@ -816,7 +823,7 @@ cause_of() {
     *toomanyrequests*|*"rate limit"*) echo "rate limit: the hub counts pulls of this address; log in, or use a mirror" ;;
     *"permission denied"*docker.sock*) echo "permission: this user may not talk to the daemon" ;;
     *"Cannot connect to the Docker daemon"*|*"docker.sock: connect"*) echo "daemon down: systemctl status docker; journalctl -u docker" ;;
-    *cgroup*"read-only"*|*cgroup*"Read-only"*) echo "cgroups read-only: containers cannot be made here (a container without delegation?)" ;;
+    *cgroup*"read-only"*|*cgroup*"Read-only"*|*"apply cgroup"*|*"create cgroup"*|*"mountpoint for cgroup"*) echo "cgroups read-only: containers cannot be made here (a container without delegation?)" ;;
     *iptables*|*nftables*|*nf_tables*|*ip6tables*) echo "firewall tools: iptables or nftables is missing, or the kernel lacks its modules" ;;
     *apparmor*) echo "apparmor: the kernel has it and apparmor_parser is missing; install the package apparmor" ;;
     *"manifest verification failed"*|*"unexpected commit digest"*|*"ilesystem layer verification failed"*|*"does not match digest"*|*"does not match expected"*|*"digest mismatch"*)
@@ -832,6 +839,25 @@ cause_of() {
     *"manifest unknown"*|*"name unknown"*|*"not found"*|*"access denied"*) echo "no such image, or a login is needed" ;;
     *) echo "unknown: see the output" ;;
   esac
+}
+
+# why_down UNIT: what its journal says of why it does not start, as a cause; silent where that is nothing
+# known. Where the running kernel's modules are gone, nothing that is missing can be loaded before a reboot.
+why_down() {
+  last=$(journalctl -q -u "$1" -n 60 -o cat --no-pager 2>/dev/null | grep -E 'failed to start daemon|unable to configure|level=(fatal|error)' | tail -n 1)
+  why=$(cause_of "$last")
+  case $why in "firewall tools"*|cgroups*|apparmor*|"disk full"*) ;; *) why='' ;; esac
+  if [ ! -d "/lib/modules/$(uname -r)" ] && ls -d /lib/modules/*/ >/dev/null 2>&1; then
+    why="the modules of the running kernel, $(uname -r), are gone: it was upgraded. Reboot, then run the same command"
+  fi
+  printf %s "$why"
+}
+
+# start_denied UNIT: whether the host's policy forbids that packages start it, by 101; deb-systemd-invoke(1p).
+start_denied() {
+  command -v policy-rc.d >/dev/null || return
+  policy-rc.d "$1" start >/dev/null 2>&1
+  [ $? = 101 ]
 }
 
 # --- this plan -----------------------------------------------------------------------------------
@@ -942,11 +968,17 @@ receipt service docker.service "$(systemctl is-enabled docker.service 2>/dev/nul
 systemctl enable -q docker.service || return
 also_enabled docker.socket || systemctl enable -q docker.socket || return
 also_enabled containerd.service || systemctl enable -q containerd.service || return
+if start_denied docker.service; then
+  brief="installed; start denied by policy" exit_code=8
+  cause="/usr/sbin/policy-rc.d forbids to start it. Take that file away and run the same command, or: systemctl start "docker.service
+  return 1
+fi
 systemctl reset-failed docker.service 2>/dev/null # systemd counts starts, and refuses after a few
 systemctl start docker.service || {
   rc=$?
   journalctl -u docker.service -n 20 --no-pager 2>/dev/null
-  cause="the service does not start; its journal is above"
+  why=$(why_down docker.service)
+  cause="the service does not start; ${why:-its journal is above}"
   return "$rc"
 }
 }
@@ -963,7 +995,8 @@ fi
 if ! version=$(timeout 20 docker version --format '{{.Server.Version}}' 2>&1); then
   printf '%s\n' "$version"
   journalctl -u docker -n 20 --no-pager 2>/dev/null
-  brief="the daemon does not answer" cause=$(cause_of "$version")
+  brief="the daemon does not answer" cause=$(cause_of "$version") why=$(why_down docker)
+  case $cause in "daemon down"*) cause="daemon down: ${why:-${cause#daemon down: }}" ;; esac
   return 1
 fi
 record progress "$step_id" "25 verify daemon $version answers"

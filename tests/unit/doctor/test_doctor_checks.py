@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from ipaddress import IPv4Network
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from dockwright import app, distros
 from dockwright.app.diagnosing import shipped_pins
 from dockwright.doctor import Case, Seen, diagnose, explain
 from dockwright.doctor.catalogue import BY_ID
-from dockwright.doctor.probe import Keyring, Lock, Route
+from dockwright.doctor.probe import Keyring, Lock
 from dockwright.events import Finding, Severity
 from tests.unit.making import changed, nvidia_pin, pin, recorded
 
@@ -39,23 +38,27 @@ def seen_of(name: str) -> Seen:
             Keyring(path=file.path, state="open", kind="armoured") for file in facts.keys
         ),
         inodes=(("/", 1_000_000, 2_000_000), ("/run", 900, 1000)),
-        exec_start=EXEC if facts.daemon else "",
         tools=("iptables", "nft", "dockerd", "nvidia-container-runtime"),
-        routes=(
-            Route(interface="docker0", network=IPv4Network("172.17.0.0/16")),
-            Route(interface="br-1", network=IPv4Network("172.18.0.0/16")),
-            Route(interface="eth0", network=IPv4Network("10.0.0.0/24")),
-        ),
     )
+
+
+ROUTES = [
+    {"interface": "docker0", "network": "172.17.0.0/16"},
+    {"interface": "br-1", "network": "172.18.0.0/16"},
+    {"interface": "eth0", "network": "10.0.0.0/24"},
+]
 
 
 def case_of(
     name: str = "ubuntu-24.04-installed",
     facts: Mapping[str, Any] | None = None,
     seen: Mapping[str, Any] | None = None,
+    ground: Mapping[str, Any] | None = None,
 ) -> Case:
     """A recorded host with changes to its facts (as making.changed has them) and to what was seen."""
-    known = changed(recorded(name), facts or {})
+    exec_start = EXEC if recorded(name).daemon else ""
+    well = {"exec_start": exec_start, "routes": ROUTES, **(ground or {})}
+    known = changed(recorded(name), {"ground": well, **(facts or {})})
     return Case(
         facts=known,
         seen=seen_of(name).model_copy(update=dict(seen or {})),
@@ -315,8 +318,8 @@ def test_settings_that_dockerd_takes(text: str) -> None:
 
 def test_options_that_a_drop_in_gives_to_dockerd() -> None:
     facts = {**DOWN, "files": {DAEMON_JSON: '{"registry-mirrors": [], "debug": true}'}}
-    seen = {"exec_start": f"{EXEC} --registry-mirror=https://m -D"}
-    assert "debug, registry-mirrors" in only(case_of(facts=facts, seen=seen)).evidence
+    ground = {"exec_start": f"{EXEC} --registry-mirror=https://m -D"}
+    assert "debug, registry-mirrors" in only(case_of(facts=facts, ground=ground)).evidence
 
 
 def test_a_daemon_that_is_down() -> None:
@@ -334,10 +337,10 @@ def test_a_daemon_that_is_down() -> None:
 def test_a_daemon_that_is_off_for_a_user_s_own() -> None:
     rootless = {"rootless": ("/run/user/1000/docker.sock",)}
     off = {**DOWN, "units": {"docker.service": "disabled inactive"}}
-    assert diagnose(case_of(facts=off, seen=rootless)) == ()
+    assert diagnose(case_of(facts=off, ground=rootless)) == ()
     assert only(case_of(facts=off)).id == "daemon-down"
     failed = {**DOWN, "units": {"docker.service": "disabled failed"}}
-    assert only(case_of(facts=failed, seen=rootless)).id == "daemon-down"
+    assert only(case_of(facts=failed, ground=rootless)).id == "daemon-down"
 
 
 def test_podman_and_the_snap_beside_docker() -> None:
@@ -355,9 +358,8 @@ def test_podman_and_the_snap_beside_docker() -> None:
 def test_the_ground_under_containers() -> None:
     assert only(case_of(seen={"cgroup_read_only": True})).id == "cgroups-read-only"
     assert only(case_of(facts={"apparmor_parser_missing": True})).id == "apparmor-parser"
-    vpn = Route(interface="tun0", network=IPv4Network("172.16.0.0/12"))
-    routes = (*seen_of("ubuntu-24.04-installed").routes, vpn)
-    finding = only(case_of(seen={"routes": routes}))
+    vpn = {"interface": "tun0", "network": "172.16.0.0/12"}
+    finding = only(case_of(ground={"routes": [*ROUTES, vpn]}))
     assert (finding.id, finding.severity) == ("subnet-clash", Severity.WARNING)
     assert "tun0" in finding.evidence
     # Without Docker nobody needs it.

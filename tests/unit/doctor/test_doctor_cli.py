@@ -200,10 +200,9 @@ def test_every_line_of_an_answer_is_read() -> None:
         answer(
             f"source {b64(SOURCE)} {b64('Types: deb')}", f"source {b64(LIST)} -",
             "keyring /etc/apt/keyrings/docker.asc closed armoured", f"lock {b64(lock)}",
-            "reinstall runc", "inodes /var 12 65536", f"exec_start {b64('/usr/bin/dockerd -H fd://')}",
+            "reinstall runc", "inodes /var 12 65536",
             f"docker_log {b64('failed to start daemon: x')}", "cgroup_read_only 1",
-            "route docker0 000011AC 0000FFFF", "route eth0 zz 00", "socket 660 root:docker",
-            "groups ops docker", "gpu_container /train nvidia", "gpu_container", "rootless /run/user/1000/docker.sock",
+            "socket 660 root:docker", "groups ops docker", "gpu_container /train nvidia", "gpu_container",
         ),
         NONCE,
     )  # fmt: skip
@@ -215,20 +214,17 @@ def test_every_line_of_an_answer_is_read() -> None:
     assert seen.lock.command == "/usr/bin/python3 unattended-upgrade"
     assert seen.reinstall == ("runc",)
     assert seen.inodes == (("/var", 12, 65536),)
-    assert seen.exec_start == "/usr/bin/dockerd -H fd://"
     assert seen.docker_log == "failed to start daemon: x"
     assert seen.cgroup_read_only
-    assert [str(route.network) for route in seen.routes] == ["172.17.0.0/16"]
     assert seen.socket == "660 root:docker"
     assert seen.groups == ("ops", "docker")
     assert seen.gpu_containers == ("train",)
-    assert seen.rootless == ("/run/user/1000/docker.sock",)
 
 
 @pytest.mark.parametrize(
     "line",
     ["source", "source x", "source ! !", "keyring a", "lock !", f"lock {b64('a b')}", "inodes / x y",
-     "route a", "route a 0 0", "exec_start", "socket", "reinstall", "groups", "tool", ""],
+     "socket", "reinstall", "groups", "tool", ""],
 )  # fmt: skip
 def test_an_answer_of_a_hostile_host_is_read_as_far_as_it_goes(line: str) -> None:
     doctor.read(answer(line), NONCE)

@@ -465,6 +465,15 @@ def test_errors_about_a_step_as_a_whole(write: Write, errors: Errors) -> None:
     assert errors() == ["components/own.yaml:4:5: both present and absent: aa"]
 
 
+def test_d13_a_port_without_tls(errors: Errors) -> None:
+    wish = "docker_daemon={hosts: [tcp://0.0.0.0:2375, unix:///run/docker.sock]}"
+    (said,) = errors("docker", overrides=Overrides(sets=(wish,)))
+    assert "tcp://0.0.0.0:2375 without 'tlsverify' makes root of whoever gets there" in said
+    assert "docker_insecure_tcp=true" in said
+    load_playbook("docker", overrides=Overrides(sets=(wish, "docker_insecure_tcp=true")))
+    load_playbook("docker", overrides=Overrides(sets=(wish.replace("]}", "], tlsverify: true}"),)))
+
+
 def test_options_of_the_wrong_type_or_twice(errors: Errors) -> None:
     overrides = Overrides(
         sets=(
@@ -548,5 +557,5 @@ def test_x08_what_a_host_says_stays_in_its_field() -> None:
     with pytest.raises(RefusedError) as caught:
         playbook.steps_for(host)
     assert caught.value.details == (
-        ("error", "playbooks/components/docker-engine.yaml:98:12: 'suite' contains a line break"),
+        ("error", "playbooks/components/docker-engine.yaml:108:12: 'suite' contains a line break"),
     )

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterator
 from typing import Any
 
 from dockwright.doctor.case import Case, Found
 from dockwright.doctor.catalogue import explain
 from dockwright.events import Severity
+from dockwright.steps.dockerd import OWN_RUNTIMES, flags, said_twice
 
 DAEMON_JSON = "/etc/docker/daemon.json"
-# Options whose key in daemon.json has another name; dockerd(8) has both.
-_KEYS = {
-    "H": "hosts", "host": "hosts", "insecure-registry": "insecure-registries", "label": "labels",
-    "registry-mirror": "registry-mirrors", "add-runtime": "runtimes", "storage-opt": "storage-opts",
-    "log-opt": "log-opts", "exec-opt": "exec-opts", "D": "debug", "g": "data-root", "s": "storage-driver",
-    "default-address-pool": "default-address-pools", "default-ulimit": "default-ulimits",
-}  # fmt: skip
-_OWN_RUNTIMES = ("runc", "io.containerd.")
 
 
 def which(case: Case) -> Iterator[Found]:
@@ -48,7 +40,11 @@ def daemon(case: Case) -> Iterator[Found]:
     if case.seen.is_closed("daemon") and _may_answer(case):
         return
     # As Docker's manual has it for rootless: the daemon of root is disabled and stopped.
-    if case.seen.rootless and unit and (unit.enabled, unit.active) == ("disabled", "inactive"):
+    if (
+        case.facts.ground.rootless
+        and unit
+        and (unit.enabled, unit.active) == ("disabled", "inactive")
+    ):
         return
     log = case.seen.docker_log
     known = explain(log)[:1] if log else ()
@@ -84,7 +80,7 @@ def settings(text: str) -> tuple[dict[str, Any], str]:
 
 def _settings(case: Case) -> Iterator[Found]:
     file = case.facts.file(DAEMON_JSON)
-    if file is None or file.content is None or "--config-file" in case.seen.exec_start:
+    if file is None or file.content is None or "--config-file" in case.facts.ground.exec_start:
         return
     # A daemon that runs has read another text than this: it breaks at the next start.
     severity = Severity.WARNING if case.runs else Severity.ERROR
@@ -92,19 +88,20 @@ def _settings(case: Case) -> Iterator[Found]:
     if wrong:
         yield Found("daemon-json-invalid", f"{DAEMON_JSON} {wrong}", severity=severity)
         return
-    both = sorted(_flags(case.seen.exec_start) & set(keys))
+    both = said_twice(case.facts.ground.exec_start, keys)
     if both:
         key = both[0]
         yield Found(
             "flag-and-file",
-            f"{', '.join(both)}: in {DAEMON_JSON}, and in {case.seen.exec_start}",
+            f"{', '.join(both)}: in {DAEMON_JSON}, and in {case.facts.ground.exec_start}",
             (f'take "{key}" out of {DAEMON_JSON}', "systemctl restart docker"),
             severity,
         )
     runtimes = keys.get("runtimes")
     runtimes = runtimes if isinstance(runtimes, dict) else {}
     default = keys.get("default-runtime", "runc")
-    if default not in runtimes and not str(default).startswith(_OWN_RUNTIMES):
+    known = default in runtimes or str(default).startswith(OWN_RUNTIMES)
+    if not known and "runtimes" not in flags(case.facts.ground.exec_start):
         yield Found(
             "default-runtime-unknown",
             f"default-runtime {default} in {DAEMON_JSON}",
@@ -128,16 +125,6 @@ def _settings(case: Case) -> Iterator[Found]:
             f"{DAEMON_JSON} registers it, and dockerd did not read that: it knows {', '.join(told)}",
             ("systemctl reload docker",),
         )
-
-
-def _flags(exec_start: str) -> set[str]:
-    """The keys that dockerd's command line sets."""
-    try:
-        words = shlex.split(exec_start)[1:]
-    except ValueError:
-        return set()
-    names = (word.lstrip("-").split("=", 1)[0] for word in words if word.startswith("-"))
-    return {_KEYS.get(name, name) for name in names}
 
 
 def _unit(case: Case) -> Iterator[Found]:
@@ -169,10 +156,11 @@ def ground(case: Case) -> Iterator[Found]:
         yield Found(
             "apparmor-parser", "the kernel has AppArmor on, and there is no apparmor_parser"
         )
-    bridge = next((one.network for one in case.seen.routes if one.interface == "docker0"), None)
-    for route in case.seen.routes if bridge else ():
-        own = route.interface.startswith(("docker", "br-", "veth"))
-        if not own and bridge is not None and route.network.overlaps(bridge):
+    bridge = next(
+        (one.network for one in case.facts.ground.routes if one.interface == "docker0"), None
+    )
+    for route in case.facts.ground.routes if bridge else ():
+        if not route.of_docker and bridge is not None and route.network.overlaps(bridge):
             yield Found(
                 "subnet-clash",
                 f"docker0 has {bridge}, and {route.network} is reached by {route.interface}",
