@@ -178,12 +178,9 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Renewal:
-    """What may be fetched anew."""
+class Gateway:
+    """The way out where there is no other."""
 
-    upgrade: Annotated[
-        bool, _choice("Upgrade what is installed, within its major version.", "--upgrade")
-    ] = False
     proxy: Annotated[
         str | None,
         _choice("http://proxy:3128, for the vendor's key and index and for apt.", "--proxy"),
@@ -194,6 +191,15 @@ class Renewal:
             "Read the proxy's URL, with its login, from it, or from - (stdin).", "--proxy-file"
         ),
     ] = None
+
+
+@dataclass(frozen=True)
+class Renewal(Gateway):
+    """What may be fetched anew."""
+
+    upgrade: Annotated[
+        bool, _choice("Upgrade what is installed, within its major version.", "--upgrade")
+    ] = False
     registry_logins: RegistryLogins = None
     fetch: Annotated[
         Fetch,

@@ -85,10 +85,11 @@ def purge(
     may = replace(consent, allow_restart=stop_containers)
     request = replace(request_for("purge", books, consent=may), level=level)
     with Session(fleet, reach, show) as session:
-        planned = _planned(session.prepare(request))
+        planned = _planned(session.prepare(request), forget=forget)
         looks = consent.dry_run or out is not None
         for going in [] if looks else planned:
-            session.judge(going, partial(_confirmed, session, going, confirm or []))
+            question = partial(_confirmed, session, going, confirm or [], forget=forget)
+            session.judge(going, question)
         if looks:
             session.finish()
         else:
@@ -129,17 +130,25 @@ def _path(text: str) -> str:
     )
 
 
-def _planned(prepared: list[Prepared]) -> list[Prepared]:
-    return [one for one in prepared if one.plan is not None and one.plan.changes]
+def _planned(prepared: list[Prepared], *, forget: bool) -> list[Prepared]:
+    """The hosts where something is deleted; with ``forget`` that may be what is known of runs alone."""
+    return [
+        one
+        for one in prepared
+        if one.plan is not None
+        and (one.plan.changes or (forget and one.trail is not None and one.trail.runs))
+    ]
 
 
-def _confirmed(session: Session, prepared: Prepared, given: list[str]) -> None:
+def _confirmed(session: Session, prepared: Prepared, given: list[str], *, forget: bool) -> None:
     """Raises DestructiveError unless the host's own name was typed, or given with --confirm."""
     name = prepared.facts.hostname if prepared.facts is not None else ""
     if name and name in given:
         return
     if not given and session.terminal is not None:
-        what = ", ".join(a.target for a in prepared.plan.changes if a.component == "purge")  # type: ignore[union-attr]
+        plan = prepared.plan
+        gone = [a.target for a in plan.changes if a.component == "purge"] if plan else []
+        what = ", ".join([*gone, *(["/var/lib/dockwright"] if forget else [])])
         question = f"This deletes {what or 'Docker'} on {prepared.host.name}. Type the host's name ({name}): "
         if session.terminal.typed(question) == name:
             return
