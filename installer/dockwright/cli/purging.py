@@ -38,6 +38,16 @@ def purge(
     data_root: Annotated[
         list[str] | None, _flag("A data root that is not the usual one.", "--data-root")
     ] = None,
+    export: Annotated[
+        str | None,
+        typer.Option(
+            "--export",
+            help="Save each volume that goes as DIR/NAME.tar on the host first.",
+            metavar="DIR",
+            rich_help_panel="What is deleted",
+            show_default=False,
+        ),
+    ] = None,
     confirm: Annotated[
         list[str] | None,
         _flag("The host's own name, for scripts; one for each host.", "--confirm"),
@@ -74,11 +84,18 @@ def purge(
             details=(("hosts", "none was contacted"),),
             next_step="after the plans were applied: dockwright purge HOST --all --forget",
         )
+    if export is not None and not (volumes or everything):
+        raise InputError(
+            "--export saves volumes before they go, and none go",
+            details=(("hosts", "none was contacted"),),
+            next_step="add --volumes or --all",
+        )
     level = Level(
         images=images,
         volumes=volumes,
         everything=everything,
-        named=tuple(_path(path) for path in data_root or ()),
+        named=tuple(_path("--data-root", path) for path in data_root or ()),
+        export=_path("--export", export) if export is not None else "",
     )
     fleet = Fleet(hosts, reach, show)
     books = playbooks_of("docker", values, None, fleet)
@@ -118,15 +135,16 @@ def _save(out: Path, planned: list[Prepared]) -> None:
     )
 
 
-def _path(text: str) -> str:
+def _path(option: str, text: str) -> str:
     from dockwright.receipts import plain
 
     if plain(text):
         return text
     raise InputError(
-        f"--data-root {text!r} is no plain absolute path",
+        f"{option} {text!r} is no plain absolute path",
         details=(("hosts", "none was contacted"),),
-        next_step="name it as docker info does: Docker Root Dir",
+        next_step="name it from the root on"
+        + (", as docker info does: Docker Root Dir" if option == "--data-root" else ""),
     )
 
 

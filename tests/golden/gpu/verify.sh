@@ -637,6 +637,7 @@ transact() {
     # shellcheck disable=SC2086  # a list of names
     [ -z "$were_held" ] || hold_again $were_held >>"$out" 2>&1 || return
     forget_removed >>"$out" 2>&1
+    case ${playbook-} in uninstall|purge) name_spare ;; esac
     say "$(printf '%s' "$transaction" | grep -c '^I') packages in, $(printf '%s' "$transaction" | grep -c '^R') out"
     return 0
   fi
@@ -654,6 +655,12 @@ transact() {
     exit_code=6 cause="a package is half installed; after its cause is mended the same command goes on"
   fi
   return 1
+}
+
+# name_spare: what apt-get autoremove would take by now. Nothing here does: it may be somebody's.
+name_spare() {
+  spares=$(private_apt -s autoremove 2>/dev/null | sed -n 's/^Remv \([^ ]*\).*/\1/p' | tr '\n' ' ')
+  [ -z "$spares" ] || record_text note "$step_id" "apt-get autoremove would take by now: ${spares}(nothing here does)"
 }
 
 # forget_removed: dpkg forgets a removed package that leaves nothing behind. Where it was killed before
