@@ -8,6 +8,7 @@ looked at from inside.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -160,6 +161,7 @@ def test_the_name_is_what_confirms(lab: Lab, prepared: Make) -> None:
     run = refused(lab, host, "--images, --volumes or --all", "--yes")
     assert ROOT in run.told
     assert "volume data" in run.told
+    assert re.search(r"Images: 1 \([0-9.]+MB\), 0 of them in no container's use \(0B\)", run.told)
 
 
 def test_levels(lab: Lab, prepared: Make) -> None:

@@ -368,7 +368,7 @@ def test_the_answer_is_read_as_it_was_asked() -> None:
             rf"mount {root} ext4 /var/lib/docker/a\040b",
             f"space {b64('moby')}",
             "swarm active true 1 1",
-            "usage Images 3 1",
+            "usage Images 3 1 1.2GB 600MB(50%)",
             "usage LocalVolumes x y",
             f"volume {b64('db')} idle 5",
             f"volume {b64('big')} used ",
@@ -382,6 +382,8 @@ def test_the_answer_is_read_as_it_was_asked() -> None:
     assert first.names == (("d", "volumes"), ("l", "odd\nname"))
     assert first.mounts == (Mount(kind="ext4", point="/var/lib/docker/a b"),)
     assert found.usage == {"Images": (3, 1)}
+    assert found.sizes == {"Images": ("1.2GB", "600MB")}
+    assert "Images: 3 (1.2GB), 2 of them in no container's use (600MB)" in refused(found, Level())
     assert found.idle("Images") == 2
     assert found.volumes == (
         Volume(name="db", idle=True, kib=5), Volume(name="big", idle=False),

@@ -59,7 +59,8 @@ def _sizes(data: Data) -> Iterator[tuple[str, str]]:
                 f"{size(place.kib) if place.type == 'directory' else place.type}{leads}",
             )
     for kind, (count, active) in data.usage.items():
-        yield kind, f"{count}, {count - active} of them in no container's use"
+        whole, idle = (f" ({said})" if said else "" for said in data.sizes.get(kind, ("", "")))
+        yield kind, f"{count}{whole}, {count - active} of them in no container's use{idle}"
     for volume in data.volumes[:20]:
         yield f"volume {volume.name}", f"{size(volume.kib)}{'' if volume.idle else ', in use'}"
 
