@@ -226,6 +226,14 @@ def test_an_odd_path_is_no_data_root(path: str) -> None:
     assert "characters" in next(refusals(place(path), begun=True))
 
 
+def test_what_debian_s_containerd_left_is_no_obstacle() -> None:
+    names = (("d", "io.containerd.metadata.v1.bolt"), ("d", "opt"))
+    assert emptied(purge(there(place(), place(STORE, "containerd", "default", names=names)))) == [
+        ROOT,
+        STORE,
+    ]
+
+
 def test_docker_s_own_mounts_and_a_disk_of_its_own_are_no_obstacle() -> None:
     own_disk = Mount(kind="ext4", point=ROOT)
     found = place(names=(*place().names, ("d", "lost+found")), mounts=(own_disk, *OWN))

@@ -51,7 +51,8 @@ _REMAPPED = re.compile(r"[0-9]+\.[0-9]+")  # a whole root inside, of a daemon wi
 _SHAPE = frozenset(
     ["engine-id", "image", "containers", "volumes", "network", "buildkit", "plugins", "swarm"]
 )
-_CONTAINERD = re.compile(r"io\.containerd\.[a-z0-9.-]+|tmpmounts")
+# Debian's containerd has its opt there, for what ctr(8) installs; the vendor's is /opt/containerd.
+_CONTAINERD = re.compile(r"io\.containerd\.[a-z0-9.-]+|tmpmounts|opt")
 # Docker's own mounts below its root, which end with its containers; rootfs is of the containerd image
 # store, the default of Engine 29.
 _OWN = re.compile(

@@ -915,6 +915,23 @@ undo_images() {
   done
 }
 
+# forget_lists SOURCE: apt's lists of what a source file of ours names, as it goes, where no source that
+# stays or comes back names it: nothing else would ever take them away.
+forget_lists() {
+  uris=$(sed -n 's/^URIs: *//p' "$1" | sed "s/\$(ARCH)/$(dpkg --print-architecture)/g")
+  kept=$(awk '$1 == "file" && $4 != "-" { print $4 }' "$receipt")
+  for uri in $uris; do
+    uri=${uri#*://} uri=${uri%/}
+    for file in /etc/apt/sources.list /etc/apt/sources.list.d/* $kept; do
+      [ "$file" = "$1" ] || [ ! -f "$file" ] || ! grep -qF -e "$uri" "$file" || continue 2
+    done
+    prefix=$(printf '%s' "$uri" | tr / _)
+    # A flat repository's lists have no further part; those of others may begin like them.
+    find /var/lib/apt/lists -maxdepth 1 -type f \
+      \( -name "${prefix}_dists_*" -o -name "${prefix}_*" ! -name "${prefix}_*_*" \) -delete
+  done
+}
+
 undo_files() {
   sed -n '/^\(file\|wrote\) /p' "$receipt" >"$run/files"
   while read -r kind path before backup; do
@@ -928,6 +945,7 @@ undo_files() {
       continue
     fi
     case $path in /etc/apt/auth.conf.d/*) login=1 ;; *) login='' && keep "$path" ;; esac
+    case $before:$path in absent:/etc/apt/sources.list.d/*) forget_lists "$path" ;; esac
     # A login has no copies: neither one that goes, nor one that is back.
     if [ "$before" = absent ]; then rm -f -- "$path"; elif [ -n "$login" ]; then mv -f -- "$backup" "$path"; else cp -p -- "$backup" "$path"; fi
   done <"$run/files"
