@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import pytest
 
 from dockwright.events import Note
-from tests.hosts.support import DAEMON, at, dockwright, untouched, versions
-from tests.hosts.test_gpu import LISTED, ROUTES, SPEC, TOOLKIT, by, install, layer, ready
+from tests.hosts.support import DAEMON, untouched, versions
+from tests.hosts.test_gpu import LISTED, ROUTES, SPEC, TOOLKIT, by, install
 from tests.hosts.test_purge import ROOT as DATA
 from tests.hosts.test_purge import STORE, inside, purge
 from tests.hosts.test_uninstall import bare, beyond, uninstall
 from tests.lab.fixtures import HostFactory
-from tests.lab.host import Host
 from tests.lab.lab import Lab
-from tests.lab.nvidia import DRIVER
-
-__all__ = ["layer", "ready"]  # fixtures
 
 pytestmark = pytest.mark.lab
 
 MINE = '{\n\t"labels": ["rack=7"],\n\t"runtimes": {"own": {"path": "/usr/bin/true"}}\n}\n'
-
-
-@pytest.mark.parametrize("back", ["undo", "uninstall"])
-def test_back_with_another_driver_than_there(
-    lab: Lab, ready: Callable[[], Host], back: str
-) -> None:
-    """The toolkit made its specification anew for it: that is nobody's edit, and goes with it."""
-    host = ready()
-    host.exec(f"sed -i s/{DRIVER}/575.57.08/g {SPEC}")
-    run = dockwright(lab, back, at(host), "--yes", "--allow-restart")
-    assert run.code == 0, run
-    assert versions(host, *TOOLKIT) == {}
-    assert host.exec(["test", "-e", SPEC], check=False).returncode == 1
 
 
 def test_there_and_back_and_there_and_all_of_it(lab: Lab, host_factory: HostFactory) -> None:

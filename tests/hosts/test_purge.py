@@ -181,45 +181,6 @@ def test_levels(lab: Lab, prepared: Make) -> None:
     assert printed(host, "docker run --rm -v data:/d ubuntu cat /d/file") == "precious\n"
 
 
-def test_volumes_are_saved_first(lab: Lab, prepared: Make) -> None:
-    """P09: each as an archive for root alone; one that is there already is not written over."""
-    host = used(prepared("docker"))
-    host.exec("docker volume create idle && mkdir -p /srv/saved && echo mine >/srv/saved/idle.tar")
-    host.exec("docker volume inspect -f '{{.Mountpoint}}' idle | xargs -I{} sh -c 'echo one >{}/f'")
-    assert purge(lab, host, "--images", "--export", "/srv/saved").code == 2
-    for code in (20, 0):
-        run = purge(lab, host, "--volumes", "--export", "/srv/saved")
-        assert run.code == code, run
-        assert host.exec("docker volume ls -q").stdout.split() == ["data"]
-        assert inside(host, "/srv/saved") == ["idle.1.tar", "idle.tar"]
-    assert host.exec(["cat", "/srv/saved/idle.tar"]).stdout == "mine\n"
-    assert host.exec("tar -xOf /srv/saved/idle.1.tar _data/f").stdout == "one\n"
-    for _ in range(2):
-        below = purge(lab, host, "--all", "--export", f"{ROOT}/saved")
-        assert below.code == 9, below
-        assert "which may go" in below.told
-    host.exec(f"mkdir /srv/way && ln -s {ROOT}/volumes /srv/way/in")
-    by_a_link = purge(lab, host, "--all", "--export", "/srv/way/in/saved")
-    assert by_a_link.code == 6, by_a_link
-    assert "which may go" in by_a_link.told
-    assert inside(host, f"{ROOT}/volumes/data/_data") != []
-    host.exec(f"rmdir {ROOT}/volumes/saved")
-    host.exec("mkdir -p /srv/small && mount -t tmpfs -o size=4k none /srv/small")
-    small = purge(lab, host, "--all", "--export", "/srv/small/here")
-    assert small.code == 6, small
-    assert "could not be saved" in small.told
-    assert inside(host, f"{ROOT}/volumes/data/_data") != []
-    for code in (20, 0):
-        run = purge(lab, host, "--all", "--export", "/srv/saved")
-        assert run.code == code, run
-        assert inside(host, ROOT) == []
-    assert host.exec("tar -xOf /srv/saved/data.tar _data/file").stdout == "precious\n"
-    assert host.exec("stat -c %a /srv/saved/data.tar").stdout == "600\n"
-    assert "_data/host-link" in host.exec("tar -tf /srv/saved/data.tar").stdout
-    assert inside(host, "/srv/saved") == ["data.tar", "idle.1.tar", "idle.tar"]
-    alive(host)
-
-
 def away(host: Host) -> None:
     """Docker is stopped and its data, which the lab mounts, is a plain directory elsewhere."""
     host.exec("systemctl stop docker.socket docker.service containerd.service")
@@ -323,7 +284,46 @@ def test_docker_of_the_distribution(lab: Lab, prepared: Make) -> None:
     refused(lab, host, "docker.io lives on this data")
 
 
-def test_what_the_distribution_s_docker_left_is_not_purged(lab: Lab, prepared: Make) -> None:
+def volumes_saved_first(lab: Lab, prepared: Make, tmp_path: Path) -> None:
+    """P09: each as an archive for root alone; one that is there already is not written over."""
+    host = used(prepared("docker"))
+    host.exec("docker volume create idle && mkdir -p /srv/saved && echo mine >/srv/saved/idle.tar")
+    host.exec("docker volume inspect -f '{{.Mountpoint}}' idle | xargs -I{} sh -c 'echo one >{}/f'")
+    assert purge(lab, host, "--images", "--export", "/srv/saved").code == 2
+    for code in (20, 0):
+        run = purge(lab, host, "--volumes", "--export", "/srv/saved")
+        assert run.code == code, run
+        assert host.exec("docker volume ls -q").stdout.split() == ["data"]
+        assert inside(host, "/srv/saved") == ["idle.1.tar", "idle.tar"]
+    assert host.exec(["cat", "/srv/saved/idle.tar"]).stdout == "mine\n"
+    assert host.exec("tar -xOf /srv/saved/idle.1.tar _data/f").stdout == "one\n"
+    for _ in range(2):
+        below = purge(lab, host, "--all", "--export", f"{ROOT}/saved")
+        assert below.code == 9, below
+        assert "which may go" in below.told
+    host.exec(f"mkdir /srv/way && ln -s {ROOT}/volumes /srv/way/in")
+    by_a_link = purge(lab, host, "--all", "--export", "/srv/way/in/saved")
+    assert by_a_link.code == 6, by_a_link
+    assert "which may go" in by_a_link.told
+    assert inside(host, f"{ROOT}/volumes/data/_data") != []
+    host.exec(f"rmdir {ROOT}/volumes/saved")
+    host.exec("mkdir -p /srv/small && mount -t tmpfs -o size=4k none /srv/small")
+    small = purge(lab, host, "--all", "--export", "/srv/small/here")
+    assert small.code == 6, small
+    assert "could not be saved" in small.told
+    assert inside(host, f"{ROOT}/volumes/data/_data") != []
+    for code in (20, 0):
+        run = purge(lab, host, "--all", "--export", "/srv/saved")
+        assert run.code == code, run
+        assert inside(host, ROOT) == []
+    assert host.exec("tar -xOf /srv/saved/data.tar _data/file").stdout == "precious\n"
+    assert host.exec("stat -c %a /srv/saved/data.tar").stdout == "600\n"
+    assert "_data/host-link" in host.exec("tar -tf /srv/saved/data.tar").stdout
+    assert inside(host, "/srv/saved") == ["data.tar", "idle.1.tar", "idle.tar"]
+    alive(host)
+
+
+def left_by_docker_io(lab: Lab, prepared: Make, tmp_path: Path) -> None:
     """P10: its postrm, kept by dpkg, would delete by paths, whatever is there by then."""
     host = prepared("distribution")
     host.exec("mkdir -p /srv/canary && echo alive >/srv/canary/file")
@@ -342,7 +342,7 @@ def test_what_the_distribution_s_docker_left_is_not_purged(lab: Lab, prepared: M
     assert any("docker.io" in note.text for note in run.all(Note)) or code == 0
 
 
-def test_a_mount_of_a_container_that_somebody_is_in(lab: Lab, prepared: Make) -> None:
+def a_mount_that_is_held(lab: Lab, prepared: Make, tmp_path: Path) -> None:
     """P12: 6, with who holds it; what is deleted is nothing, and the same command ends it."""
     host = used(prepared("docker"))
     assert uninstall(lab, host).code == 20  # a daemon lets go of what is below its root as it ends
@@ -369,7 +369,7 @@ def test_a_mount_of_a_container_that_somebody_is_in(lab: Lab, prepared: Make) ->
     alive(host)
 
 
-def test_both_image_stores(lab: Lab, prepared: Make) -> None:
+def both_image_stores(lab: Lab, prepared: Make, tmp_path: Path) -> None:
     """Images below /var/lib/containerd, as Engine 29 keeps them, with a container that runs on one."""
     host = prepared("fresh")
     host.put("/etc/docker/daemon.json", '{"features": {"containerd-snapshotter": true}}\n')
@@ -387,7 +387,7 @@ def test_both_image_stores(lab: Lab, prepared: Make) -> None:
         alive(host)
 
 
-def test_two_hosts_by_one_file(lab: Lab, prepared: Make, tmp_path: Path) -> None:
+def two_hosts_by_one_file(lab: Lab, prepared: Make, tmp_path: Path) -> None:
     """Planned together and confirmed by one digest; a host that may not be purged by then stays."""
     one, two = used(prepared("docker")), used(prepared("docker"))
     saved = tmp_path / "p.json"
@@ -413,6 +413,24 @@ def test_two_hosts_by_one_file(lab: Lab, prepared: Make, tmp_path: Path) -> None
     for host in (one, two):
         bare(host)
         alive(host)
+
+
+@pytest.mark.sampled("row", 1)
+@pytest.mark.parametrize(
+    "row",
+    [
+        both_image_stores,
+        volumes_saved_first,  # P09
+        left_by_docker_io,  # P10
+        a_mount_that_is_held,  # P12
+        two_hosts_by_one_file,  # P02
+    ],
+)
+def test_rows_that_take_their_time(
+    lab: Lab, prepared: Make, tmp_path: Path, row: Callable[[Lab, Make, Path], None]
+) -> None:
+    """P09, P10, P12 and more: one of them, and all of them by --whole."""
+    row(lab, prepared, tmp_path)
 
 
 def test_what_is_swapped_for_a_link_at_the_last_moment(lab: Lab, prepared: Make) -> None:
