@@ -16,6 +16,7 @@ undo() {
   undo_images
   undo_files
   restart_daemon undo
+  sed -n 's/^auto //p' "$receipt" | xargs -r -n 1 apt-mark auto >>"$out" 2>&1
   sed -n 's/^hold //p' "$receipt" | xargs -r apt-mark unhold >>"$out" 2>&1
   sed -n 's/^member //p' "$receipt" | while read -r group user; do gpasswd -d "$user" "$group" >>"$out" 2>&1; done
   case " $back_names " in *" docker.io "*|*" moby-engine "*) removals=$back_names old_runtime_answers >>"$out" 2>&1 || stop 6 undo "the old runtime is back, but does not answer" ;; esac

@@ -91,7 +91,7 @@ def system(host: Host) -> list[str]:
         "dpkg-query -W -f='${db:Status-Status} ${Package} ${Version}\\n' | grep ^installed;"
         " apt-mark showmanual | sed 's/^/manual /'; apt-mark showhold | sed 's/^/hold /';"
         " getent passwd; getent group | sed 's/^/group /';"
-        " systemctl list-unit-files --no-legend --plain | awk '{ print \"unit\", $1, $2 }' | sort;"
+        ' systemctl list-unit-files --no-legend --plain | awk \'$2 != "transient" { print "unit", $1, $2 }\' | sort;'
         " find /etc/apt /etc/docker -xdev -printf 'etc %p %y %m %U:%G %l\\n' 2>/dev/null | sort;"
         " apt-get -q check >/dev/null 2>&1 || echo broken"
     ).stdout.splitlines()
