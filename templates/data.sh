@@ -33,8 +33,8 @@ data() {
   usage() { # what only a daemon knows
     told=$(timeout 10 docker info --format '{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}} {{.Swarm.Nodes}} {{.Swarm.Managers}}' 2>/dev/null)
     case $told in active*|pending*|locked*|error*) echo "swarm $told" ;; esac
-    # KIND ALL ACTIVE: what a container uses is active; the rest is what the daemon itself would delete.
-    timeout 15 docker system df --format '{{.Type}}|{{.TotalCount}}|{{.Active}}' 2>/dev/null | tr -d ' ' | tr '|' ' ' | sed 's/^/usage /'
+    # KIND ALL ACTIVE SIZE IDLE: what a container uses is active; the rest is what the daemon itself would delete.
+    timeout 15 docker system df --format '{{.Type}}|{{.TotalCount}}|{{.Active}}|{{.Size}}|{{.Reclaimable}}' 2>/dev/null | tr -d ' ' | tr '|' ' ' | sed 's/^/usage /'
     idle=" $(timeout 10 docker volume ls -qf dangling=true 2>/dev/null | tr '\n' ' ')"
     for volume in $(timeout 10 docker volume ls -q 2>/dev/null | head -n 500); do
       case $idle in *" $volume "*) use=idle ;; *) use=used ;; esac

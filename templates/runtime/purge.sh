@@ -18,7 +18,7 @@ own_mounts() {
     for (i = 7; i <= NF && $i != "-"; i++);
     kind = $(i + 1)
     if (kind !~ /^(overlay|tmpfs|fuse\.fuse-overlayfs)$/) next
-    if (below ~ /^\/overlay2\/[A-Za-z0-9-]+\/merged$/ || below ~ /^\/containers\/[0-9a-f]+\/mounts\/(shm|secrets)$/) print $5
+    if (below ~ /^\/overlay2\/[A-Za-z0-9-]+\/merged$/ || below ~ /^\/rootfs\/[a-z-]+\/[0-9a-f]+$/ || below ~ /^\/containers\/[0-9a-f]+\/mounts\/(shm|secrets)$/) print $5
   }' /proc/self/mountinfo
 }
 

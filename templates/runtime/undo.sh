@@ -16,6 +16,7 @@ undo() {
   undo_images
   undo_files
   restart_daemon undo
+  sed -n 's/^auto //p' "$receipt" | xargs -r -n 1 apt-mark auto >>"$out" 2>&1
   sed -n 's/^hold //p' "$receipt" | xargs -r apt-mark unhold >>"$out" 2>&1
   sed -n 's/^member //p' "$receipt" | while read -r group user; do gpasswd -d "$user" "$group" >>"$out" 2>&1; done
   case " $back_names " in *" docker.io "*|*" moby-engine "*) removals=$back_names old_runtime_answers >>"$out" 2>&1 || stop 6 undo "the old runtime is back, but does not answer" ;; esac
@@ -104,7 +105,10 @@ undo_packages() {
   transaction=${transaction%x}
   printf '%s' "$transaction" | sort >"$private/want"
   # shellcheck disable=SC2086
-  private_apt $apt_flags --download-only install $wanted >>"$out" 2>&1 || stop 5 "$1" "a package could not be downloaded"
+  if ! private_apt $apt_flags --download-only install $wanted >>"$out" 2>&1; then
+    stop_at_proxy "$1" "$(cat "$out")"
+    stop 5 "$1" "a package could not be downloaded"
+  fi
   # An archive that no source offers is taken from the cache alone where nothing may be downloaded.
   for word in $wanted; do
     case $word in /*) cp -- "$word" "$private/cache/archives/" || stop 3 "$1" "no room for private apt directories" ;; esac
@@ -143,6 +147,23 @@ undo_images() {
   done
 }
 
+# forget_lists SOURCE: apt's lists of what a source file of ours names, as it goes, where no source that
+# stays or comes back names it: nothing else would ever take them away.
+forget_lists() {
+  uris=$(sed -n 's/^URIs: *//p' "$1" | sed "s/\$(ARCH)/$(dpkg --print-architecture)/g")
+  kept=$(awk '$1 == "file" && $4 != "-" { print $4 }' "$receipt")
+  for uri in $uris; do
+    uri=${uri#*://} uri=${uri%/}
+    for file in /etc/apt/sources.list /etc/apt/sources.list.d/* $kept; do
+      [ "$file" = "$1" ] || [ ! -f "$file" ] || ! grep -qF -e "$uri" "$file" || continue 2
+    done
+    prefix=$(printf '%s' "$uri" | tr / _)
+    # A flat repository's lists have no further part; those of others may begin like them.
+    find /var/lib/apt/lists -maxdepth 1 -type f \
+      \( -name "${prefix}_dists_*" -o -name "${prefix}_*" ! -name "${prefix}_*_*" \) -delete
+  done
+}
+
 undo_files() {
   sed -n '/^\(file\|wrote\) /p' "$receipt" >"$run/files"
   while read -r kind path before backup; do
@@ -150,11 +171,13 @@ undo_files() {
     rm -f -- "${path%/*}"/.dockwright-* # of a run that was cut while it wrote
     [ "$(sum_of "$path")" != "$before" ] || continue
     wrote=$(sed -n "s|^wrote $path ||p" "$receipt" | tail -n 1)
-    if [ "$(sum_of "$path")" != "${wrote:-absent}" ]; then
+    # The toolkit makes its specification anew by itself: that is nobody's edit.
+    if [ "$(sum_of "$path")" != "${wrote:-absent}" ] && [ "$before $path" != "absent /var/run/cdi/nvidia.yaml" ]; then
       record_text note undo "$path was changed since by somebody else: it stays"
       continue
     fi
     case $path in /etc/apt/auth.conf.d/*) login=1 ;; *) login='' && keep "$path" ;; esac
+    case $before:$path in absent:/etc/apt/sources.list.d/*) forget_lists "$path" ;; esac
     # A login has no copies: neither one that goes, nor one that is back.
     if [ "$before" = absent ]; then rm -f -- "$path"; elif [ -n "$login" ]; then mv -f -- "$backup" "$path"; else cp -p -- "$backup" "$path"; fi
   done <"$run/files"

@@ -167,6 +167,20 @@ def test_a_policy_that_a_reload_of_systemd_loses(lab: Lab, host_factory: HostFac
     assert install(lab, host).code == 0
 
 
+@pytest.mark.sampled("back", 1)
+@pytest.mark.parametrize("back", ["undo", "uninstall"])
+def test_back_with_another_driver_than_there(
+    lab: Lab, ready: Callable[[], Host], back: str
+) -> None:
+    """The toolkit made its specification anew for it: that is nobody's edit, and goes with it."""
+    host = ready()
+    host.exec(f"sed -i s/{DRIVER}/575.57.08/g {SPEC}")
+    done = plain(lab, back, at(host), "--yes", "--allow-restart")
+    assert done.code == 0, done
+    assert versions(host, *TOOLKIT) == {}
+    assert host.exec(["test", "-e", SPEC], check=False).returncode == 1
+
+
 def test_a_running_container_survives_what_needs_no_restart(
     lab: Lab, ready: Callable[[], Host]
 ) -> None:

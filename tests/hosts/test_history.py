@@ -11,10 +11,12 @@ from tests.hosts.support import (
     DAEMON,
     KEY,
     SOURCE,
+    STATE,
     Make,
     Run,
     at,
     containers,
+    cut_off_host,
     dockwright,
     engine,
     install,
@@ -26,6 +28,7 @@ from tests.hosts.support import (
     untouched,
     versions,
 )
+from tests.hosts.test_uninstall import beyond, system
 from tests.lab.host import Host
 from tests.lab.lab import Lab
 
@@ -130,8 +133,11 @@ def test_what_was_changed_since_is_shown_and_nothing_is_taken_back(
 
 
 def test_docker_of_the_distribution_runs_again(lab: Lab, prepared: Make) -> None:
+    """As if nothing had been: but for what is told below, no file is another than before."""
     host = prepared("distribution")
     images = host.exec("docker image ls -q").stdout
+    before = system(host)
+    host.mark()
     assert install(lab, at(host), "--allow-restart").code == 20
     (run_id,) = (run.run_id for run in history(lab, host))
     run = undo(lab, host, "--run", run_id)
@@ -139,7 +145,26 @@ def test_docker_of_the_distribution_runs_again(lab: Lab, prepared: Make) -> None
     assert "docker.io" in versions(host, "docker.io")
     until(lambda: "app" in containers(host), "what ran before runs again")
     assert host.exec("docker image ls -q").stdout == images
+    assert beyond(host) == []
+    assert system(host) == before
     assert printed(host, "docker run --rm -v data:/d ubuntu cat /d/file") == "precious\n"
+
+
+def test_what_has_to_be_downloaded_comes_through_the_proxy(lab: Lab, prepared: Make) -> None:
+    """A host without another way out: 5 and nothing changed without it, and back with it."""
+    host = prepared("29.7.1")
+    assert install(lab, at(host), "--upgrade").code == 20
+    host.exec(f"rm -rf {STATE}/debs /var/cache/apt/archives/*.deb")
+    cut_off_host(host)
+    run = undo(lab, host)
+    assert run.code == 5, run
+    assert engine(host) == "29.7.2"
+    with lab.proxy() as proxy:
+        run = undo(lab, host, "--proxy", proxy.url)
+        assert run.code == 0, run
+        assert run.plan.proxy == proxy.url
+        assert any("docker-ce_" in line for line in proxy.requests) or proxy.requests
+    assert engine(host) == "29.7.1"
 
 
 def test_an_undo_that_was_cut_is_ended_by_the_same_command(lab: Lab, prepared: Make) -> None:

@@ -8,12 +8,13 @@ looked at from inside.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from dockwright.events import Note, Planned
+from dockwright.events import Note, Planned, StepFinished
 from tests.hosts.support import (
     STATE,
     Make,
@@ -56,6 +57,11 @@ def used(host: Host) -> Host:
         "docker run --name=old -v data:/d ubuntu sh -c 'echo precious >/d/file; ln -s /srv/canary /d/link'"
     )
     host.exec("ln -s /srv/canary /var/lib/docker/volumes/data/_data/host-link")
+    odd = (  # names that a list of words or of lines would get wrong, and links out of them
+        "cd /var/lib/docker/volumes/data/_data && for name in 'a b' \"$(printf 'c\\nd')\" -rf '*'; do"
+        ' mkdir "./$name" && touch "./$name/$name" && ln -s /srv/canary "./$name/out" || exit; done'
+    )
+    host.exec(odd)
     host.mark()
     return host
 
@@ -93,6 +99,7 @@ def test_all_of_it_and_nothing_else(lab: Lab, prepared: Make) -> None:
     notes = [note.text for note in run.all(Note) if note.text.startswith("left: ")]
     assert scan.text == f"{len(notes)} left over"
     assert any("group docker" in text for text in notes)
+    assert any("network docker0" in text for text in notes)
     host.mark()
     again = purge(lab, host, "--all")
     assert again.code == 0, again
@@ -154,6 +161,7 @@ def test_the_name_is_what_confirms(lab: Lab, prepared: Make) -> None:
     run = refused(lab, host, "--images, --volumes or --all", "--yes")
     assert ROOT in run.told
     assert "volume data" in run.told
+    assert re.search(r"Images: 1 \([0-9.]+MB\), 0 of them in no container's use \(0B\)", run.told)
 
 
 def test_levels(lab: Lab, prepared: Make) -> None:
@@ -276,6 +284,155 @@ def test_docker_of_the_distribution(lab: Lab, prepared: Make) -> None:
     refused(lab, host, "docker.io lives on this data")
 
 
+def volumes_saved_first(lab: Lab, prepared: Make, tmp_path: Path) -> None:
+    """P09: each as an archive for root alone; one that is there already is not written over."""
+    host = used(prepared("docker"))
+    host.exec("docker volume create idle && mkdir -p /srv/saved && echo mine >/srv/saved/idle.tar")
+    host.exec("docker volume inspect -f '{{.Mountpoint}}' idle | xargs -I{} sh -c 'echo one >{}/f'")
+    assert purge(lab, host, "--images", "--export", "/srv/saved").code == 2
+    for code in (20, 0):
+        run = purge(lab, host, "--volumes", "--export", "/srv/saved")
+        assert run.code == code, run
+        assert host.exec("docker volume ls -q").stdout.split() == ["data"]
+        assert inside(host, "/srv/saved") == ["idle.1.tar", "idle.tar"]
+    assert host.exec(["cat", "/srv/saved/idle.tar"]).stdout == "mine\n"
+    assert host.exec("tar -xOf /srv/saved/idle.1.tar _data/f").stdout == "one\n"
+    for _ in range(2):
+        below = purge(lab, host, "--all", "--export", f"{ROOT}/saved")
+        assert below.code == 9, below
+        assert "which may go" in below.told
+    host.exec(f"mkdir /srv/way && ln -s {ROOT}/volumes /srv/way/in")
+    by_a_link = purge(lab, host, "--all", "--export", "/srv/way/in/saved")
+    assert by_a_link.code == 6, by_a_link
+    assert "which may go" in by_a_link.told
+    assert inside(host, f"{ROOT}/volumes/data/_data") != []
+    host.exec(f"rmdir {ROOT}/volumes/saved")
+    host.exec("mkdir -p /srv/small && mount -t tmpfs -o size=4k none /srv/small")
+    small = purge(lab, host, "--all", "--export", "/srv/small/here")
+    assert small.code == 6, small
+    assert "could not be saved" in small.told
+    assert inside(host, f"{ROOT}/volumes/data/_data") != []
+    for code in (20, 0):
+        run = purge(lab, host, "--all", "--export", "/srv/saved")
+        assert run.code == code, run
+        assert inside(host, ROOT) == []
+    assert host.exec("tar -xOf /srv/saved/data.tar _data/file").stdout == "precious\n"
+    assert host.exec("stat -c %a /srv/saved/data.tar").stdout == "600\n"
+    assert "_data/host-link" in host.exec("tar -tf /srv/saved/data.tar").stdout
+    assert inside(host, "/srv/saved") == ["data.tar", "idle.1.tar", "idle.tar"]
+    alive(host)
+
+
+def left_by_docker_io(lab: Lab, prepared: Make, tmp_path: Path) -> None:
+    """P10: its postrm, kept by dpkg, would delete by paths, whatever is there by then."""
+    host = prepared("distribution")
+    host.exec("mkdir -p /srv/canary && echo alive >/srv/canary/file")
+    assert install(lab, at(host), "--allow-restart").code == 20
+    until(lambda: host.exec("docker ps -q").stdout, "the container is back")
+    host.exec("docker rm -f app")
+    for code in (20, 0):
+        run = purge(lab, host, "--all")
+        assert run.code == code, run
+        assert inside(host, ROOT) == inside(host, STORE) == []
+        state = host.exec(["dpkg-query", "-W", "-f", "${db:Status-Status}", "docker.io"]).stdout
+        assert state == "config-files"
+        # A link that comes since leads that postrm astray, and nothing of ours calls it.
+        host.exec(f"rmdir {ROOT} 2>/dev/null || umount {ROOT} && rmdir {ROOT}", check=False)
+        alive(host)
+    assert any("docker.io" in note.text for note in run.all(Note)) or code == 0
+
+
+def a_mount_that_is_held(lab: Lab, prepared: Make, tmp_path: Path) -> None:
+    """P12: 6, with who holds it; what is deleted is nothing, and the same command ends it."""
+    host = used(prepared("docker"))
+    assert uninstall(lab, host).code == 20  # a daemon lets go of what is below its root as it ends
+    host.exec(
+        f"cd {ROOT}/overlay2 && mkdir -p leak/merged leak/upper leak/work leak/lower &&"
+        f" mount -t overlay -o lowerdir=$PWD/leak/lower,upperdir=$PWD/leak/upper,workdir=$PWD/leak/work"
+        f" none {ROOT}/overlay2/leak/merged"
+    )
+    holder = f"--property=WorkingDirectory={ROOT}/overlay2/leak/merged sleep 7654321"
+    host.exec(f"systemd-run -q --unit=holder {holder}")
+    for _ in range(2):
+        run = purge(lab, host, "--all")
+        assert run.code == 6, run
+        assert "still mounted and busy" in run.told
+        assert "sleep 7654321" in run.all(StepFinished)[-1].output, run
+        assert inside(host, f"{ROOT}/volumes") != []
+        alive(host)
+    host.exec("systemctl stop holder")
+    for code in (20, 0):
+        run = purge(lab, host, "--all")
+        assert run.code == code, run
+        assert inside(host, ROOT) == inside(host, STORE) == []
+    bare(host)
+    alive(host)
+
+
+def both_image_stores(lab: Lab, prepared: Make, tmp_path: Path) -> None:
+    """Images below /var/lib/containerd, as Engine 29 keeps them, with a container that runs on one."""
+    host = prepared("fresh")
+    host.put("/etc/docker/daemon.json", '{"features": {"containerd-snapshotter": true}}\n')
+    assert install(lab, at(host)).code == 20
+    host = used(host)
+    host.exec("docker run -d --stop-timeout=1 --restart=always --name=app ubuntu sleep 100000")
+    assert f" {ROOT}/rootfs/" in host.exec("cat /proc/self/mountinfo").stdout
+    assert inside(host, f"{STORE}/io.containerd.snapshotter.v1.overlayfs/snapshots") != []
+    host.mark()
+    refused(lab, host, "app")
+    for code in (20, 0):
+        run = purge(lab, host, "--all", "--stop-containers")
+        assert run.code == code, run
+        assert inside(host, ROOT) == inside(host, STORE) == []
+        alive(host)
+
+
+def two_hosts_by_one_file(lab: Lab, prepared: Make, tmp_path: Path) -> None:
+    """Planned together and confirmed by one digest; a host that may not be purged by then stays."""
+    one, two = used(prepared("docker")), used(prepared("docker"))
+    saved = tmp_path / "p.json"
+    for host in (one, two):
+        host.mark()
+    run = dockwright(lab, "purge", at(one), at(two), "--all", "-o", str(saved))
+    assert run.code == 0, run
+    for host in (one, two):
+        untouched(host)
+    digits = hashlib.sha256(saved.read_bytes()).hexdigest()[:8]
+    assert dockwright(lab, "apply", saved, "--confirm", "00000000").code == 9
+    two.exec("docker run -d --stop-timeout=1 --name=late ubuntu sleep 100000")
+    two.mark()
+    run = dockwright(lab, "apply", saved, "--confirm", digits)
+    assert run.code == 9, run
+    assert "late" in run.told
+    assert inside(one, ROOT) == inside(one, STORE) == []
+    untouched(two)
+    assert inside(two, f"{ROOT}/volumes") != []
+    two.exec("docker rm -f late")
+    run = dockwright(lab, "apply", saved, "--confirm", digits)
+    assert inside(two, ROOT) == inside(two, STORE) == []
+    for host in (one, two):
+        bare(host)
+        alive(host)
+
+
+@pytest.mark.sampled("row", 1)
+@pytest.mark.parametrize(
+    "row",
+    [
+        both_image_stores,
+        volumes_saved_first,  # P09
+        left_by_docker_io,  # P10
+        a_mount_that_is_held,  # P12
+        two_hosts_by_one_file,  # P02
+    ],
+)
+def test_rows_that_take_their_time(
+    lab: Lab, prepared: Make, tmp_path: Path, row: Callable[[Lab, Make, Path], None]
+) -> None:
+    """P09, P10, P12 and more: one of them, and all of them by --whole."""
+    row(lab, prepared, tmp_path)
+
+
 def test_what_is_swapped_for_a_link_at_the_last_moment(lab: Lab, prepared: Make) -> None:
     """P11: the plan was right; then, while packages go, the root becomes a link to the canary."""
     host = used(prepared("docker"))
@@ -340,13 +497,21 @@ def test_a_swarm_node(lab: Lab, prepared: Make) -> None:
 def test_forget(lab: Lab, prepared: Make) -> None:
     """P19: the state directory goes last, and its summary is shown first."""
     host = used(prepared("docker"))
+    assert purge(lab, host, "--all").code == 20
+    # What undo and uninstall would need goes, too, only where the name confirms it.
+    for _ in range(2):
+        unsaid = purge(lab, host, "--all", "--forget", "--yes", confirm=False)
+        assert unsaid.code == 9, unsaid
+        assert host.exec(f"ls {STATE}/runs").stdout.split()
     run = purge(lab, host, "--all", "--forget")
-    assert run.code == 20, run
+    assert run.code == 0, run
     kinds = [event.event for event in run.events]
     assert kinds.index("run_finished") < len(kinds) - 1
     assert run.events[-1].event == "note"
     assert host.exec(["test", "-e", STATE], check=False).returncode == 1
     assert run.all(Planned)
+    told = [note.text for note in run.all(Note)]
+    assert any(text.startswith("forgotten: run ") and "docker-ce" in text for text in told)
     host.mark()
     again = purge(lab, host, "--all", "--forget")
     assert again.code == 0, again

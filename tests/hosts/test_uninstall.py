@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from dockwright.events import Note
 from dockwright.plan import Verb
 from tests.hosts.support import (
     DAEMON,
@@ -80,6 +81,23 @@ def beyond(host: Host, *more: str) -> list[str]:
     ]
 
 
+# Groups that packages made: no package takes its group along.
+_GROUPS = ("docker:",)
+
+
+def system(host: Host) -> list[str]:
+    """What the broad exceptions of above hide: packages and marks, users, groups, units, ports."""
+    told = host.exec(
+        "dpkg-query -W -f='${db:Status-Status} ${Package} ${Version}\\n' | grep ^installed;"
+        " apt-mark showmanual | sed 's/^/manual /'; apt-mark showhold | sed 's/^/hold /';"
+        " getent passwd; getent group | sed 's/^/group /';"
+        ' systemctl list-unit-files --no-legend --plain | awk \'$2 != "transient" { print "unit", $1, $2 }\' | sort;'
+        " find /etc/apt /etc/docker -xdev -printf 'etc %p %y %m %U:%G %l\\n' 2>/dev/null | sort;"
+        " apt-get -q check >/dev/null 2>&1 || echo broken"
+    ).stdout.splitlines()
+    return [line for line in told if not line.startswith(tuple(f"group {g}" for g in _GROUPS))]
+
+
 def bare(host: Host) -> None:
     """No package of Docker, nothing half done, apt content."""
     assert versions(host) == {}
@@ -93,10 +111,12 @@ def bare(host: Host) -> None:
 @pytest.mark.parametrize("dress", DRESSES)
 def test_there_and_back_again(lab: Lab, host_factory: Make, dress: str) -> None:
     host = host_factory(dress=dress)
+    before = system(host)
     assert install(lab, at(host, "ops"), "--add-user", "pat", "--set", "hold=true").code == 20
     run = uninstall(lab, host, user="ops")
     assert run.code == 20, run
     assert beyond(host) == []
+    assert system(host) == before
     bare(host)
     assert host.exec("id -nG pat").stdout.split().count("docker") == 0
     assert host.exec("apt-mark showhold").stdout == ""
@@ -240,6 +260,9 @@ def test_a_dependency_that_others_use_by_now_stays(lab: Lab, prepared: Make) -> 
     assert run.code == 20, run
     kept = {action.target: action.reason for action in run.plan.actions if action.verb is Verb.KEEP}
     assert "firewall needs it" in kept["nftables"]
+    told = " ".join(note.text for note in run.all(Note))
+    assert "apt-get autoremove would take by now: firewall " in told
+    assert uninstall(lab, host).code == 0
     left = versions(host, "nftables", "firewall", "libnftables1", "docker-ce", "dbus-user-session")
     assert set(left) == {"nftables", "firewall", "libnftables1"}
 
@@ -292,3 +315,24 @@ def test_undo_after_an_uninstall_says_what_brings_docker_back(lab: Lab, prepared
     run = dockwright(lab, "undo", at(host), "--yes")
     assert run.code == 3, run
     assert "dockwright install" in run.told
+
+
+def test_the_runtime_of_before_comes_back_by_undo_also_after_an_uninstall(
+    lab: Lab, prepared: Make
+) -> None:
+    """The uninstall does not bring it; undo of the uninstall names the run that took it away."""
+    host = prepared("distribution")
+    images = host.exec("docker image ls -q").stdout
+    assert install(lab, at(host), "--allow-restart").code == 20
+    assert uninstall(lab, host, "--allow-restart").code == 20
+    assert versions(host, "docker.io") == {}
+    run = dockwright(lab, "undo", at(host), "--yes")
+    assert run.code == 3, run
+    assert "took away docker.io" in run.told
+    run_id = run.told.rpartition("--run ")[2].split()[0]
+    for code in (0, 3):
+        run = dockwright(lab, "undo", at(host), "--yes", "--run", run_id)
+        assert run.code == code, run
+    assert set(versions(host, *PACKAGES, "docker.io")) == {"docker.io"}
+    until(lambda: "app" in containers(host), "what ran before runs again")
+    assert host.exec("docker image ls -q").stdout == images

@@ -161,6 +161,7 @@ WAY = place(real="/srv/really/docker")
 SPACED = Mount(kind="ext4", point="/var/lib/docker/volumes/a b\nc/_data")
 OWN = (
     Mount(kind="overlay", point=f"{ROOT}/overlay2/{'a' * 64}/merged"),
+    Mount(kind="overlay", point=f"{ROOT}/rootfs/overlayfs/{'b' * 64}"),
     Mount(kind="tmpfs", point=f"{ROOT}/containers/{'b' * 64}/mounts/shm"),
 )
 
@@ -174,6 +175,11 @@ OWN = (
             place(mounts=(Mount(kind="nfs4", point=f"{ROOT}/volumes/x/_data"),)),
             "volumes/x/_data' is mounted below it (nfs4)",
             id="P04-nfs",
+        ),
+        pytest.param(
+            place(mounts=(Mount(kind="ext4", point=f"{ROOT}/rootfs/overlayfs/{'b' * 64}"),)),
+            "is mounted below it",
+            id="P04-bind-like-a-container's-root",
         ),
         pytest.param(
             place(mounts=(Mount(kind="ext4", point=f"{ROOT}/overlay2/x/merged"),)),
@@ -220,12 +226,42 @@ def test_an_odd_path_is_no_data_root(path: str) -> None:
     assert "characters" in next(refusals(place(path), begun=True))
 
 
+def test_what_debian_s_containerd_left_is_no_obstacle() -> None:
+    names = (("d", "io.containerd.metadata.v1.bolt"), ("d", "opt"))
+    assert emptied(purge(there(place(), place(STORE, "containerd", "default", names=names)))) == [
+        ROOT,
+        STORE,
+    ]
+
+
 def test_docker_s_own_mounts_and_a_disk_of_its_own_are_no_obstacle() -> None:
     own_disk = Mount(kind="ext4", point=ROOT)
     found = place(names=(*place().names, ("d", "lost+found")), mounts=(own_disk, *OWN))
     plan = purge(there(found))
     assert emptied(plan) == [ROOT]
     assert "a mount of its own" in plan.changes[-1].reason
+
+
+def test_volumes_are_saved_after_containers_stop_and_before_anything_goes() -> None:
+    """P09; but not once more where a run that was cut had begun to delete: that may be half of one."""
+    level = Level(everything=True, export="/srv/saved")
+    running = changed(
+        recorded("ubuntu-24.04-installed"),
+        {"containers": [{"id": "1" * 64, "name": "app", "image": "ubuntu"}]},
+    )
+    kinds = [action.kind for action in purge(there(), level, facts=running).changes]
+    assert kinds[:2] == ["containers_stop", "volumes_saved"]
+    begun = run_lines("cut", f"purging {ROOT} 1:2\n", playbook="purge", code="-", began=1795523000)
+    again = purge(there(), level, told=installed_trail(*begun))
+    assert "volumes_saved" not in {action.kind for action in again.changes}
+    for folder in (ROOT, f"{STORE}/x", "/var/lib/dockwright/x"):
+        assert "which may go" in refused(there(), Level(everything=True, export=folder))
+    idle = there(volumes=(Volume(name="db", idle=True), Volume(name="used", idle=False)))
+    saved, gone = purge(idle, Level(volumes=True, export="/srv/saved")).changes
+    assert saved.params["names"] == gone.params["names"] == ["db"]
+    silent = there(place(how="default"), volumes=idle.volumes)
+    with pytest.raises(RefusedError):
+        purge(silent, Level(volumes=True, export="/srv/saved"))
 
 
 def test_a_data_root_elsewhere_has_to_be_named() -> None:
@@ -340,7 +376,7 @@ def test_the_answer_is_read_as_it_was_asked() -> None:
             rf"mount {root} ext4 /var/lib/docker/a\040b",
             f"space {b64('moby')}",
             "swarm active true 1 1",
-            "usage Images 3 1",
+            "usage Images 3 1 1.2GB 600MB(50%)",
             "usage LocalVolumes x y",
             f"volume {b64('db')} idle 5",
             f"volume {b64('big')} used ",
@@ -354,6 +390,8 @@ def test_the_answer_is_read_as_it_was_asked() -> None:
     assert first.names == (("d", "volumes"), ("l", "odd\nname"))
     assert first.mounts == (Mount(kind="ext4", point="/var/lib/docker/a b"),)
     assert found.usage == {"Images": (3, 1)}
+    assert found.sizes == {"Images": ("1.2GB", "600MB")}
+    assert "Images: 3 (1.2GB), 2 of them in no container's use (600MB)" in refused(found, Level())
     assert found.idle("Images") == 2
     assert found.volumes == (
         Volume(name="db", idle=True, kib=5), Volume(name="big", idle=False),

@@ -223,15 +223,42 @@ def test_the_last_run_is_the_newest_that_changed_something_however_it_ended() ->
     ("lines", "words"),
     [
         (("run r9 1 0 uninstall -", f"receipt r9 {b64('package a 1 absent')}"), "was an uninstall"),
+        (
+            (
+                "run r1 0 0 docker -",
+                f"receipt r1 {b64('package docker.io 26 absent')}",
+                "run r9 1 0 uninstall -",
+                f"receipt r9 {b64('package a 1 absent')}",
+            ),
+            "--run r1 what was there before",
+        ),
         (("run r9 1 0 docker -", f"receipt.undone r9 {b64('hold a')}"), "is undone already"),
         (("run r9 1 0 undo -", f"receipt.undone r9 {b64('hold a')}"), "took another one back"),
         (("run r9 1 0 docker -",), "changed nothing"),
+        (("run r9 1 0 prune -", f"receipt r9 {b64('hold a')}"), "a volume is gone"),
+        (("run r9 1 0 purge -", f"receipt r9 {b64('hold a')}"), "what it deleted cannot come back"),
         ((), "there is no run r9"),
     ],
 )
 def test_a_run_that_cannot_be_undone_says_why(lines: tuple[str, ...], words: str) -> None:
-    with pytest.raises(RefusedError, match=words):
+    with pytest.raises(RefusedError) as caught:
         plan_undo("web1", installed(), trail(*lines), "r9")
+    assert words in f"{caught.value.brief}\n{caught.value.next_step}"
+
+
+CDI = "/var/run/cdi/nvidia.yaml"
+
+
+@pytest.mark.parametrize(("now", "goes"), [("00", True), ("11", True), ("absent", False)])
+def test_a_specification_that_was_made_anew_is_nobody_s_change(now: str, *, goes: bool) -> None:
+    """By the toolkit, as with another driver: it goes with the toolkit, by undo and by uninstall."""
+    lines = run_lines("gpu", f"package x absent 1\nfile {CDI} absent -\nwrote {CDI} 00\n")
+    known = trail(*lines, "have x installed install 1", f"path {CDI} {now}")
+    assert (CDI in targets(plan_undo("web1", installed(), known, "gpu"))) is goes
+    assert (CDI in targets(uninstall(installed(), known))) is goes
+    before = run_lines("gpu", f"package x absent 1\nfile {CDI} 22 /b\nwrote {CDI} 00\n")
+    known = trail(*before, "have x installed install 1", f"path {CDI} {now}")
+    assert (CDI in targets(plan_undo("web1", installed(), known, "gpu"))) is (now == "00")
 
 
 def test_a_run_that_is_under_way_is_not_undone() -> None:

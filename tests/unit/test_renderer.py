@@ -259,10 +259,10 @@ def purged() -> HostPlan:
     return plan_purge("web1", facts, trail(), vendor, owners, there(), Level(everything=True))
 
 
-def pruned() -> HostPlan:
+def pruned(export: str = "") -> HostPlan:
     facts = recorded("ubuntu-24.04-installed")
     found = there(usage={"Images": (3, 1)}, volumes=(Volume(name="db", idle=True),))
-    level = Level(images=True, volumes=True)
+    level = Level(images=True, volumes=True, export=export)
     return plan_purge("web1", facts, trail(), Vendor((), ()), {}, found, level)
 
 
@@ -306,6 +306,7 @@ SCRIPTS: dict[str, Callable[[], str]] = {
     "back/uninstall": lambda: program(uninstalled()),
     "back/purge": lambda: program(purged()),
     "back/prune": lambda: program(pruned()),
+    "back/prune-saved": lambda: program(pruned("/srv/saved")),
     "scripts/forget": lambda: render_forget(run_id=RUN_ID),
     "back/undo": lambda: program(undone()),
     "gpu/fresh-noble": lambda: program(gpu("ubuntu-24.04-gpu-bare")),

@@ -37,13 +37,20 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
     if known.dpkg_audit and changing:
         plan = planner.repair(name, request.command, known)
     elif request.command == "undo":
-        plan = receipts.plan_undo(name, known, trail, request.undoes)
+        plan = _through(request, receipts.plan_undo(name, known, trail, request.undoes))
     else:
         plan = _removal(name, known, trail, prepared.data, request)
         if plan.transaction.changes:
             plan = looking.probe(prepared.transport, plan, known)
     prepared.plan = plan
     yield events.Planned(host=name, at=time.time(), plan=plan)
+
+
+def _through(request: Request, plan: HostPlan) -> HostPlan:
+    """A plan that may download, with the proxy that was given."""
+    if request.proxy is None or not plan.transaction.installs:
+        return plan
+    return plan.model_copy(update={"proxy": request.proxy.url, "proxy_login": request.proxy.login})
 
 
 def forget(prepared: Prepared, request: Request, connect: Connect) -> Iterator[Event]:
@@ -58,6 +65,9 @@ def forget(prepared: Prepared, request: Request, connect: Connect) -> Iterator[E
     if prepared.transport is None:
         prepared.transport = connect(prepared.host)
     script = renderer.render_forget(run_id=nonce)
+    for run in prepared.trail.runs if prepared.trail is not None else ():
+        text = f"forgotten: run {run.run_id}, {run.playbook or '?'}: {run.changed or 'nothing changed'}"
+        yield events.Note(host=name, at=time.time(), text=text)
 
     def answer_of(output: str) -> str:
         return output.partition(f"dw1 {nonce} ")[2]

@@ -1,6 +1,6 @@
 """The options of the command line: each once, in the group of those that go together.
 
-A command takes whole groups as parameters; ``grouped`` shows their fields to typer as options and
+A command takes whole groups as parameters; ``groups.grouped`` shows their fields to typer as options and
 gives the command the filled groups.
 
 The modules that declare commands import no more than this one and ``register`` at their top: --help
@@ -9,17 +9,13 @@ needs no SSH, no model and no template, and what a command needs is imported in 
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache, wraps
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 import typer
-from typing_extensions import get_type_hints  # 3.10's own hides Annotated behind a None default
 
 _T = TypeVar("_T")
 
@@ -191,12 +187,9 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Renewal:
-    """What may be fetched anew."""
+class Gateway:
+    """The way out where there is no other."""
 
-    upgrade: Annotated[
-        bool, _choice("Upgrade what is installed, within its major version.", "--upgrade")
-    ] = False
     proxy: Annotated[
         str | None,
         _choice("http://proxy:3128, for the vendor's key and index and for apt.", "--proxy"),
@@ -207,6 +200,15 @@ class Renewal:
             "Read the proxy's URL, with its login, from it, or from - (stdin).", "--proxy-file"
         ),
     ] = None
+
+
+@dataclass(frozen=True)
+class Renewal(Gateway):
+    """What may be fetched anew."""
+
+    upgrade: Annotated[
+        bool, _choice("Upgrade what is installed, within its major version.", "--upgrade")
+    ] = False
     registry_logins: RegistryLogins = None
     fetch: Annotated[
         Fetch,
@@ -254,45 +256,3 @@ class Show:
     color: Annotated[Color, _output("auto, always or never; NO_COLOR is obeyed.", "--color")] = (
         Color.AUTO
     )
-
-
-@cache
-def _hints(kind: type[Any]) -> dict[str, Any]:
-    """The evaluated annotations of a group; many commands have the same groups."""
-    return get_type_hints(kind, include_extras=True)
-
-
-def grouped(function: Callable[..., _T]) -> Callable[..., _T]:
-    """Give ``function`` a signature where each group parameter is replaced by its fields."""
-    hints = get_type_hints(function, include_extras=True)
-    parameters: list[inspect.Parameter] = []
-    groups: dict[str, type[Any]] = {}
-    for name, parameter in inspect.signature(function).parameters.items():
-        kind = hints[name]
-        if not dataclasses.is_dataclass(kind):
-            parameters.append(parameter.replace(annotation=kind))
-            continue
-        groups[name] = kind  # type: ignore[assignment]
-        fields = _hints(kind)  # type: ignore[arg-type]  # a class is hashable, its instances or not
-        parameters += [
-            inspect.Parameter(
-                field.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=field.default,
-                annotation=fields[field.name],
-            )
-            for field in dataclasses.fields(kind)
-        ]
-
-    @wraps(function)
-    def flat(**values: Any) -> _T:
-        filled = {
-            name: kind(**{field.name: values.pop(field.name) for field in dataclasses.fields(kind)})
-            for name, kind in groups.items()
-        }
-        return function(**values, **filled)
-
-    order = sorted(parameters, key=lambda p: (p.kind, p.default is not inspect.Parameter.empty))
-    flat.__signature__ = inspect.Signature(order)  # type: ignore[attr-defined]
-    flat.__annotations__ = {parameter.name: parameter.annotation for parameter in order}
-    return flat

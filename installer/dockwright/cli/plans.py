@@ -13,6 +13,7 @@ from dockwright.cli.options import (
     Choice,
     Consent,
     Fetch,
+    Gateway,
     Hosts,
     NamedHosts,
     PlaybookName,
@@ -88,6 +89,7 @@ def undo(
     run: Annotated[
         str, typer.Option("--run", metavar="ID", help="A run that history lists; else the last.")
     ] = "",
+    gateway: Gateway,
     consent: Consent,
     rolling: Rolling,
     reach: Reach,
@@ -97,10 +99,12 @@ def undo(
     from dataclasses import replace
 
     from dockwright.cli.fleet import Fleet
+    from dockwright.cli.proxy import given_proxy
     from dockwright.cli.shared import change, request_for
 
+    proxy = given_proxy(gateway, reach)
     fleet = Fleet(hosts, reach, show)
-    request = replace(request_for("undo", consent=consent), undoes=run)
+    request = replace(request_for("undo", consent=consent, proxy=proxy), undoes=run)
     return change(request, fleet, consent, rolling, reach, show)
 
 

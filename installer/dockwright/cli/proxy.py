@@ -5,23 +5,23 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from dockwright.cli.options import Reach, Renewal
+from dockwright.cli.options import Gateway, Reach
 from dockwright.errors import InputError
 from dockwright.load import Flag
 from dockwright.plan import HostPlan
 from dockwright.proxies import Proxy
 
 
-def given_proxy(renewal: Renewal, reach: Reach) -> Proxy | None:
+def given_proxy(gateway: Gateway, reach: Reach) -> Proxy | None:
     """The proxy of ``--proxy`` or ``--proxy-file``; None where neither is given.
 
     A login is taken from a file only: the arguments of a command are shown to every user of this
     machine, and are kept in the shell's history. Raises InputError, without the login.
     """
-    if renewal.proxy is not None and renewal.proxy_file is not None:
+    if gateway.proxy is not None and gateway.proxy_file is not None:
         raise InputError("--proxy and --proxy-file: give one of them")
-    if renewal.proxy is not None:
-        proxy = Proxy.parse(renewal.proxy, "--proxy")
+    if gateway.proxy is not None:
+        proxy = Proxy.parse(gateway.proxy, "--proxy")
         if proxy.login:
             raise InputError(
                 "--proxy: a login in an argument can be read by every user of this machine",
@@ -29,18 +29,18 @@ def given_proxy(renewal: Renewal, reach: Reach) -> Proxy | None:
                 next_step="--proxy-file FILE with that URL in its first line, or - for standard input",
             )
         return proxy
-    if renewal.proxy_file is None:
+    if gateway.proxy_file is None:
         return None
-    if renewal.proxy_file == "-" == reach.sudo_password_file:
+    if gateway.proxy_file == "-" == reach.sudo_password_file:
         raise InputError("--proxy-file and --sudo-password-file: only one of them can be -")
-    return Proxy.parse(_first_line(renewal.proxy_file), f"--proxy-file {renewal.proxy_file}")
+    return Proxy.parse(_first_line(gateway.proxy_file), f"--proxy-file {gateway.proxy_file}")
 
 
-def flag_of(proxy: Proxy | None, renewal: Renewal) -> tuple[Flag, ...]:
+def flag_of(proxy: Proxy | None, gateway: Gateway) -> tuple[Flag, ...]:
     """What the option says of the variable ``proxy``, for the playbooks that know it."""
     if proxy is None:
         return ()
-    option = "--proxy" if renewal.proxy is not None else "--proxy-file"
+    option = "--proxy" if gateway.proxy is not None else "--proxy-file"
     return (Flag(option, "proxy", proxy.url, required=False),)
 
 

@@ -39,6 +39,16 @@ def purge(
     data_root: Annotated[
         list[str] | None, _flag("A data root that is not the usual one.", "--data-root")
     ] = None,
+    export: Annotated[
+        str | None,
+        typer.Option(
+            "--export",
+            help="Save each volume that goes as DIR/NAME.tar on the host first.",
+            metavar="DIR",
+            rich_help_panel="What is deleted",
+            show_default=False,
+        ),
+    ] = None,
     confirm: Annotated[
         list[str] | None,
         _flag("The host's own name, for scripts; one for each host.", "--confirm"),
@@ -76,11 +86,18 @@ def purge(
             details=(("hosts", "none was contacted"),),
             next_step="after the plans were applied: dockwright purge HOST --all --forget",
         )
+    if export is not None and not (volumes or everything):
+        raise InputError(
+            "--export saves volumes before they go, and none go",
+            details=(("hosts", "none was contacted"),),
+            next_step="add --volumes or --all",
+        )
     level = Level(
         images=images,
         volumes=volumes,
         everything=everything,
-        named=tuple(_path(path) for path in data_root or ()),
+        named=tuple(_path("--data-root", path) for path in data_root or ()),
+        export=_path("--export", export) if export is not None else "",
     )
     rollout = rollout_of(rolling)
     fleet = Fleet(hosts, reach, show)
@@ -88,10 +105,11 @@ def purge(
     may = replace(consent, allow_restart=stop_containers)
     request = replace(request_for("purge", books, consent=may), level=level)
     with Session(fleet, reach, show) as session:
-        planned = _planned(session.prepare(request))
+        planned = _planned(session.prepare(request), forget=forget)
         looks = consent.dry_run or out is not None
         for going in [] if looks else planned:
-            session.judge(going, partial(_confirmed, session, going, confirm or []))
+            question = partial(_confirmed, session, going, confirm or [], forget=forget)
+            session.judge(going, question)
         if looks:
             session.finish()
         else:
@@ -120,29 +138,38 @@ def _save(out: Path, planned: list[Prepared]) -> None:
     )
 
 
-def _path(text: str) -> str:
+def _path(option: str, text: str) -> str:
     from dockwright.receipts import plain
 
     if plain(text):
         return text
     raise InputError(
-        f"--data-root {text!r} is no plain absolute path",
+        f"{option} {text!r} is no plain absolute path",
         details=(("hosts", "none was contacted"),),
-        next_step="name it as docker info does: Docker Root Dir",
+        next_step="name it from the root on"
+        + (", as docker info does: Docker Root Dir" if option == "--data-root" else ""),
     )
 
 
-def _planned(prepared: list[Prepared]) -> list[Prepared]:
-    return [one for one in prepared if one.plan is not None and one.plan.changes]
+def _planned(prepared: list[Prepared], *, forget: bool) -> list[Prepared]:
+    """The hosts where something is deleted; with ``forget`` that may be what is known of runs alone."""
+    return [
+        one
+        for one in prepared
+        if one.plan is not None
+        and (one.plan.changes or (forget and one.trail is not None and one.trail.runs))
+    ]
 
 
-def _confirmed(session: Session, prepared: Prepared, given: list[str]) -> None:
+def _confirmed(session: Session, prepared: Prepared, given: list[str], *, forget: bool) -> None:
     """Raises DestructiveError unless the host's own name was typed, or given with --confirm."""
     name = prepared.facts.hostname if prepared.facts is not None else ""
     if name and name in given:
         return
     if not given and session.terminal is not None:
-        what = ", ".join(a.target for a in prepared.plan.changes if a.component == "purge")  # type: ignore[union-attr]
+        plan = prepared.plan
+        gone = [a.target for a in plan.changes if a.component == "purge"] if plan else []
+        what = ", ".join([*gone, *(["/var/lib/dockwright"] if forget else [])])
         question = f"This deletes {what or 'Docker'} on {prepared.host.name}. Type the host's name ({name}): "
         if session.terminal.typed(question) == name:
             return

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from dockwright import __version__
-from dockwright.cli.options import Color, grouped
+from dockwright.cli.groups import grouped
+from dockwright.cli.options import Color
 from dockwright.errors import DockwrightError, Exit
 
 EXITS = (

@@ -54,13 +54,15 @@ class Data(Frozen):
 
     ``spaces`` are containerd's namespaces; ``swarm`` is what the daemon says of one; ``usage`` maps
     the daemon's words (Images, LocalVolumes, BuildCache) to how many there are, and how many of
-    them a container uses; ``processes`` are (name, pid) of daemons and shims.
+    them a container uses, ``sizes`` to how large all are, and those that none uses, in its own words;
+    ``processes`` are (name, pid) of daemons and shims.
     """
 
     places: tuple[Place, ...] = ()
     spaces: tuple[str, ...] = ()
     swarm: str = ""
     usage: dict[str, tuple[int, int]] = Field(default_factory=dict)
+    sizes: dict[str, tuple[str, str]] = Field(default_factory=dict)
     volumes: tuple[Volume, ...] = ()
     processes: tuple[tuple[str, str], ...] = ()
 
@@ -102,7 +104,13 @@ def read(output: str, nonce: str, facts: Facts) -> Data:
         usage={
             w[0]: (int(w[1]), int(w[2]))
             for w in told.get("usage", [])
-            if len(w) == 3 and w[1].isdecimal() and w[2].isdecimal()
+            if len(w) >= 3 and w[1].isdecimal() and w[2].isdecimal()
+        },
+        sizes={
+            w[0]: (w[3], w[4].partition("(")[0])
+            for w in told.get("usage", [])
+            if len(w) == 5
+            and all(re.fullmatch(r"[0-9.]+[kMGTP]?B(\([0-9]+%\))?", x) for x in w[3:])
         },
         volumes=tuple(
             Volume(name=_text(w[0]), idle=w[1] == "idle", kib=_number(w[2]))

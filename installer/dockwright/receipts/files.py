@@ -13,6 +13,7 @@ from dockwright.plan import Action, Verb
 from dockwright.receipts.owned import Ours, Vendor
 from dockwright.receipts.trail import Trail
 from dockwright.receipts.unmerge import unmerged
+from dockwright.steps.cdi_spec import PATH as CDI
 from dockwright.steps.daemon_json import RELOADABLE
 
 _PLAIN = re.compile(r"(/[A-Za-z0-9@._+-]+)+")
@@ -113,7 +114,8 @@ class Files:
             sha = self.trail.files.get(path)
             if path in known or sha is None:
                 continue
-            if self._as_left(path):
+            # The toolkit makes its specification anew by itself: that is nobody's edit.
+            if self._as_left(path) or path == CDI:
                 self.assumed[path] = sha
                 yield _removal(path, "ours", None)
             else:

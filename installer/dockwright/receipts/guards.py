@@ -51,10 +51,13 @@ _REMAPPED = re.compile(r"[0-9]+\.[0-9]+")  # a whole root inside, of a daemon wi
 _SHAPE = frozenset(
     ["engine-id", "image", "containers", "volumes", "network", "buildkit", "plugins", "swarm"]
 )
-_CONTAINERD = re.compile(r"io\.containerd\.[a-z0-9.-]+|tmpmounts")
-# Docker's own mounts below its root, which end with its containers.
+# Debian's containerd has its opt there, for what ctr(8) installs; the vendor's is /opt/containerd.
+_CONTAINERD = re.compile(r"io\.containerd\.[a-z0-9.-]+|tmpmounts|opt")
+# Docker's own mounts below its root, which end with its containers; rootfs is of the containerd image
+# store, the default of Engine 29.
 _OWN = re.compile(
-    r"(/[0-9]+\.[0-9]+)?(/overlay2/[A-Za-z0-9-]+/merged|/containers/[0-9a-f]{64}/mounts/(shm|secrets))"
+    r"(/[0-9]+\.[0-9]+)?(/overlay2/[A-Za-z0-9-]+/merged|/rootfs/[a-z-]+/[0-9a-f]{64}"
+    r"|/containers/[0-9a-f]{64}/mounts/(shm|secrets))"
 )
 _PLAIN = re.compile(r"(/[A-Za-z0-9@._+-]+)+")
 # Directories of the system or of a person: never a data root, whatever lies in them.

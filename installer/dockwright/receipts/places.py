@@ -19,12 +19,16 @@ _CONTAINERDS = ("containerd", "moby-containerd")
 
 @dataclass(frozen=True)
 class Level:
-    """How much is deleted; ``named`` are data roots that are meant although nobody expects them."""
+    """How much is deleted; ``named`` are data roots that are meant although nobody expects them.
+
+    ``export`` is a folder on the host where volumes are saved before they go, empty for none.
+    """
 
     images: bool = False
     volumes: bool = False
     everything: bool = False
     named: tuple[str, ...] = ()
+    export: str = ""
 
 
 def places(facts: Facts, data: Data, level: Level, going: set[str]) -> list[Place]:

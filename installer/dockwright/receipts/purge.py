@@ -6,7 +6,7 @@ an uninstall, and then Docker's and containerd's directories are emptied.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from dockwright.errors import DestructiveError, RefusedError
 from dockwright.models import Facts
@@ -31,6 +31,12 @@ def plan_purge(
     level: Level,
 ) -> HostPlan:
     """The plan for one host. Raises DestructiveError for all that must not be deleted."""
+    below = [p.path for p in data.places if f"{level.export}/".startswith(f"{p.path}/")]
+    if level.export and (below or f"{level.export}/".startswith("/var/lib/dockwright/")):
+        raise DestructiveError(
+            f"{level.export} is below {below[0] if below else '/var/lib/dockwright'}, which may go",
+            next_step="--export DIR with another directory",
+        )
     if level.everything:
         return _all(host, facts, trail, vendor, key_owners, data, level)
     if not (level.images or level.volumes):
@@ -53,7 +59,8 @@ def _sizes(data: Data) -> Iterator[tuple[str, str]]:
                 f"{size(place.kib) if place.type == 'directory' else place.type}{leads}",
             )
     for kind, (count, active) in data.usage.items():
-        yield kind, f"{count}, {count - active} of them in no container's use"
+        whole, idle = (f" ({said})" if said else "" for said in data.sizes.get(kind, ("", "")))
+        yield kind, f"{count}{whole}, {count - active} of them in no container's use{idle}"
     for volume in data.volumes[:20]:
         yield f"volume {volume.name}", f"{size(volume.kib)}{'' if volume.idle else ', in use'}"
 
@@ -115,7 +122,17 @@ def _prune(host: str, facts: Facts, data: Data, level: Level) -> HostPlan:
         idle = [volume for volume in data.volumes if volume.idle]
         named = ", ".join(f"{volume.name} ({size(volume.kib)})" for volume in idle[:20])
         more = f" and {len(idle) - 20} more" if len(idle) > 20 else ""
-        actions.append(_pruned("volumes", len(idle), f"that no container uses: {named}{more}"))
+        names = [volume.name for volume in idle] if level.export else []
+        root = next((place.path for place in data.places if place.how == "daemon"), "")
+        if names and not root:
+            raise RefusedError(
+                "the daemon did not say in time where its volumes are",
+                next_step="look at its load (docker info), then run the same command again",
+            )
+        if names:
+            actions.append(_saved(root, level.export, named + more, names))
+        why = f"that no container uses: {named}{more}"
+        actions.append(_pruned("volumes", len(idle), why, names))
     return HostPlan(
         host=host,
         playbook="prune",
@@ -125,12 +142,21 @@ def _prune(host: str, facts: Facts, data: Data, level: Level) -> HostPlan:
     )
 
 
-def _pruned(what: str, count: int, reason: str) -> Action:
+def _pruned(what: str, count: int, reason: str, names: Sequence[str] = ()) -> Action:
     verb = Verb.REMOVE if count else Verb.KEEP
     return Action(
         id="", component="purge", step=f"delete {what}", kind="prune", verb=verb, target=what,
         reason=f"{count} {reason}" if count else f"no {what} that nobody uses",
-        params={"what": what},
+        params={"what": what, "names": list(names)},
+    )  # fmt: skip
+
+
+def _saved(root: str, folder: str, what: str, names: Sequence[str] = ()) -> Action:
+    """Volumes are saved first; without ``names`` all that are below the root."""
+    return Action(
+        id="", component="purge", step="save volumes", kind="volumes_saved", verb=Verb.ADD,
+        target=folder, reason=f"each as an archive: {what}",
+        params={"root": root, "folder": folder, "names": list(names)},
     )  # fmt: skip
 
 
@@ -151,11 +177,18 @@ def _all(
     going = {change.name for change in base.transaction.changes}
     chosen = places(facts, data, level, going)
     begun = _begun(trail)
-    actions = [_data_gone(place, data, begun) for place in chosen if holds_something(place)]
+    full = [place for place in chosen if holds_something(place)]
+    actions = [_data_gone(place, data, begun) for place in full]
+    # Of one that a run began to empty nothing is saved any more: what is left may be half of it.
+    saving = [
+        _saved(place.path, level.export, f"all below {place.path}/volumes")
+        for place in full
+        if level.export and place.kind == "docker" and (place.path, place.identity) not in begun
+    ]
     running = tuple(container.name for container in facts.containers)
     stopping = [stop_containers(running, "their data goes")] if running else []
     others = [action for action in base.actions if action.kind != "containers_stop"]
-    changes = [*stopping, *others, *actions]
+    changes = [*stopping, *saving, *others, *actions]
     if any(action.verb is not Verb.KEEP for action in changes):
         changes.append(_scan([place.path for place in chosen]))
     return base.model_copy(

@@ -16,7 +16,11 @@ from dockwright.plan import Action, HostPlan, PackageChange, Transaction, Verb
 from dockwright.receipts.base import assumptions, listed, numbered, stopping, stops
 from dockwright.receipts.receipt import Receipt, read_receipt
 from dockwright.receipts.trail import Trail
+from dockwright.steps.cdi_spec import PATH as CDI
 from dockwright.steps.docker_image import identity
+
+# Plans whose runs are not taken back: what they took is not kept.
+_FOR_GOOD = ("uninstall", "purge", "prune")
 
 
 def plan_undo(host: str, facts: Facts, trail: Trail, run_id: str = "") -> HostPlan:
@@ -84,13 +88,8 @@ def _run(host: str, facts: Facts, trail: Trail, run_id: str) -> PastRun:
             f"run {run.run_id} is under way",
             next_step=f"dockwright attach {host} follows it; undo it when it has ended",
         )
-    if run.playbook in ("uninstall", "purge", "prune"):
-        raise RefusedError(
-            f"run {run.run_id} was an {run.playbook}: what it took is not kept"
-            if run.playbook == "uninstall"
-            else f"run {run.run_id} was a {run.playbook}: what it deleted cannot come back",
-            next_step=f"dockwright install {host} brings Docker back",
-        )
+    if run.playbook in _FOR_GOOD:
+        raise _for_good(host, run, trail)
     if run.undone:
         raise RefusedError(
             f"run {run.run_id} took another one back"
@@ -106,6 +105,36 @@ def _run(host: str, facts: Facts, trail: Trail, run_id: str) -> PastRun:
     return run
 
 
+def _for_good(host: str, run: PastRun, trail: Trail) -> RefusedError:
+    """Why a run that took things away is not taken back, and what can be done instead."""
+    if run.playbook == "prune":
+        return RefusedError(
+            f"run {run.run_id} deleted what no container used: that cannot come back",
+            next_step="docker pull gets an image again; a volume is gone",
+        )
+    what, kept = (
+        ("an uninstall", "what it took is not kept; data stayed, and Docker finds it again")
+        if run.playbook == "uninstall"
+        else ("a purge", "what it deleted cannot come back")
+    )
+    # The runtime that an install of ours took away is still to be had by that run's undo.
+    older = (one for one in reversed(trail.runs) if one.receipt and not one.undone)
+    went = {
+        one.run_id: [
+            n for n, (old, new) in read_receipt(one.receipt).packages.items() if old and not new
+        ]
+        for one in older
+        if one.playbook not in (*_FOR_GOOD, "undo")
+    }
+    found = next(((run_id, names) for run_id, names in went.items() if names), None)
+    return RefusedError(
+        f"run {run.run_id} was {what}: {kept}",
+        details=((("before", f"run {found[0]} took away {', '.join(found[1])}"),) if found else ()),
+        next_step=f"dockwright install {host} brings Docker back"
+        + (f"; dockwright undo {host} --run {found[0]} what was there before" if found else ""),
+    )
+
+
 def _changed_since(receipt: Receipt, trail: Trail) -> Iterator[tuple[str, str]]:
     """What is neither as the run left it nor as it was before, as (what, how)."""
     for name, (before, after) in receipt.packages.items():
@@ -115,7 +144,8 @@ def _changed_since(receipt: Receipt, trail: Trail) -> Iterator[tuple[str, str]]:
             yield name, f"is {now or 'not installed'} by now; the run {left}"
     for path, before in receipt.files.items():
         there = trail.files.get(path)
-        if there not in (before, receipt.wrote.get(path)):
+        # The toolkit makes its specification anew by itself, as after a boot with another driver.
+        if there not in (before, receipt.wrote.get(path)) and path != CDI:
             text = "is gone" if there is None else "holds something else than the run left there"
             yield path, text
 
@@ -149,7 +179,10 @@ def _actions(facts: Facts, trail: Trail, receipt: Receipt) -> Iterator[Action]:
         )  # fmt: skip
     yield from _images(facts, receipt)
     for path, before in receipt.files.items():
-        if trail.files.get(path) != before:
+        there = trail.files.get(path)
+        if path == CDI and before is not None and there != receipt.wrote.get(path):
+            continue  # the one of now is of the driver of now
+        if there != before:
             verb = Verb.REMOVE if before is None else Verb.CHANGE
             reason = (
                 "was not there before" if before is None else "as it was before, from the backup"

@@ -643,13 +643,21 @@ hold_again() { # NAME...: those that are still there
   [ $# = 0 ] || apt-mark hold "$@"
 }
 
+# automatic_ones: packages that go and that apt had brought by itself; what comes back is marked so again.
+automatic_ones() {
+  names=$(printf '%s' "$transaction" | sed -n 's/^R //p')
+  # shellcheck disable=SC2086  # a list of names
+  [ -z "$names" ] || apt-mark showauto $names 2>/dev/null | tr '\n' ' '
+}
+
 transact() {
   write_guard || return
-  were_held=$(held_ones)
+  were_held=$(held_ones) were_automatic=$(automatic_ones)
   wait_for_locks "$step_id"
   [ -n "${disabled_snap-}" ] || : >"$run/running"
   [ -z "$removals" ] || timeout 20 docker ps -q --no-trunc >>"$run/running" 2>/dev/null
   plan_versions | while read -r package before after; do receipt "package $package $before $after"; done
+  [ -z "$were_automatic" ] || receipt "auto $were_automatic"
   receipt "asked $wanted"
   # shellcheck disable=SC2086
   if with_progress "$step_id" private_apt $apt_flags --no-download -o Dir::Log=/var/log/apt \
@@ -658,6 +666,7 @@ transact() {
     # shellcheck disable=SC2086  # a list of names
     [ -z "$were_held" ] || hold_again $were_held >>"$out" 2>&1 || return
     forget_removed >>"$out" 2>&1
+    case ${playbook-} in uninstall|purge) name_spare ;; esac
     say "$(printf '%s' "$transaction" | grep -c '^I') packages in, $(printf '%s' "$transaction" | grep -c '^R') out"
     return 0
   fi
@@ -675,6 +684,12 @@ transact() {
     exit_code=6 cause="a package is half installed; after its cause is mended the same command goes on"
   fi
   return 1
+}
+
+# name_spare: what apt-get autoremove would take by now. Nothing here does: it may be somebody's.
+name_spare() {
+  spares=$(private_apt -s autoremove 2>/dev/null | sed -n 's/^Remv \([^ ]*\).*/\1/p' | tr '\n' ' ')
+  [ -z "$spares" ] || record_text note "$step_id" "apt-get autoremove would take by now: ${spares}(nothing here does)"
 }
 
 # forget_removed: dpkg forgets a removed package that leaves nothing behind. Where it was killed before
@@ -704,6 +719,8 @@ put_back() {
   restore_files
   # shellcheck disable=SC2086  # words on purpose
   if { [ -z "$removals" ] || [ -n "$back" ]; } && private_apt --allow-downgrades install $back $new >&4 2>&1 && old_runtime_answers >&4 2>&1; then
+    # shellcheck disable=SC2086
+    [ -z "${were_automatic-}" ] || apt-mark auto $were_automatic >&4 2>&1
     exit_code=6 cause="the new packages could not be installed; the old runtime is back and answers. ${failure}"
   else
     exit_code=7 cause="the new packages could not be installed and the old ones not put back: apt-get -f install; apt-get install ${back:-$removals}${disabled_snap:+; snap enable $disabled_snap}"

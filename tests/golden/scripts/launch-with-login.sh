@@ -48,7 +48,7 @@ else
   mkdir "$run" || refuse "$run cannot be made"
   printf '%s' '#!/bin/sh
 echo "it'"'"'s $HOME"
-' >"$run/program" || refuse "the program cannot be stored: is the disk full?"
+' >"$run/program" || refuse "the program cannot be stored: is the disk full? apt-get clean empties apt's cache"
   # In memory, for root alone: the program takes it away.
   rm -f /run/dockwright-login.*
   (umask 077 && printf '%s\n' 'machine http://proxy.example:3128 login robot password it'"'"'s `a` $(secret)' >"/run/dockwright-login.$run_id") || refuse "no room in /run"

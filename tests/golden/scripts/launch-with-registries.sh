@@ -48,7 +48,7 @@ else
   mkdir "$run" || refuse "$run cannot be made"
   printf '%s' '#!/bin/sh
 echo "it'"'"'s $HOME"
-' >"$run/program" || refuse "the program cannot be stored: is the disk full?"
+' >"$run/program" || refuse "the program cannot be stored: is the disk full? apt-get clean empties apt's cache"
   # In memory, for root alone: the program takes it away.
   rm -f /run/dockwright-registries.*
   (umask 077 && printf '%s\n' 'registry.example:5000 cm9ib3Q= aXQncyBgYWAgJChzZWNyZXQp' >"/run/dockwright-registries.$run_id") || refuse "no room in /run"

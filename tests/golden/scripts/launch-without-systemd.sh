@@ -48,7 +48,7 @@ else
   mkdir "$run" || refuse "$run cannot be made"
   printf '%s' '#!/bin/sh
 echo "it'"'"'s $HOME"
-' >"$run/program" || refuse "the program cannot be stored: is the disk full?"
+' >"$run/program" || refuse "the program cannot be stored: is the disk full? apt-get clean empties apt's cache"
   sum=$(sha256sum <"$run/program")
   [ "${sum%% *}" = "$digest" ] || refuse "the program did not arrive whole"
   : >"$run/ev"

@@ -626,13 +626,21 @@ hold_again() { # NAME...: those that are still there
   [ $# = 0 ] || apt-mark hold "$@"
 }
 
+# automatic_ones: packages that go and that apt had brought by itself; what comes back is marked so again.
+automatic_ones() {
+  names=$(printf '%s' "$transaction" | sed -n 's/^R //p')
+  # shellcheck disable=SC2086  # a list of names
+  [ -z "$names" ] || apt-mark showauto $names 2>/dev/null | tr '\n' ' '
+}
+
 transact() {
   write_guard || return
-  were_held=$(held_ones)
+  were_held=$(held_ones) were_automatic=$(automatic_ones)
   wait_for_locks "$step_id"
   [ -n "${disabled_snap-}" ] || : >"$run/running"
   [ -z "$removals" ] || timeout 20 docker ps -q --no-trunc >>"$run/running" 2>/dev/null
   plan_versions | while read -r package before after; do receipt "package $package $before $after"; done
+  [ -z "$were_automatic" ] || receipt "auto $were_automatic"
   receipt "asked $wanted"
   # shellcheck disable=SC2086
   if with_progress "$step_id" private_apt $apt_flags --no-download -o Dir::Log=/var/log/apt \
@@ -641,6 +649,7 @@ transact() {
     # shellcheck disable=SC2086  # a list of names
     [ -z "$were_held" ] || hold_again $were_held >>"$out" 2>&1 || return
     forget_removed >>"$out" 2>&1
+    case ${playbook-} in uninstall|purge) name_spare ;; esac
     say "$(printf '%s' "$transaction" | grep -c '^I') packages in, $(printf '%s' "$transaction" | grep -c '^R') out"
     return 0
   fi
@@ -658,6 +667,12 @@ transact() {
     exit_code=6 cause="a package is half installed; after its cause is mended the same command goes on"
   fi
   return 1
+}
+
+# name_spare: what apt-get autoremove would take by now. Nothing here does: it may be somebody's.
+name_spare() {
+  spares=$(private_apt -s autoremove 2>/dev/null | sed -n 's/^Remv \([^ ]*\).*/\1/p' | tr '\n' ' ')
+  [ -z "$spares" ] || record_text note "$step_id" "apt-get autoremove would take by now: ${spares}(nothing here does)"
 }
 
 # forget_removed: dpkg forgets a removed package that leaves nothing behind. Where it was killed before
@@ -687,6 +702,8 @@ put_back() {
   restore_files
   # shellcheck disable=SC2086  # words on purpose
   if { [ -z "$removals" ] || [ -n "$back" ]; } && private_apt --allow-downgrades install $back $new >&4 2>&1 && old_runtime_answers >&4 2>&1; then
+    # shellcheck disable=SC2086
+    [ -z "${were_automatic-}" ] || apt-mark auto $were_automatic >&4 2>&1
     exit_code=6 cause="the new packages could not be installed; the old runtime is back and answers. ${failure}"
   else
     exit_code=7 cause="the new packages could not be installed and the old ones not put back: apt-get -f install; apt-get install ${back:-$removals}${disabled_snap:+; snap enable $disabled_snap}"
@@ -788,6 +805,7 @@ undo() {
   undo_images
   undo_files
   restart_daemon undo
+  sed -n 's/^auto //p' "$receipt" | xargs -r -n 1 apt-mark auto >>"$out" 2>&1
   sed -n 's/^hold //p' "$receipt" | xargs -r apt-mark unhold >>"$out" 2>&1
   sed -n 's/^member //p' "$receipt" | while read -r group user; do gpasswd -d "$user" "$group" >>"$out" 2>&1; done
   case " $back_names " in *" docker.io "*|*" moby-engine "*) removals=$back_names old_runtime_answers >>"$out" 2>&1 || stop 6 undo "the old runtime is back, but does not answer" ;; esac
@@ -876,7 +894,10 @@ undo_packages() {
   transaction=${transaction%x}
   printf '%s' "$transaction" | sort >"$private/want"
   # shellcheck disable=SC2086
-  private_apt $apt_flags --download-only install $wanted >>"$out" 2>&1 || stop 5 "$1" "a package could not be downloaded"
+  if ! private_apt $apt_flags --download-only install $wanted >>"$out" 2>&1; then
+    stop_at_proxy "$1" "$(cat "$out")"
+    stop 5 "$1" "a package could not be downloaded"
+  fi
   # An archive that no source offers is taken from the cache alone where nothing may be downloaded.
   for word in $wanted; do
     case $word in /*) cp -- "$word" "$private/cache/archives/" || stop 3 "$1" "no room for private apt directories" ;; esac
@@ -915,6 +936,23 @@ undo_images() {
   done
 }
 
+# forget_lists SOURCE: apt's lists of what a source file of ours names, as it goes, where no source that
+# stays or comes back names it: nothing else would ever take them away.
+forget_lists() {
+  uris=$(sed -n 's/^URIs: *//p' "$1" | sed "s/\$(ARCH)/$(dpkg --print-architecture)/g")
+  kept=$(awk '$1 == "file" && $4 != "-" { print $4 }' "$receipt")
+  for uri in $uris; do
+    uri=${uri#*://} uri=${uri%/}
+    for file in /etc/apt/sources.list /etc/apt/sources.list.d/* $kept; do
+      [ "$file" = "$1" ] || [ ! -f "$file" ] || ! grep -qF -e "$uri" "$file" || continue 2
+    done
+    prefix=$(printf '%s' "$uri" | tr / _)
+    # A flat repository's lists have no further part; those of others may begin like them.
+    find /var/lib/apt/lists -maxdepth 1 -type f \
+      \( -name "${prefix}_dists_*" -o -name "${prefix}_*" ! -name "${prefix}_*_*" \) -delete
+  done
+}
+
 undo_files() {
   sed -n '/^\(file\|wrote\) /p' "$receipt" >"$run/files"
   while read -r kind path before backup; do
@@ -922,11 +960,13 @@ undo_files() {
     rm -f -- "${path%/*}"/.dockwright-* # of a run that was cut while it wrote
     [ "$(sum_of "$path")" != "$before" ] || continue
     wrote=$(sed -n "s|^wrote $path ||p" "$receipt" | tail -n 1)
-    if [ "$(sum_of "$path")" != "${wrote:-absent}" ]; then
+    # The toolkit makes its specification anew by itself: that is nobody's edit.
+    if [ "$(sum_of "$path")" != "${wrote:-absent}" ] && [ "$before $path" != "absent /var/run/cdi/nvidia.yaml" ]; then
       record_text note undo "$path was changed since by somebody else: it stays"
       continue
     fi
     case $path in /etc/apt/auth.conf.d/*) login=1 ;; *) login='' && keep "$path" ;; esac
+    case $before:$path in absent:/etc/apt/sources.list.d/*) forget_lists "$path" ;; esac
     # A login has no copies: neither one that goes, nor one that is back.
     if [ "$before" = absent ]; then rm -f -- "$path"; elif [ -n "$login" ]; then mv -f -- "$backup" "$path"; else cp -p -- "$backup" "$path"; fi
   done <"$run/files"
