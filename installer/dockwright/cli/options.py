@@ -13,11 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import Annotated, Any, TypeAlias
 
 import typer
-
-_T = TypeVar("_T")
 
 
 class HostKeys(str, Enum):

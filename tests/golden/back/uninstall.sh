@@ -839,7 +839,8 @@ cause_of() {
     *toomanyrequests*|*"rate limit"*) echo "rate limit: the hub counts pulls of this address; log in, or use a mirror" ;;
     *"permission denied"*docker.sock*) echo "permission: this user may not talk to the daemon" ;;
     *"Cannot connect to the Docker daemon"*|*"docker.sock: connect"*) echo "daemon down: systemctl status docker; journalctl -u docker" ;;
-    *cgroup*"read-only"*|*cgroup*"Read-only"*|*"apply cgroup"*|*"create cgroup"*|*"mountpoint for cgroup"*) echo "cgroups read-only: containers cannot be made here (a container without delegation?)" ;;
+    *cgroup*"read-only"*|*cgroup*"Read-only"*|*"mountpoint for cgroup"*) echo "cgroups read-only: containers cannot be made here (a container without delegation?)" ;;
+    *"apply cgroup"*|*"create cgroup"*) echo "cgroups not made: they are read-only (a container without delegation?), or systemd did not get round to it; once more: dockwright verify" ;;
     *iptables*|*nftables*|*nf_tables*|*ip6tables*) echo "firewall tools: iptables or nftables is missing, or the kernel lacks its modules" ;;
     *apparmor*) echo "apparmor: the kernel has it and apparmor_parser is missing; install the package apparmor" ;;
     *"manifest verification failed"*|*"unexpected commit digest"*|*"ilesystem layer verification failed"*|*"does not match digest"*|*"does not match expected"*|*"digest mismatch"*)
