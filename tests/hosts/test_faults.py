@@ -17,7 +17,7 @@ SEED = int(os.environ.get("FAULTS_SEED", "20"))
 QUICK = [name for name in FAULTS if name != "blackhole"]
 
 
-@pytest.fixture(scope="module", params=["fresh", "replace", "back", "purge"])
+@pytest.fixture(scope="module", params=["fresh", "replace", "back", "purge", "gone"])
 def bench(
     lab: Lab, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Bench:
@@ -28,7 +28,7 @@ def bench(
 
 def test_a_sample(bench: Bench) -> None:
     """I11, P13: Each case ends as an undisturbed run does; a failure prints how to repeat it."""
-    number = {"fresh": 4, "replace": 1, "back": 2, "purge": 3}[bench.scenario]
+    number = {"fresh": 4, "replace": 1, "back": 2, "purge": 2, "gone": 1}[bench.scenario]
     outcomes = [
         inject(bench, FAULTS[case.fault], case.point) for case in sample(bench, SEED, number, QUICK)
     ]
@@ -38,5 +38,5 @@ def test_a_sample(bench: Bench) -> None:
 
 
 def test_every_fault_is_known() -> None:
-    assert set(SCENARIOS) == {"fresh", "replace", "whole", "back", "purge"}
+    assert set(SCENARIOS) == {"fresh", "replace", "whole", "back", "purge", "gone"}
     assert len(FAULTS) == 12

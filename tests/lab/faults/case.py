@@ -17,6 +17,7 @@ from tests.lab.host import Host
 
 BOUND = 150.0  # seconds that a disturbed run may take; an undisturbed one takes a few
 _NOTHING = "there is no run to undo"
+_REFUSED = ("cannot come back", "changed nothing that could be undone")
 AFTER = 120.0  # seconds for the run after it
 
 
@@ -107,6 +108,8 @@ def _go_on(bench: Bench, host: Host, outcome: Outcome, number: int, folder: Path
     if verb != before:
         _quiet(host)  # the same command joins what still runs; another one is refused
     out = folder / f"{number}-{verb}.jsonl"
+    if verb == "undo" and bench.plot.disturbed == "purge":
+        return _not_undone(bench, host, outcome, out)
     with bench.start(host, verb, out) as process:
         code = _end(process, AFTER)
     outcome.after.append(code)
@@ -131,6 +134,21 @@ def _go_on(bench: Bench, host: Host, outcome: Outcome, number: int, folder: Path
     return True
 
 
+def _not_undone(bench: Bench, host: Host, outcome: Outcome, out: Path) -> bool:
+    """Undo after a purge that was cut: refused, and nothing is touched; false where none had begun."""
+    before = state(host)
+    with bench.start(host, "undo", out) as process:
+        code = _end(process, AFTER)
+    outcome.after.append(code)
+    outcome.told = _said(out)
+    if code == 0 and len(runs(host) - bench.earlier) == 1:
+        return False  # the only run since is this undo: of the install, as the purge never began
+    if code != 3 or not any(word in outcome.told for word in _REFUSED):
+        outcome.wrong.append(f"the undo after it ended with {code}: {outcome.told}")
+    outcome.wrong += [f"undo: {line}" for line in difference(before, before, state(host))]
+    return True
+
+
 def _strike(
     bench: Bench, host: Host, process: Process, fault: Fault, point: int, events: Path
 ) -> bool:
@@ -144,6 +162,11 @@ def _strike(
             return True
         time.sleep(0.004)
     return False
+
+
+def runs(host: Host) -> set[str]:
+    """The runs that were ever started on a host."""
+    return set(host.exec(f"ls {STATE}/runs").stdout.split())
 
 
 def _end(process: Process, bound: float) -> int | None:
