@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from dockwright.events import Note, Planned, ProgramStarted, StepFinished
+from dockwright.events import Diagnosed, Note, Planned, ProgramStarted
 from tests.e2e.machines import LabMachine, Machine, VagrantMachine, unpacking
-from tests.hosts.support import PACKAGES, Run
+from tests.hosts.support import PACKAGES
 from tests.lab.box import box
 from tests.lab.dress import DRESSES
 from tests.lab.kernel import kernel
@@ -157,7 +157,8 @@ def test_a_power_cut_in_the_middle_of_unpack(machine: Machine) -> None:
     is_docker_host(machine)
 
 
-def test_doctor_finds_nothing_wrong_afterwards(machine: Machine) -> None:
-    run: Run = machine.dockwright("doctor")
-    assert run.code == 0, run
-    assert machine.dockwright("verify").all(StepFinished)
+def test_doctor_finds_nothing_broken_afterwards(machine: Machine) -> None:
+    found = machine.dockwright("doctor").one(Diagnosed).findings
+    # A kernel of its own has AppArmor on, and the box none of its programs.
+    assert [one.id for one in found if one.id != "apparmor-parser"] == []
+    assert machine.dockwright("verify").code == 0

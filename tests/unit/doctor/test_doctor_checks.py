@@ -357,7 +357,14 @@ def test_podman_and_the_snap_beside_docker() -> None:
 
 def test_the_ground_under_containers() -> None:
     assert only(case_of(seen={"cgroup_read_only": True})).id == "cgroups-read-only"
-    assert only(case_of(facts={"apparmor_parser_missing": True})).id == "apparmor-parser"
+    finding = only(case_of(facts={"apparmor_parser_missing": True}))
+    assert (finding.id, finding.severity) == ("apparmor-parser", Severity.WARNING)
+    assert "not confined" in finding.evidence
+    old = {
+        "apparmor_parser_missing": True,
+        "daemon": {"version": "20.10.24", "data_root": "/var/lib/docker"},
+    }
+    assert only(case_of(facts=old)).severity is Severity.ERROR
     vpn = {"interface": "tun0", "network": "172.16.0.0/12"}
     finding = only(case_of(ground={"routes": [*ROUTES, vpn]}))
     assert (finding.id, finding.severity) == ("subnet-clash", Severity.WARNING)

@@ -245,7 +245,8 @@ DOCKER = (
         rung="container",
         messages=(r"apparmor_parser", r"docker-default.*apparmor", r"apparmor.*docker-default"),
         finding="AppArmor is on and apparmor_parser is missing",
-        cause="dockerd cannot load its profile docker-default, and no container starts",
+        cause="dockerd cannot load its profile docker-default: before 23.0 no container starts,"
+        " since then they start unconfined",
         look=("cat /sys/module/apparmor/parameters/enabled",),
         mend=("apt-get install apparmor", "systemctl restart docker"),
         source="https://docs.docker.com/engine/security/apparmor/",

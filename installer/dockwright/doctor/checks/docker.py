@@ -10,6 +10,7 @@ from dockwright.doctor.case import Case, Found
 from dockwright.doctor.catalogue import explain
 from dockwright.events import Severity
 from dockwright.steps.dockerd import OWN_RUNTIMES, flags, said_twice
+from dockwright.steps.versions import compare
 
 DAEMON_JSON = "/etc/docker/daemon.json"
 
@@ -153,8 +154,14 @@ def ground(case: Case) -> Iterator[Found]:
             "cgroups-read-only", f"/sys/fs/cgroup is mounted ro ({case.facts.virtualisation})"
         )
     if case.facts.apparmor_parser_missing:
+        # Since 23.0 dockerd asks for the parser before it counts on AppArmor (moby 42276).
+        daemon = case.facts.daemon
+        without = daemon is not None and compare(daemon.version, "23") >= 0
         yield Found(
-            "apparmor-parser", "the kernel has AppArmor on, and there is no apparmor_parser"
+            "apparmor-parser",
+            "the kernel has AppArmor on, and there is no apparmor_parser"
+            + ("; dockerd does without: containers are not confined by it" if without else ""),
+            severity=Severity.WARNING if without else Severity.ERROR,
         )
     bridge = next(
         (one.network for one in case.facts.ground.routes if one.interface == "docker0"), None
