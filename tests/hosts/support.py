@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,9 +157,19 @@ def under_way(lab: Lab, *args: str | Path) -> Iterator[Process]:
 
 
 def ended(process: Process, timeout: float = 120) -> Run:
-    """Wait for a run that is under way."""
-    out, err = process.communicate(timeout=timeout)
-    return Run(process.returncode, out, err)
+    """Wait for a run that is under way; killed where it takes longer.
+
+    By the streams, which may hold more than the lines that were read: communicate() loses that.
+    """
+    streams = process.stdout, process.stderr
+    late = threading.Timer(timeout, process.kill)
+    late.start()
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            out, err = pool.map(lambda stream: stream.read() if stream else "", streams)
+        return Run(process.wait(), out, err)
+    finally:
+        late.cancel()
 
 
 def locally(host: Host, user: str | None, *args: str, lab: Lab, stdin: str | None = None) -> Run:

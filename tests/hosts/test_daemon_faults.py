@@ -138,25 +138,28 @@ def test_a_daemon_that_goes_down(
 
 LISTENS = """\
 use IO::Socket::UNIX;
-my $at = IO::Socket::UNIX->new(Local => "/run/user/1000/docker.sock", Listen => 1) or die;
+my $at = IO::Socket::UNIX->new(Local => "/run/user/4242/docker.sock", Listen => 1) or die;
 sleep 1000;
 """
 
 
 def test_d11_a_user_s_own_daemon(lab: Lab, host: Host) -> None:
-    """It is seen, told, and stays. The daemon is a stand-in that only listens."""
-    host.exec("mkdir -p /run/user/1000")
+    """It is seen, told, and stays. The daemon is a stand-in that only listens.
+
+    Nobody has that number: a user's own folder goes when the last login of a user ends.
+    """
+    host.exec("mkdir -p /run/user/4242")
     host.put("/run/listens", LISTENS)
     host.exec("systemd-run -q --collect --unit=rootless perl /run/listens")
-    there = "test -S /run/user/1000/docker.sock"
+    there = "test -S /run/user/4242/docker.sock"
     until(lambda: host.exec(there, check=False).returncode == 0, "it listens")
     try:
         run = dockwright(lab, "plan", "docker", at(host))
     finally:
-        host.exec("systemctl stop rootless; rm -f /run/user/1000/docker.sock")
+        host.exec("systemctl stop rootless; rm -f /run/user/4242/docker.sock")
     assert run.code == 0, run
     (note,) = run.plan.notes
-    assert "/run/user/1000/docker.sock" in note
+    assert "/run/user/4242/docker.sock" in note
 
 
 @pytest.mark.sampled("kind", 1)

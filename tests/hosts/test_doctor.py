@@ -501,7 +501,7 @@ def test_a_clock_that_is_off(lab: Lab, bare: Host) -> None:
         (
             "ID=debian\nVERSION_ID=10\nVERSION_CODENAME=buster\n",
             "released-no-more",
-            "Debian 10 (buster) until 2024-06-30",
+            "Debian 10 (buster) is past all support, which ended on 2024-06-30",
         ),
         (
             "ID=debian\nVERSION_CODENAME=forky\nPRETTY_NAME='Debian GNU/Linux forky/sid'\n",

@@ -23,6 +23,11 @@ class TrustView:
     overridden: bool
 
 
+def is_overridden(text: str) -> bool:
+    """Whether a line says that a pin is not the shipped one."""
+    return _OVERRIDDEN.search(text) is not None
+
+
 def trust_views(fleet: Fleet) -> list[TrustView]:
     """Overridden pins first. The age of an index differs from host to host: it is told of one only."""
     seen: dict[str, list[str]] = {}
@@ -33,7 +38,7 @@ def trust_views(fleet: Fleet) -> list[TrustView]:
         TrustView(
             texts[0] if len(set(texts)) == 1 else text,
             len(texts),
-            _OVERRIDDEN.search(text) is not None,
+            is_overridden(text),
         )
         for text, texts in seen.items()
     ]

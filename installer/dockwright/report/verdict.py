@@ -9,6 +9,7 @@ from dockwright.events import Outcome
 from dockwright.report.story import Kind
 from dockwright.report.text import clean
 from dockwright.report.troubles import command_of, knot_of
+from dockwright.report.trust_lines import is_overridden
 
 if TYPE_CHECKING:
     from dockwright.report.fleet import Fleet
@@ -51,6 +52,8 @@ def _findings(story: HostStory) -> list[dict[str, Any]]:
         cause = details.get("cause") or details.get("why") or ""
         action = [*knot.advice, *(c for c in knot.commands if c not in knot.advice)]
         found.append(_finding("error", knot.trouble.brief, cause, action))
+    # X10: a pin that is not the shipped one is named in each report.
+    found += [_finding("warning", line, "", ()) for line in story.trust if is_overridden(line)]
     found += [
         _finding("warning", note, "", [command] if (command := command_of(note)) else [])
         for note in story.notes

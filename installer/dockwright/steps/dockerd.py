@@ -91,7 +91,10 @@ def refuse_what_breaks(path: str, merged: Mapping[str, Any], facts: Facts, step:
     if merged.get("live-restore") is True and daemon and daemon.swarm not in ("", "inactive"):
         raise RefusedError(
             f"live-restore does not go with Swarm, and {facts.hostname} is a node of one",
-            details=(("why", "dockerd does not start with both"),),
+            details=(
+                ("why", "dockerd does not start with both"),
+                ("file", f"{path} was not touched"),
+            ),
             step=step,
             next_step="take live-restore out of docker_daemon, or the node out: docker swarm leave",
         )
@@ -109,7 +112,10 @@ def refuse_what_breaks(path: str, merged: Mapping[str, Any], facts: Facts, step:
     if not (isinstance(root, str) and root.startswith("/")):
         raise RefusedError(
             f"data-root is no absolute path: {root}",
-            details=(("why", "dockerd takes it as one below its working directory"),),
+            details=(
+                ("why", "dockerd takes it as one below its working directory"),
+                ("file", f"{path} was not touched"),
+            ),
             step=step,
             next_step="write it from the root on, such as /srv/docker",
         )

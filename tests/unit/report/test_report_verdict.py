@@ -92,3 +92,11 @@ def test_it_is_plain_and_always_json(events: list[Event]) -> None:
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_list_of_events_makes_verdicts(events: list[Event]) -> None:
     assert all(one["verdict"] in ("ok", "warning", "error") for one in verdicts(events))
+
+
+def test_a_pin_that_is_not_the_shipped_one_is_a_warning() -> None:
+    (planned,) = [one for one in runs.Fleet(1).events() if isinstance(one, ev.Planned)][:1]
+    line = "docker_fingerprint is not the shipped one: it is set by site.yaml:3"
+    plan = planned.plan.model_copy(update={"trust": ("key 9DC8 is the pinned one", line)})
+    (one,) = told(ev.Planned(host="gpu1", at=2, plan=plan))["findings"]
+    assert (one["severity"], one["finding"]) == ("warning", line)
