@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections import defaultdict
 
@@ -14,6 +15,9 @@ pytest.register_assert_rewrite("tests.hosts.support")
 # Machines that are shared take their time now and then.
 settings.register_profile("quick", deadline=None, max_examples=25)
 settings.register_profile("thorough", deadline=None)
+
+# What is imported and collected is no garbage, and the collector would look through it again and again.
+gc.set_threshold(100_000, 50, 50)
 
 # Side by side: a lab waits for a fifth of its time, and wants up to two gigabytes for its hosts.
 LABS, GIB = 3, 2

@@ -115,7 +115,8 @@ class _Pool:
     def read(self) -> Iterator[Event]:
         """The events, to the last of them."""
         looked = time.monotonic()
-        while True:
+        # Whoever ends has put all its events before it is no longer counted.
+        while self._live or not self._lane.empty():
             try:
                 # Not for ever: a signal that comes just before the wait begins is seen after it.
                 event = self._lane.get(timeout=0.25)
@@ -123,8 +124,6 @@ class _Pool:
                 event = None
             if event is not None:
                 yield event
-            elif not self._live and self._lane.empty():
-                break
             if time.monotonic() - looked > GRACE / 8:
                 looked = time.monotonic()
                 self.relieve()
