@@ -87,6 +87,7 @@ def begun(name: str, then: Callable[[], object]) -> Callable[[], Iterator[Event]
     return stage
 
 
+@pytest.mark.slow
 def test_s01_who_does_not_answer_keeps_nobody_from_being_begun(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -102,6 +103,7 @@ def test_s01_who_does_not_answer_keeps_nobody_from_being_begun(
     assert len(told) == 8
 
 
+@pytest.mark.slow
 def test_no_more_are_waited_for_than_were_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hosts, "GRACE", 0.02)
     gate, now, most = threading.Event(), set[str](), list[int]()
