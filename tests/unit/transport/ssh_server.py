@@ -118,8 +118,10 @@ class Server:
             transport.close()
             transport.join(5)
         for child in self.children:
-            if child.poll() is None:
-                os.killpg(child.pid, signal.SIGKILL)  # it has a session of its own
+            # It has a session of its own, and may end by itself at this very moment.
+            with contextlib.suppress(ProcessLookupError):
+                if child.poll() is None:
+                    os.killpg(child.pid, signal.SIGKILL)
             child.wait()
         for thread in self._threads:
             thread.join(5)
