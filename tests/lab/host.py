@@ -136,7 +136,8 @@ class Host:
             while todo:
                 pid = todo.pop()
                 seen = ns_pids(pid)
-                if len(seen) == own + 1 and seen[-1] == 1:
+                # While a host reboots, its last first process may not have been reaped yet.
+                if len(seen) == own + 1 and seen[-1] == 1 and _start(pid):
                     nspawn = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
                     facts = {"leader": [pid, _start(pid)], "nspawn": [nspawn, _start(nspawn)]}
                     pids.with_suffix(".new").write_text(json.dumps(facts))

@@ -569,6 +569,21 @@ def test_a_run_of_an_earlier_boot_counts_for_nothing(bench: Bench) -> None:
     assert bench.run(body, "live").status != 0
 
 
+def test_no_run_is_under_way_any_more_once_the_last_record_is_read(bench: Bench) -> None:
+    """Else the same command that plans anew after a repair would join the repair."""
+    bench.fake("flock", "")
+    place = bench.top / "state/live"
+    bench.fake("sync", f"tail -n 1 '{bench.top}/run/records'; ls '{place}' 2>&1")
+    body = """events=$run/records
+    announce r1 $$ "$(started_of $$)" wish root
+    finish 0"""
+    done = bench.run(body, "journal", "live")
+    assert done.status == 0
+    last, seen = done.output.splitlines()[:2]
+    assert " end - " in last
+    assert "No such file" in seen
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("boot", "how"), [("", "killed"), ("00000000-0000", "rebooted")], ids=["killed", "rebooted"]

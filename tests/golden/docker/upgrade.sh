@@ -76,12 +76,12 @@ finish() { # CODE: the last record; what is private goes
   trap - EXIT
   [ -z "${way_back-}" ] || "$way_back"
   rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"} ${auth:+"$auth"} ${sent:+"$sent"}
+  # Who reads the last record may ask the host at once: by then no run is under way. Below the lock,
+  # as a launcher may be about to write the name down.
+  [ -z "${events-}" ] || { flock -w 30 8; rm -f -- "$state/live"; } 8>"$state/mutex"
   record end - "$1"
   settle
-  if [ -n "${events-}" ]; then
-    tell "run $run_id ended with $1"
-    rm -f -- "$state/live"
-  fi
+  [ -z "${events-}" ] || tell "run $run_id ended with $1"
   exit "$1"
 }
 
