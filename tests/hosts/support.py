@@ -156,7 +156,7 @@ def under_way(lab: Lab, *args: str | Path) -> Iterator[Process]:
                 process.kill()
 
 
-def ended(process: Process, timeout: float = 120) -> Run:
+def ended(process: Process, timeout: float = 240) -> Run:
     """Wait for a run that is under way; killed where it takes longer.
 
     By the streams, which may hold more than the lines that were read: communicate() loses that.
@@ -179,7 +179,7 @@ def locally(host: Host, user: str | None, *args: str, lab: Lab, stdin: str | Non
     return Run(done.returncode, done.stdout, done.stderr)
 
 
-def until(what: Callable[[], object], why: str, timeout: float = 60) -> None:
+def until(what: Callable[[], object], why: str, timeout: float = 120) -> None:
     """Wait for something that is sure to come."""
     end = time.monotonic() + timeout
     while not what():
@@ -187,7 +187,7 @@ def until(what: Callable[[], object], why: str, timeout: float = 60) -> None:
         time.sleep(0.05)
 
 
-def read_until(process: Process, word: str, timeout: float = 60) -> str:
+def read_until(process: Process, word: str, timeout: float = 120) -> str:
     """What a run says up to a line with a word in it; the run is ended where it does not come."""
     assert process.stdout is not None
     said = ""

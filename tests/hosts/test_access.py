@@ -246,7 +246,7 @@ def test_watching_works() -> None:
     word = "canary-of-this-test"
     for argv, env in ((["sh", "-c", "read x", word], {}), (["sh", "-c", "read x"], {"X": word})):
         with watched(word) as found, subprocess.Popen(argv, env=env, stdin=subprocess.PIPE):
-            until(found.__len__, "the word is seen", 10)
+            until(found.__len__, "the word is seen")
         assert found
 
 

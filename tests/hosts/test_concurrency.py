@@ -35,7 +35,7 @@ from tests.lab.machine import ROOT
 
 pytestmark = pytest.mark.lab
 
-BOUND = 120  # seconds: an undisturbed install on a busy machine
+BOUND = 240  # seconds: an undisturbed install on a busy machine
 
 # dockerd is asked to validate the merged file: in that moment somebody writes another one.
 EDITOR = f"""\

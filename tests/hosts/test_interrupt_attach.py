@@ -171,12 +171,12 @@ class TestTerminal:
             self.ctrl_c(process)
             out, _ = process.communicate(timeout=60)
         assert process.returncode == 130, out
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 60  # what it waits for never comes
         out = " ".join(out.split())  # lines are as wide as the terminal
         assert "goes on" in out
         assert runs(slow)[0] in out
         assert not no_program(slow)
         slow.exec("rm /run/hold")
-        until(lambda: no_program(slow), "the program ends", 120)
+        until(lambda: no_program(slow), "the program ends")
         assert dockwright(lab, "install", at(slow, "ops"), "--yes").code == 0
         clean(slow)

@@ -38,8 +38,8 @@ pytestmark = pytest.mark.lab
 
 __all__ = ["slow"]
 
-BOUND = 120  # seconds: an undisturbed install on a busy machine, and the pauses of a re-join
-DEAF = 60  # seconds until a repository that swallows all packets is given up
+BOUND = 240  # seconds: an undisturbed install on a busy machine, and the pauses of a re-join
+DEAF = 180  # seconds until a repository that swallows all packets is given up
 
 # A program that waits, called with words like those, until /run/hold is gone.
 GATE = """\
@@ -74,13 +74,13 @@ def test_cut_in_the_probe_s_update(lab: Lab, prepared: Make) -> None:
         reached(host)
         cut_sessions(host)
         began = time.monotonic()
-        run = ended(process, 30)
+        run = ended(process)
     assert run.code == 5, run
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 60
     assert run.failed.next_step
     assert not run.failed.changed_host
     host.exec("rm /run/hold")
-    until(lambda: leftovers(host) == [], "the probe clears up", 30)
+    until(lambda: leftovers(host) == [], "the probe clears up")
     unseen(host)
     again = install(lab, at(host, "ops"))
     assert again.code == 20, again

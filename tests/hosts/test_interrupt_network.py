@@ -54,14 +54,14 @@ def test_black_hole_is_noticed_and_joined(lab: Lab, slow: Host) -> None:
         until(lambda: connected(lab, slow), "a connection")
         slow.link(down=True)
         began = time.monotonic()
-        until(lambda: not connected(lab, slow), "the dead peer is noticed", 40)
+        until(lambda: not connected(lab, slow), "the dead peer is noticed", 90)
         noticed = time.monotonic() - began
         slow.link(down=False)
         slow.exec("rm /run/hold")
         run = ended(process)
     assert run.code == 20, run
-    # 15 s, and what a busy machine adds.
-    assert noticed < 25, noticed
+    # 15 s, and what a busy machine adds; TCP by itself would take many minutes.
+    assert noticed < 60, noticed
     assert len(runs(slow)) == 1
     clean(slow)
 
@@ -90,7 +90,7 @@ def test_never_healed(lab: Lab, slow: Host) -> None:
         read_until(process, '"event":"commit_point"')
         slow.link(down=True)
         began = time.monotonic()
-        run = ended(process, 120)
+        run = ended(process)
     took = time.monotonic() - began
     failed = [event for event in run.events if isinstance(event, Failed)]
     slow.link(down=False)

@@ -85,7 +85,7 @@ def test_gives_up(lab: Lab, prepared: Make, lock: str) -> None:
         began = time.monotonic()
         run = install(lab, at(host, "ops"), "--lock-timeout", "2")
         assert run.code == 10, run
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 120  # by itself it would wait for 600 s
         assert run.failed.exit == 10
         assert not run.failed.changed_host
         assert "slow-upgrade" in run.told

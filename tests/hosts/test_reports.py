@@ -53,7 +53,7 @@ def test_a_fleet_s_reports(lab: Lab, prepared: Make, tmp_path: Path) -> None:
     assert 0.9 * one.seconds < sum(kinds.values()) <= one.seconds + 0.01
     assert all(span.outcome is not None for span in one.spans)
     waited = stories[names[1]]
-    assert 2.5 < spent(waited)[Kind.LOCK] < 20
+    assert 2.5 < spent(waited)[Kind.LOCK] < 60
     assert waited.spans[-1].outcome is Outcome.FAILED
     (away,) = stories["ops@nowhere"].spans
     assert (away.kind, away.outcome) == (Kind.CONNECT, Outcome.FAILED)

@@ -75,7 +75,7 @@ class TestTwoControllers:
             assert re.search(r"since \d\d:\d\d:\d\d", other.told), other.told
             assert not other.failed.changed_host
             assert len(runs(host)) == 1
-        until(lambda: no_program(host), "the first run ends", 120)
+        until(lambda: no_program(host), "the first run ends")
 
 
 class TestLostController:
@@ -106,7 +106,7 @@ class TestLostController:
         run = dockwright(lab, *command)
         assert run.code == 0, run
         assert len(runs(slow)) == 1
-        until(lambda: no_program(slow), "the program ends", 120)
+        until(lambda: no_program(slow), "the program ends")
         clean(slow)
         assert install(lab, at(slow)).code == 0
 
@@ -135,7 +135,7 @@ class TestInterrupt:
             run = ended(process)
         assert run.code == 130, run
         assert "run it again" in run.out or "again" in run.out
-        until(lambda: no_program(slow), "the program ends", 120)
+        until(lambda: no_program(slow), "the program ends")
         assert slow.exec("dpkg --audit").stdout == ""
         assert leftovers(slow) == []
         again = install(lab, at(slow, "ops"))
@@ -148,7 +148,7 @@ class TestInterrupt:
         with held(host, LOCKS[0]), under_way(lab, "install", at(host), "--yes") as process:
             read_until(process, '"event":"waiting"')
             process.send_signal(signal.SIGINT)
-            run = ended(process, 20)  # the program looks each half second
+            run = ended(process)  # the program looks each half second
             assert run.code == 130, run
             assert [p for p in host.changed() if not p.startswith(STATE)] == []
         assert leftovers(host) == []
@@ -164,9 +164,9 @@ class TestInterrupt:
             assert process.stderr is not None
             assert "Ctrl-C again" in process.stderr.readline()
             process.send_signal(signal.SIGINT)
-            run = ended(process, 20)
+            run = ended(process)
         assert run.code == 130, run
         assert "goes on" in run.out
-        until(lambda: no_program(host), "the program ends", 120)
+        until(lambda: no_program(host), "the program ends")
         assert dockwright(lab, *command).code == 0
         clean(host)

@@ -197,7 +197,7 @@ def test_a_host_that_goes_silent_is_noticed(lab: Lab, host: Host) -> None:
         process.stdin.write(json.dumps([{"target": f"{by}root@{host.name}", "scripts": scripts}]))
         process.stdin.close()
         processes.append(process)
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     started = "test -e /run/started0 -a -e /run/started1 && echo yes || true"
     while host.exec(started).stdout != "yes\n":
         assert time.monotonic() < until
@@ -209,7 +209,7 @@ def test_a_host_that_goes_silent_is_noticed(lab: Lab, host: Host) -> None:
         assert process.stderr is not None
         answer = json.loads(process.stdout.readline())
         assert "connection was lost" in answer["brief"]
-        assert time.monotonic() - began < 40  # keepalive: 15 s, then 3 times 5 s
-        process.wait(20)
+        assert time.monotonic() - began < 90  # keepalive: 15 s, then 3 times 5 s
+        process.wait(60)
         process.stdout.close()
         process.stderr.close()

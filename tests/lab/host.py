@@ -87,7 +87,7 @@ class Host:
 
     # -- power -----------------------------------------------------------------------------------
 
-    def boot(self, timeout: float = 30.0) -> Host:
+    def boot(self, timeout: float = 120.0) -> Host:
         """Switch the host on and wait until it takes logins."""
         if self.leader() is not None:
             raise LabError(f"{self.name} is on already")
@@ -111,7 +111,7 @@ class Host:
         self.mark()
         return self
 
-    def await_reboot(self, timeout: float = 30.0) -> None:
+    def await_reboot(self, timeout: float = 120.0) -> None:
         """Wait until the host is up again after a reboot from inside; the mark stays."""
         end = time.monotonic() + timeout
         while self.leader() is not None and time.monotonic() < end:

@@ -43,7 +43,7 @@ def gone(lab_dir: Path, cgroup: Path, pids: list[int]) -> bool:
 
 
 def wait_for_end(lab: Lab, pids: list[int]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not gone(lab.dir, cgroup_root() / lab.name, pids):
         assert time.monotonic() < end, "something of the lab is left"
         time.sleep(0.02)

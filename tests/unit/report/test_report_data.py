@@ -70,7 +70,7 @@ def test_clean_of_much_takes_little_time(text: str) -> None:
     assert len(clean(text)) <= 600
     assert len(clean_lines(text, 20)) <= 20
     masked(text)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize("password", [

@@ -24,7 +24,7 @@ from tests.unit.transport.sshd import sshd
 
 pytestmark = pytest.mark.slow  # real sockets, shells and programs
 
-LIMIT = 20.0
+LIMIT = 60.0
 
 
 class Knows(Silent):
@@ -167,7 +167,7 @@ def test_output_comes_as_it_is_written(opener: Opener) -> None:
     assert channel.read(LIMIT) == b"first\n"
     with pytest.raises(TimeoutError):
         channel.read(0.05)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < LIMIT
     channel.close()
 
 
@@ -324,7 +324,7 @@ def test_a_cut_connection_is_noticed_and_opened_again(server: Server, tmp_path: 
         channel.read(LIMIT)
     with pytest.raises(UnreachableError, match="connection was lost"):
         channel.status()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < LIMIT
     channel.close()
     assert finish(transport.root_shell("echo again"))[0] == b"again\n"
     transport.close()
@@ -374,7 +374,7 @@ def test_a_killed_session_of_sshd_is_a_lost_connection(sshd_host: Host, tmp_path
     began = time.monotonic()
     with pytest.raises(UnreachableError, match="connection was lost"):
         channel.read(LIMIT)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < LIMIT
     transport.close()
 
 

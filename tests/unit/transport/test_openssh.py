@@ -21,7 +21,7 @@ from tests.unit.transport.ssh_server import Server, serving
 
 pytestmark = pytest.mark.slow  # real sockets, shells and programs
 
-LIMIT = 20.0
+LIMIT = 60.0
 
 
 def trust(file: Path, server: Server) -> None:

