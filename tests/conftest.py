@@ -54,10 +54,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     The N are spread evenly over the values, and each next test begins one value further on: every
     row is seen on N hosts and every host sees its share of the rows. What somebody asks for by its
-    node id is one value, and is taken.
+    node id is one value, and is taken. A test marked ``deep`` is a second, slow look at what others
+    see too: it is taken whole, or where it is asked for by its node id.
     """
     if config.getoption("--whole"):
         return
+    deep = [item for item in items if item.get_closest_marker("deep")]
+    if not any("::" in word for word in config.args):
+        _leave(config, items, deep)
     rows: dict[str, list[pytest.Item]] = defaultdict(list)
     numbers: dict[str, int] = {}
     for item in items:
@@ -72,14 +76,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         row = f"{item.nodeid.partition('[')[0]} {rest}"
         rows[row].append(item)
         numbers[row] = number
-    left = {
+    left = [
         item
         for at, (row, cells) in enumerate(rows.items())
         for item in set(cells) - set(_spread(cells, numbers[row], at))
-    }
+    ]
+    _leave(config, items, left)
+
+
+def _leave(config: pytest.Config, items: list[pytest.Item], left: list[pytest.Item]) -> None:
+    """Take tests out of those that are run."""
     if left:
-        config.hook.pytest_deselected(items=list(left))
-        items[:] = [item for item in items if item not in left]
+        config.hook.pytest_deselected(items=left)
+        gone = set(left)
+        items[:] = [item for item in items if item not in gone]
 
 
 def _spread(cells: list[pytest.Item], number: int, begin: int) -> list[pytest.Item]:

@@ -97,6 +97,7 @@ def test_hosts_that_were_set_up_by_hand(lab: Lab, prepared: Make) -> None:
     well(lab, host)
 
 
+@pytest.mark.deep
 def test_hosts_that_the_script_of_docker_made(lab: Lab, prepared: Make) -> None:
     """get.docker.com, on Debian 12; then with live-restore, and with a user's own daemon instead."""
     host = prepared("fresh", "debian-12")
@@ -122,6 +123,7 @@ def test_hosts_that_the_script_of_docker_made(lab: Lab, prepared: Make) -> None:
     well(lab, host)
 
 
+@pytest.mark.deep
 def test_gpu_hosts_of_stand_ins(lab: Lab, host_factory: HostFactory, tmp_path: Path) -> None:
     """Well before and after the toolkit; then what breaks a GPU host, one by one."""
     host = host_factory(dress="ubuntu-24.04", gpu=True)

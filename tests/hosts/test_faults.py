@@ -28,7 +28,7 @@ def bench(
 
 def test_a_sample(bench: Bench) -> None:
     """I11, P13: Each case ends as an undisturbed run does; a failure prints how to repeat it."""
-    number = {"fresh": 4, "replace": 1, "back": 2, "purge": 2, "gone": 1}[bench.scenario]
+    number = {"fresh": 3, "replace": 1, "back": 1, "purge": 1, "gone": 1}[bench.scenario]
     outcomes = [
         inject(bench, FAULTS[case.fault], case.point) for case in sample(bench, SEED, number, QUICK)
     ]

@@ -150,6 +150,7 @@ def test_from_bare_to_every_route(lab: Lab, host_factory: HostFactory, dress: st
     assert host.changed() == []
 
 
+@pytest.mark.deep
 def test_a_policy_that_a_reload_of_systemd_loses(lab: Lab, host_factory: HostFactory) -> None:
     """With the runc and systemd of Debian 12 a container keeps its GPUs only by /dev/char."""
     host = host_factory(dress="debian-12", gpu=True)
@@ -168,6 +169,7 @@ def test_a_policy_that_a_reload_of_systemd_loses(lab: Lab, host_factory: HostFac
 
 
 @pytest.mark.sampled("back", 1)
+@pytest.mark.deep
 @pytest.mark.parametrize("back", ["undo", "uninstall"])
 def test_back_with_another_driver_than_there(
     lab: Lab, ready: Callable[[], Host], back: str
@@ -227,6 +229,7 @@ def test_a_restart_is_refused_while_containers_run(lab: Lab, host_factory: HostF
     assert again.code == 0, again
 
 
+@pytest.mark.deep
 def test_nothing_stops_where_nobody_asks_for_the_gpus_flag(
     lab: Lab, host_factory: HostFactory
 ) -> None:
@@ -245,6 +248,7 @@ def test_nothing_stops_where_nobody_asks_for_the_gpus_flag(
     assert run(lab, "apply gpu", host, *cdi).code == 0
 
 
+@pytest.mark.deep
 def test_live_restore_carries_containers_over_the_restart(
     lab: Lab, host_factory: HostFactory
 ) -> None:
@@ -295,6 +299,7 @@ def test_an_older_version_is_pinned_and_the_newer_is_told(
     assert install(lab, host, "--set", "hold=true").code == 0
 
 
+@pytest.mark.deep
 def test_a_source_of_one_s_own_is_replaced_and_undo_brings_it_back(
     lab: Lab, host_factory: HostFactory
 ) -> None:

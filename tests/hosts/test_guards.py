@@ -55,6 +55,7 @@ def apply(host: Host, text: str, *words: str) -> int:
     return host.exec(["sh", FILE, "apply", *words], check=False).returncode
 
 
+@pytest.mark.deep
 def test_error_mode(lab: Lab, prepared: Make, without: Without) -> None:
     """apt-get update ends with 0 although TLS is not trusted: nobody says "trust" any more."""
     env = without("templates/runtime/apt.sh", (" -o APT::Update::Error-Mode=any", ""))
@@ -129,6 +130,7 @@ def test_one_key(lab: Lab, prepared: Make, without: Without) -> None:
     assert dockwright(lab, "plan", "docker", at(host), env=env).code == 0
 
 
+@pytest.mark.deep
 def test_availability(lab: Lab, prepared: Make, without: Without) -> None:
     """The old runtime is removed for a new one that is not there: a stranded host."""
     stop = 'stop 3 "$1" "the repository has no $package for this release"'

@@ -83,6 +83,7 @@ def test_reset_is_joined(lab: Lab, slow: Host) -> None:
     clean(slow)
 
 
+@pytest.mark.deep
 def test_never_healed(lab: Lab, slow: Host) -> None:
     """I04, I15: 5 within bounds: the program goes on there, and the same command joins it."""
     command = ["install", at(slow, "ops"), "--yes", "--connect-timeout", "1"]

@@ -124,7 +124,7 @@ def test_it_is_a_file_for_people(lab: Lab, prepared: Make, text: str) -> None:
     untouched(host)
 
 
-@pytest.mark.sampled("dress", 2)
+@pytest.mark.sampled("dress", 1)
 @pytest.mark.parametrize("dress", [*DRESSES, "debian-12"])
 def test_apply(lab: Lab, prepared: Make, text: str, dress: str) -> None:
     """The same end as the controller's install, and the way back to the bare host."""
@@ -193,6 +193,7 @@ def used(lab: Lab, host_factory: Make) -> Make:
     return make
 
 
+@pytest.mark.deep
 def test_distribution(used: Make, text: str) -> None:
     host = used("debian-13")
     before, running, bare = versions(host, *OLD), containers(host), state(host)
@@ -490,6 +491,7 @@ def test_daemon_json_with_python(lab: Lab, host_factory: Make) -> None:
 # --- versions -------------------------------------------------------------------------------------
 
 
+@pytest.mark.deep
 def test_versions(lab: Lab, prepared: Make, text: str) -> None:
     """The newest at or above the floor; --lock: today's; --upgrade within the major version."""
     lock = rendered(lab, "--lock")

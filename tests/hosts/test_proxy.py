@@ -216,6 +216,7 @@ def test_a_login_is_in_one_file(lab: Lab, behind: Host, guarded: Proxy, tmp_path
     assert holders(lab, host) == set()
 
 
+@pytest.mark.deep
 def test_another_login_takes_its_place(lab: Lab, one: Host, guarded: Proxy, tmp_path: Path) -> None:
     stale = f"# old\nmachine {guarded.url} login {USER} password stale\n"
     one.put(LOGIN, stale, 0o600)

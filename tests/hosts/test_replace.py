@@ -25,6 +25,7 @@ pytestmark = pytest.mark.lab
 OLD = ("docker.io", "docker-cli", "containerd", "runc", "docker-buildx", "docker-compose")
 
 
+@pytest.mark.sampled("dress", 1)
 @pytest.mark.parametrize("dress", DRESSES)
 def test_replace(lab: Lab, prepared: Make, dress: str) -> None:
     host = prepared("distribution", dress)

@@ -195,6 +195,7 @@ def data_is_there(host: Host) -> None:
     assert kept == "precious\n"
 
 
+@pytest.mark.deep
 def test_postinst_fails(lab: Lab, prepared: Make) -> None:
     """The old runtime runs again, with its container and its data, and its sources alone."""
     serve(lab, "postinst", lambda root: _write(root / "DEBIAN/postinst", "#!/bin/sh\nexit 1\n"))

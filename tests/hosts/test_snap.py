@@ -128,6 +128,7 @@ def test_where_the_new_one_cannot_be_installed_it_comes_back(lab: Lab, host: Hos
     clean(host)
 
 
+@pytest.mark.deep
 def test_where_the_new_daemon_does_not_start_it_comes_back(lab: Lab, host: Host) -> None:
     """Installed, and its daemon cannot run here: the snap serves the host until that is mended."""
     broken = "/etc/systemd/system/docker.service.d/broken.conf"
@@ -154,6 +155,7 @@ def test_nothing_is_stranded_before_the_download(lab: Lab, host: Host) -> None:
     untouched(host)
 
 
+@pytest.mark.deep
 def test_snapd_that_fails(lab: Lab, host: Host) -> None:
     """It can't disable: the old one serves. It can't remove: the new one serves, the snap stays disabled."""
     host.exec("touch /var/lib/snapd/fail-disable")
