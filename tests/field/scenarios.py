@@ -130,7 +130,9 @@ def install(machine: Machine) -> str:
     if run.code == 20 and "ran" not in (said := run.step("verify with hello-world").text):
         raise Broken(f"verify with hello-world: {said}")
     is_docker_host(machine)
-    return "installed, and a container ran" if run.code == 20 else "already so"
+    version = machine.shell("dpkg-query -W -f '${Version}' docker-ce").stdout
+    done = "installed, and a container ran" if run.code == 20 else "was there already"
+    return f"docker-ce {version} {done}"
 
 
 def reboot(machine: Machine) -> str:
