@@ -85,11 +85,12 @@ def check(
 ) -> Exit:
     """Try Dockwright on real hosts. Without --scenario or --all nothing is changed there."""
     chosen = trial.chosen()
-    if reach.ask_sudo_password or "-" in (reach.sudo_password_file, gateway.proxy_file):
+    files = (reach.sudo_password_file, gateway.proxy_file, *(reach.inventory or ()))
+    if reach.ask_sudo_password or "-" in files:
         raise InputError(
-            "nothing can be typed here: many commands run, one after the other",
+            "nothing can be typed or piped in: many commands run, one after the other",
             details=(("hosts", "none was contacted"),),
-            next_step="name a file: --sudo-password-file FILE, --proxy-file FILE",
+            next_step="name a file: --sudo-password-file FILE, --proxy-file FILE, -i FILE",
         )
     fleet = Fleet(hosts, reach)
     sets = list(values.sets or ())
