@@ -9,9 +9,10 @@ merged() {
     return
   fi
   command -v python3 >/dev/null 2>&1 || { echo "$1 exists and there is no python3 to merge it with" >&2; return 1; }
-  python3 - "$1" "$2" "${4-}" <<'MERGE'
+  python3 - "$1" "$2" "${4-}" "${flagged-}" <<'MERGE'
 import json, sys
 path, keys, reloadable = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3].split()
+flags = dict(pair.split("=", 1) for pair in sys.argv[4].split())
 def once(pairs):
     names = [name for name, _ in pairs]
     if len(set(names)) != len(names):
@@ -45,6 +46,14 @@ if reloadable:
     if cdi not in reloadable and keys.get("features", {}).get("cdi") and not old.get("features", {}).get("cdi"):
         needed.append(cdi)
     sys.exit(print(*needed))
+# What dockerd --validate lets pass, and with what the start fails.
+proxies, runtimes, default = there.get("proxies"), there.get("runtimes"), str(there.get("default-runtime", "runc"))
+for key in sorted(flags.keys() & {*there, *(proxies if isinstance(proxies, dict) else ())} - {"runtimes"}):
+    sys.exit(f"{path}: {key} is on dockerd's command line as well ({flags[key]}): dockerd does not start where both say it")
+if not default.startswith(("runc", "io.containerd.")) and default not in (runtimes or ()) and "runtimes" not in flags:
+    sys.exit(f"{path}: default-runtime is {default}, which is not defined there")
+if not str(there.get("data-root", "/")).startswith("/"):
+    sys.exit(f"{path}: data-root is no absolute path: {there['data-root']}")
 sys.stdout.write(text if json.dumps(there) == before else json.dumps(there, indent=2, ensure_ascii=False) + "\n")
 MERGE
 }

@@ -12,13 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
-from dockwright import events
-from dockwright.events import Event, Failed, Planned, ProgramStarted, StepFinished
-from dockwright.plan import HostPlan
+from dockwright.events import ProgramStarted
+from tests.field.run import Run as Run  # noqa: PLC0414 (tests take it from here)
 from tests.lab import local
 from tests.lab.control import Process
 from tests.lab.host import Host, Layer
@@ -41,56 +40,6 @@ PACKAGES = (
 )
 
 Make = Callable[..., Host]  # the fixture "prepared"
-_E = TypeVar("_E", bound=Event)
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run of Dockwright with ``--json``."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def events(self) -> list[Event]:
-        """All events; every line of standard output has to be one."""
-        return [events.parse(line) for line in self.out.splitlines()]
-
-    def all(self, kind: type[_E]) -> list[_E]:
-        """The events of one kind."""
-        return [event for event in self.events if isinstance(event, kind)]
-
-    def one(self, kind: type[_E]) -> _E:
-        """The only event of its kind."""
-        found = self.all(kind)
-        assert len(found) == 1, f"{len(found)} of {kind.__name__}\n{self}"
-        return found[0]
-
-    @property
-    def plan(self) -> HostPlan:
-        """The plan that was shown."""
-        return self.one(Planned).plan
-
-    @property
-    def failed(self) -> Failed:
-        """Why the run did not succeed."""
-        return self.one(Failed)
-
-    @property
-    def told(self) -> str:
-        """All that a failure says to people."""
-        failed = self.failed
-        details = [f"{label}: {text}" for label, text in failed.details]
-        return "\n".join([failed.brief, *details, failed.next_step or ""])
-
-    def step(self, title: str) -> StepFinished:
-        """How the step with that title ended."""
-        (found,) = [event for event in self.all(StepFinished) if event.title == title]
-        return found
-
-    def __str__(self) -> str:
-        return f"exit {self.code}\n{self.out[-6000:]}\n{self.err[-3000:]}"
 
 
 def arguments(lab: Lab, *args: str | Path) -> list[str]:

@@ -148,6 +148,8 @@ class Host:
                 return False
         leader = self.leader()
         if leader is None:
+            # It was the one of the boot before, which was just ending: look again.
+            pids.unlink(missing_ok=True)
             return False
         try:
             run = Path(f"/proc/{leader}/root/run")

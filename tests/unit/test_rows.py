@@ -78,7 +78,7 @@ def test_every_row_is_shown_on_a_host() -> None:
 
 def test_what_a_lab_without_gpus_cannot_prove_is_tried_by_gpu_check() -> None:
     """Shown on a stand-in only; script/gpu-check tries the same rows on hardware."""
-    text = (TESTS.parent / "script/gpu_check.py").read_text(encoding="utf-8")
+    text = (TESTS / "field/rows.py").read_text(encoding="utf-8")
     (table,) = [
         node.value
         for node in ast.parse(text).body

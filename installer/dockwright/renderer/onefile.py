@@ -23,6 +23,7 @@ from dockwright.steps import AptRepository, DaemonJson, GpuCheck, NvidiaHook, Pa
 from dockwright.steps.base import StepBase
 from dockwright.steps.cdi_spec import PATH as SPEC
 from dockwright.steps.daemon_json import RELOADABLE
+from dockwright.steps.dockerd import FLAG_KEYS, PACKAGED
 
 _GATE = Raw('[ -z "$gpus" ] || ')
 
@@ -102,6 +103,8 @@ def render_file(profiles: Sequence[Profile], *, name: str, exact: bool = False) 
             merges=merges,
             services=[step for step in first.steps if isinstance(step, Service)],
             reloadable=" ".join(sorted(RELOADABLE)),
+            flag_keys=" ".join(f"{flag}={key}" for flag, key in FLAG_KEYS.items()),
+            packaged=PACKAGED,
             gpu=_gpu(first),
         )
     )

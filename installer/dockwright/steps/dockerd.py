@@ -17,7 +17,7 @@ from dockwright.models import Facts
 # What docker-ce's unit has, where no unit is there yet.
 PACKAGED = "/usr/bin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock"
 # Flags whose key in daemon.json has another name; dockerd(8) has both.
-_KEYS = {
+FLAG_KEYS = {
     "H": "hosts", "host": "hosts", "D": "debug", "l": "log-level", "g": "data-root",
     "graph": "data-root", "G": "group", "b": "bridge", "s": "storage-driver", "label": "labels",
     "add-runtime": "runtimes", "dns-opt": "dns-opts", "insecure-registry": "insecure-registries",
@@ -41,7 +41,7 @@ def flags(exec_start: str) -> dict[str, str]:
         # A short one may have its value behind it: -Hfd://.
         name = word[2:].partition("=")[0] if word.startswith("--") else word[1:2]
         if word.startswith("-"):
-            found[_KEYS.get(name, name)] = word
+            found[FLAG_KEYS.get(name, name)] = word
     return found
 
 
