@@ -24,7 +24,7 @@ from typing import Any
 import paramiko
 from paramiko.common import AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
-WELL, WRONG_KEY, SLOW, ENDLESS, GARBAGE, TALKS, SILENT, REFUSED = range(10, 18)
+WELL, WRONG_KEY, SLOW, ENDLESS, GARBAGE, TALKS, SILENT, REFUSED, BUSY = range(10, 19)
 NONCE = b"NONCE"
 
 
@@ -62,6 +62,11 @@ class Session(paramiko.ServerInterface):
             if self.kind == ENDLESS:
                 while True:
                     channel.sendall(b"x" * 30000 + b"\n")
+            if self.kind == BUSY:  # with a program that says nothing for now
+                (asked,) = re.findall(rb"none - -\\n' '?([0-9a-f]+)", script)
+                channel.sendall(b"dw1 " + asked + b" joined - - 2026-01-01-abcdef\n")
+                stdin.read()
+                return
             (asked,) = re.findall(rb"\Aset -- ([0-9a-f]+)\n", script)
             text = self.facts.replace(NONCE, asked)
             identity = hashlib.sha256(self.address.encode()).hexdigest()[:32].encode()
