@@ -9,6 +9,7 @@ the controller costs, and not the hosts.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import logging
 import os
@@ -23,7 +24,7 @@ from typing import Any
 import paramiko
 from paramiko.common import AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
-WELL, WRONG_KEY, SLOW, ENDLESS, GARBAGE, TALKS, SILENT, REFUSED = range(10, 18)
+WELL, WRONG_KEY, SLOW, ENDLESS, GARBAGE, TALKS, SILENT, REFUSED, BUSY = range(10, 19)
 NONCE = b"NONCE"
 
 
@@ -61,10 +62,16 @@ class Session(paramiko.ServerInterface):
             if self.kind == ENDLESS:
                 while True:
                     channel.sendall(b"x" * 30000 + b"\n")
+            if self.kind == BUSY:  # with a program that says nothing for now
+                (asked,) = re.findall(rb"none - -\\n' '?([0-9a-f]+)", script)
+                channel.sendall(b"dw1 " + asked + b" joined - - 2026-01-01-abcdef\n")
+                stdin.read()
+                return
             (asked,) = re.findall(rb"\Aset -- ([0-9a-f]+)\n", script)
             text = self.facts.replace(NONCE, asked)
-            identity = self.address.replace(".", "").ljust(32, "0").encode()
+            identity = hashlib.sha256(self.address.encode()).hexdigest()[:32].encode()
             text = re.sub(rb"(?m)^machine_id .*$", b"machine_id " + identity, text)
+            text = re.sub(rb"(?m)^clock .*$", b"clock %d" % time.time(), text)
             channel.sendall(text)
             channel.send_exit_status(0)
             channel.close()

@@ -86,20 +86,28 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     process.stdout.close()
 
 
-def run(served: Farm, hosts: dict[str, str], *words: str, files: int = 0) -> Cost:
-    """``dockwright facts`` of these hosts, in a process of its own."""
+def run(
+    served: Farm,
+    hosts: dict[str, str],
+    *words: str,
+    files: int = 0,
+    verb: str = "facts",
+    env: dict[str, str] | None = None,
+) -> Cost:
+    """``dockwright facts``, or another verb, of these hosts, in a process of its own."""
     log, inventory = served.folder / "run.jsonl", served.folder / "hosts.yaml"
     lines = [f"  {name}: {how}\n" for name, how in hosts.items()]
     inventory.write_text("hosts:\n" + "".join(lines))
     inventory.chmod(0o600)
     limit = ["prlimit", f"--nofile={files}:{files}"] if files else []
     command = [
-        *limit, sys.executable, "-m", "dockwright", "facts", "-i", str(inventory), "--log", str(log), "--json",
+        *limit, sys.executable, "-m", "dockwright", verb, "-i", str(inventory), "--log", str(log), "--json",
         "--known-hosts", str(served.folder / "known_hosts"), "--identity",
         str(served.folder / "key"), "--connect-timeout", str(DEADLINE), *words,
     ]  # fmt: skip
     environment = {
         "PATH": os.environ["PATH"], "HOME": str(served.folder), "PYTHONPATH": str(ROOT / "installer"),
+        **(env or {}),
     }  # fmt: skip
     began = time.monotonic()
     with (served.folder / "stderr").open("w+") as errors:

@@ -21,7 +21,7 @@ from dockwright.cli.options import (
     Values,
 )
 from dockwright.cli.register import EVERYDAY, command
-from dockwright.cli.rolling import Rolling
+from dockwright.cli.rolling import Spreading
 from dockwright.errors import Exit
 
 
@@ -39,7 +39,7 @@ def install(
     values: Values,
     renewal: Renewal,
     consent: Consent,
-    rolling: Rolling,
+    rolling: Spreading,
     reach: Reach,
     show: Show,
 ) -> Exit:
@@ -216,7 +216,7 @@ def uninstall(
     hosts: NamedHosts,
     values: Values,
     consent: Consent,
-    rolling: Rolling,
+    rolling: Spreading,
     reach: Reach,
     show: Show,
 ) -> Exit:

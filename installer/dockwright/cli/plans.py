@@ -23,7 +23,7 @@ from dockwright.cli.options import (
     Values,
 )
 from dockwright.cli.register import PLANS, command
-from dockwright.cli.rolling import Rolling
+from dockwright.cli.rolling import Rolling, Spreading
 from dockwright.errors import DestructiveError, Exit, InputError
 
 
@@ -52,7 +52,7 @@ def apply(
     values: Values,
     renewal: Renewal,
     consent: Consent,
-    rolling: Rolling,
+    rolling: Spreading,
     reach: Reach,
     show: Show,
 ) -> Exit:
@@ -63,6 +63,12 @@ def apply(
     from dockwright.cli.shared import change, playbooks_of, request_for
 
     if playbook.endswith(".json"):
+        if rolling.engine is not None:
+            raise InputError(
+                "--engine plans anew on its workers: saved plans are applied from here",
+                details=(("hosts", "none was contacted"),),
+                next_step="leave out --engine, or name the playbook",
+            )
         return _apply_saved(
             Path(playbook), hosts or [], confirm, renewal, consent, rolling, reach, show
         )

@@ -47,6 +47,27 @@ class Rolling:
     ] = None
 
 
+@dataclass(frozen=True)
+class Spreading(Rolling):
+    """How it goes past one machine."""
+
+    engine: Annotated[
+        str | None,
+        _many(
+            "dask=tcp://scheduler:8786 (or tls://): workers of that Dask do it, each with its own keys.",
+            "--engine",
+        ),
+    ] = None
+    sites: Annotated[
+        list[str] | None,
+        _many(
+            "With --engine: hosts of this group of the inventory go to workers with the resource of "
+            "that name alone. May be repeated.",
+            "--site",
+        ),
+    ] = None
+
+
 def rollout_of(rolling: Rolling) -> Rollout:
     """What the options ask for. Raises InputError."""
     from dockwright.app import Rollout, Share, sizes_of, words_of

@@ -22,7 +22,7 @@ from dockwright.cli.options import (
     Show,
     Values,
 )
-from dockwright.cli.rolling import Rolling, rollout_of
+from dockwright.cli.rolling import Rolling, Spreading, rollout_of
 from dockwright.cli.session import Session, operator
 from dockwright.errors import Exit, InputError
 from dockwright.load import Flag, Overrides, Playbook, load_playbook, load_playbooks
@@ -139,7 +139,11 @@ def change(
     reach: Reach,
     show: Show,
 ) -> Exit:
-    """Plan all hosts, ask once where it is due, then change them."""
+    """Plan all hosts, ask once where it is due, then change them; workers do it with --engine."""
+    if isinstance(rolling, Spreading) and rolling.engine is not None:
+        from dockwright.cli.spreading import spread
+
+        return spread(request, fleet, consent, rolling, reach, show)
     rollout = rollout_of(rolling)
     with Session(fleet, reach, show) as session:
         if not (consent.dry_run or consent.yes or session.terminal):

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from dockwright.channel import Channel
 from dockwright.errors import UnreachableError
 
-POLL = 0.25  # seconds between looks at the clock and the stop flags while nothing comes
+# Seconds between looks at the clock and the stop flags while nothing comes. A fleet feels each.
+POLL = 1.0
 _LINE_LIMIT = 4 * 1024 * 1024  # bytes; a host may be hostile
 _NOISE_LIMIT = 8 * 1024 * 1024  # bytes in a row without one record of ours
 # Answers of the launcher and the follower: not part of the record file, so not of the offset.

@@ -23,7 +23,7 @@ class SshTransport:
             host.model_copy(update=changed),
             options,
             ask,
-            rules=sshconfig.read(options.ssh_config),
+            rules=sshconfig.rules(options.ssh_config),
             jump=options.jump or host.jump,
         )
 

@@ -79,11 +79,11 @@ class SshConnection(_Untyped):  # type: ignore[misc]
         options: ConnectOptions,
         ask: Asker,
         *,
-        rules: str,
+        rules: sshconfig.Rules,
         jump: str | None = None,
         hops: int = 0,
     ) -> None:
-        """Prepare; nothing is contacted. ``rules`` is the text of ssh_config.
+        """Prepare; nothing is contacted. ``rules`` are those of ssh_config.
 
         ``jump`` wins over its ProxyJump; ``hops`` counts the jump hosts so far. Raises InputError
         for names or an ssh_config that cannot be used.
@@ -92,7 +92,7 @@ class SshConnection(_Untyped):  # type: ignore[misc]
         self._set(_options=options, _ask=ask, _target=target, _lock=threading.Lock())
         self._set(_proxy=None, _lease=None)
         try:
-            config = paramiko.SSHConfig.from_text(sshconfig.given(target) + rules)
+            config = paramiko.SSHConfig.from_text(rules.of(target))
             super().__init__(
                 target.address,
                 config=Config(  # type: ignore[no-untyped-call]
@@ -206,7 +206,7 @@ class SshConnection(_Untyped):  # type: ignore[misc]
             self._proxy.close()
             self._set(_proxy=None)
 
-    def _way(self, rules: str, jump: str | None, hops: int) -> Any:
+    def _way(self, rules: sshconfig.Rules, jump: str | None, hops: int) -> Any:
         """The last jump host, or a proxy command, or ``False``; ssh_config(5) ProxyJump."""
         if jump is None or jump.lower() == "none":
             return (None if jump else self.ssh_config.get("proxycommand")) or False

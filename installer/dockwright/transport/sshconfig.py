@@ -3,14 +3,19 @@
 Facts: ssh_config(5). Relative paths of an Include are below ~/.ssh for the user's file and below
 /etc/ssh for the system's; globs are read in lexical order; an Include may stand in a Host or
 Match block and is then read for those hosts only. An included file that has Host blocks of its
-own inside of such a block would need both conditions: that rare case raises InputError rather
-than be read wrongly.
+own inside of such a block would need both conditions; and Paramiko takes what it does not know in a
+Match for true. Then the client of this machine is asked (``ssh -G``), for each host; without one
+that is an InputError rather than read wrongly.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
 from glob import glob
 from pathlib import Path
 
@@ -21,7 +26,81 @@ USER = Path("~/.ssh/config")
 SYSTEM = Path("/etc/ssh/ssh_config")
 _DEPTH = 16  # as OpenSSH
 _EVERY = re.compile(r"\s*(host\s+\*|match\s+all)\s*$", re.IGNORECASE)
+# What Match knows in ssh and Paramiko does not.
+_BEYOND = re.compile(
+    r"(?im)^\s*match\b.*[\s!](tagged|localnetwork|version|sessiontype|command)\b.*$"
+)
+# What is taken of ssh's answer; the others are defaults, or about its own doing.
+_TAKEN = frozenset(
+    [
+        "hostname",
+        "user",
+        "port",
+        "proxyjump",
+        "proxycommand",
+        "identityfile",
+        "identitiesonly",
+        "identityagent",
+        "hostkeyalias",
+        "userknownhostsfile",
+        "globalknownhostsfile",
+    ]
+)
 _KEYWORD = re.compile(r"\s*(\w+)(?:\s*=\s*|\s+)(.*?)\s*$")
+
+
+class NestedError(InputError):
+    """A condition within a condition."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules for all hosts as ``text``; with ``by_ssh`` the client is asked, by that ``file``."""
+
+    text: str = ""
+    file: Path | None = None
+    by_ssh: bool = False
+
+    def of(self, host: Host) -> str:
+        """The text for one host, with what was typed before it. Raises InputError."""
+        if not self.by_ssh:
+            return given(host) + self.text
+        assert host.address is not None
+        return given(host) + _asked(host.address, host.user, host.port, self.file)
+
+
+def rules(path: Path | None) -> Rules:
+    """The rules of ``path``, or of the user's and the system's file. Raises InputError as ``read``."""
+    client = shutil.which("ssh") is not None
+    try:
+        text = read(path)
+    except NestedError:
+        if client:
+            return Rules(file=path, by_ssh=True)
+        raise
+    beyond = _BEYOND.search(text)
+    if beyond and not client:
+        raise InputError(
+            f"ssh_config: {beyond[0].strip()!r} needs an OpenSSH client, and there is none here",
+            next_step="install openssh-client, or take that block out",
+        )
+    return Rules(text, path, by_ssh=bool(beyond))
+
+
+@cache
+def _asked(address: str, user: str | None, port: int | None, file: Path | None) -> str:
+    """What ssh says of a host."""
+    words = ["-F", str(file.expanduser())] if file is not None else []
+    words += ["-l", user] if user is not None else []
+    words += ["-p", str(port)] if port is not None else []
+    done = subprocess.run(
+        ["ssh", "-G", *words, "--", address], stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, errors="replace", check=False, timeout=30,
+    )  # fmt: skip
+    if done.returncode:
+        raise InputError(f"ssh_config, for {address}: {done.stderr.strip()[-300:]!r}")
+    lines = [line for line in done.stdout.splitlines() if line.partition(" ")[0] in _TAKEN]
+    return "\n".join(lines) + "\n"
 
 
 def read(path: Path | None) -> str:
@@ -64,7 +143,7 @@ def _lines(file: Path, base: Path, block: str | None, depth: int) -> Iterator[st
         keyword = match[1].lower() if match else ""
         if keyword in {"host", "match"}:
             if outer is not None:
-                raise InputError(
+                raise NestedError(
                     f"{file}:{number}: a {match[1] if match else ''} block in a file that is"
                     " included by a block; move the Include to the top of its file"
                 )

@@ -303,7 +303,7 @@ unseen_holder() {
 # first_boot: cloud-init has begun, has no result yet, and systemd is at it. Not where it is cloud-init
 # that runs us: it would be waited for by what it waits for itself.
 first_boot() {
-  ! grep -q '/cloud-[a-z]*\.service' /proc/self/cgroup 2>/dev/null || return
+  ! grep -q '/cloud-[a-z-]*\.service' /proc/self/cgroup 2>/dev/null || return
   [ -e /run/cloud-init/status.json ] && [ ! -e /run/cloud-init/result.json ] &&
     systemctl list-jobs --no-legend 2>/dev/null | grep -q ' cloud-' || return
   now

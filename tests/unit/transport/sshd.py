@@ -19,7 +19,7 @@ SSHD = "/usr/sbin/sshd"
 
 
 @contextlib.contextmanager
-def sshd(folder: Path, *more: str) -> Iterator[Host]:
+def sshd(folder: Path, *more: str, listen: str = "127.0.0.1") -> Iterator[Host]:
     """Run sshd; ``folder`` gets ``user_key`` and a known_hosts file ``kh``. Skips where it can't."""
     if not Path(SSHD).exists() or os.geteuid() != 0:
         pytest.skip("needs root and /usr/sbin/sshd (openssh-server)")
@@ -35,7 +35,7 @@ def sshd(folder: Path, *more: str) -> Iterator[Host]:
     config.write_text(
         "\n".join(
             [
-                f"ListenAddress 127.0.0.1:{port}",
+                f"ListenAddress {listen}:{port}",
                 f"HostKey {folder}/host_key",
                 f"AuthorizedKeysFile {folder}/authorized",
                 "StrictModes no",

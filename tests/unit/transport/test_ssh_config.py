@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import paramiko
@@ -105,3 +106,81 @@ def test_what_was_typed_wins_and_is_known_to_tokens() -> None:
     assert (found["user"], found["port"], found["proxyjump"]) == ("me", "2222", "j")
     assert found["proxycommand"] == "nc h 2222 me"
     assert lookup(sshconfig.given(host) + rules, "x")["user"] == "any"
+
+
+def rules_of(text: str, home: Path, host: Host) -> dict[str, object]:
+    file = home / "config"
+    file.write_text(text)
+    assert host.address is not None
+    return lookup(sshconfig.rules(file).of(host), host.address)
+
+
+# A client that is newer than some: it knows tags.
+CLIENT = """\
+#!/bin/sh
+echo "$*" >>"${0%/*}/asked"
+for address; do :; done
+echo "host $address"
+echo "hostname 10.0.0.1"
+echo "user right"
+echo "port 22"
+echo "connecttimeout none"
+echo "identityfile ~/.ssh/a key"
+[ "$address" = gate ] || echo "proxyjump gate"
+"""
+
+
+def test_what_only_ssh_knows_is_asked_of_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paramiko takes a criterion that it does not know for true."""
+    (home / "bin").mkdir()
+    (home / "bin/ssh").write_text(CLIENT)
+    (home / "bin/ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", str(home / "bin"), prepend=":")
+    for criterion in ("tagged far", "host a !localnetwork 10.0.0.0/8", "version OpenSSH_1*"):
+        text = f"Match {criterion}\n  User wrong\nHost *\n  User right\n"
+        sshconfig._asked.cache_clear()
+        found = rules_of(text, home, Host(name="a", address="a"))
+        assert (found["user"], found["hostname"], found["proxyjump"]) == (
+            "right",
+            "10.0.0.1",
+            "gate",
+        )
+        assert found["identityfile"] == [f"{home}/.ssh/a key"]
+        assert "connecttimeout" not in found
+        assert "proxyjump" not in rules_of(text, home, Host(name="gate", address="gate"))
+    typed = rules_of(text, home, Host(name="a", address="a", user="typed", port=2222))
+    assert (typed["user"], typed["port"]) == ("typed", "2222")
+    asked = (home / "bin/asked").read_text().splitlines()
+    assert asked[-1] == f"-G -F {home}/config -l typed -p 2222 -- a"
+
+
+@pytest.mark.skipif(shutil.which("ssh") is None, reason="no OpenSSH client here")
+def test_two_conditions_at_once_are_asked_of_ssh(home: Path) -> None:
+    (home / "extra").write_text("Host a\n  User inner\n")
+    text = f"Host a b\n  Include {home}/extra\nHost *\n  User outer\n"
+    assert rules_of(text, home, Host(name="a", address="a"))["user"] == "inner"
+    assert rules_of(text, home, Host(name="b", address="b"))["user"] == "outer"
+
+
+def test_what_ssh_refuses_is_told(home: Path) -> None:
+    with pytest.raises(InputError, match=r"ssh_config, for a: .*"):
+        rules_of("Match tagged x\n  NoSuchThing 1\n", home, Host(name="a", address="a"))
+
+
+def test_what_paramiko_knows_starts_no_process(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fleet would feel it."""
+    monkeypatch.setattr(sshconfig, "_asked", None)
+    text = "Match originalhost a user u\n  Port 7\nHost version\n  Port 8\n"
+    assert rules_of(text, home, Host(name="a", address="a", user="u"))["port"] == "7"
+    assert rules_of(text, home, Host(name="v", address="version"))["port"] == "8"
+
+
+def test_without_a_client_it_is_not_read_wrongly(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(InputError, match="Match tagged x"):
+        rules_of("Match tagged x\n  User a\n", home, Host(name="a", address="a"))
+    (home / "extra").write_text("Host a\n  User a\n")
+    with pytest.raises(InputError, match="extra:1: a Host block"):
+        rules_of(f"Host b\n  Include {home}/extra\n", home, Host(name="a", address="a"))
