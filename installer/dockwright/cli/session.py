@@ -141,10 +141,9 @@ class Session:
             # In one go: two threads that import at the same time are no faster than one.
             importlib.import_module("dockwright.transport.remote")
         stream = app.interleave(stages, self._room.forks)
-        # While the hosts answer, what their answers need is loaded, and what changes need as far as that goes.
-        for name in _NEEDED_NEXT + (() if request.looks else _NEEDED_THEN):
-            if name in _NEEDED_NEXT or not any(one.facts for one in self._prepared):
-                importlib.import_module(name)
+        # While the hosts answer, what their answers need is loaded.
+        for name in _NEEDED_NEXT + (_TO_PROVE if request.command == "verify" else ()):
+            importlib.import_module(name)
         self._tell(stream)
         return self._prepared
 
@@ -282,7 +281,7 @@ class Session:
 
 
 _NEEDED_NEXT = ("dockwright.planner", "dockwright.trust.key", "dockwright.report.console")
-_NEEDED_THEN = ("dockwright.app.changing", "dockwright.app.consulting", "dockwright.trust.fetch")
+_TO_PROVE = ("dockwright.app.changing",)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
