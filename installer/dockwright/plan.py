@@ -6,6 +6,7 @@ anybody anything again.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -213,3 +214,17 @@ def list_prefix(url: str, suite: str) -> str:
     plain = url.split("://", 1)[1].rstrip("/")
     end = "" if suite == "/" else f"/dists/{suite}"
     return f"{plain}{end}".replace("/", "_")
+
+
+@dataclass(frozen=True)
+class Level:
+    """How much a purge deletes; ``named`` are data roots that are meant although nobody expects them.
+
+    ``export`` is a folder on the host where volumes are saved before they go, empty for none.
+    """
+
+    images: bool = False
+    volumes: bool = False
+    everything: bool = False
+    named: tuple[str, ...] = ()
+    export: str = ""

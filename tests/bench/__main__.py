@@ -20,13 +20,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.bench import figures, rivals
+from tests.bench import figures, plot, program, rivals
 from tests.bench.rivals import Command, Ours, Rival
-from tests.bench.timing import Sample, timed
+from tests.bench.timing import PLAIN, Sample, timed
 from tests.lab.dress import DRESSES
+from tests.lab.faults.extra import debs
 from tests.lab.host import Host, Layer
 from tests.lab.lab import Lab
-from tests.lab.machine import LabError, os_release, say
+from tests.lab.machine import ROOT, LabError, os_release, say
 
 DRESS = "ubuntu-24.04"
 
@@ -56,6 +57,9 @@ class Bench:
 
     def pair(self, number: int) -> None:
         """One fresh host for each rival: everybody installs, then everybody runs again in turn."""
+        for turn in range(1, self.again + 1):
+            for who, command in rivals.helps(self.ours).items():
+                self._run(command, "--help", who, number, turn)
         with self._hosts() as hosts:
             self._run(Command(["true"]), "nothing", "lab", number)
             for turn in range(1, self.again + 1):
@@ -76,6 +80,24 @@ class Bench:
                 command = self.ours.command(*args, f"{rivals.USER}@{figures.OURS}")
                 for turn in range(1, self.again + 1):
                     self._run(command, what, figures.OURS, number, turn)
+
+    def programs(self, turns: int) -> None:
+        """Twenty steps that find nothing to do, from near and from far; see program.py."""
+        with self._hosts() as hosts:
+            host = hosts[figures.OURS]
+            argv: list[str | Path] = [sys.executable, "-m", "tests.bench.program", host.name]
+            argv += [self.ours.place, str(turns), *program.TIMES]
+            load = round(os.getloadavg()[0], 2)
+            done = self.lab.run(argv, cwd=ROOT, env=PLAIN, timeout=480, check=False)
+            if done.returncode:
+                raise LabError(f"the twenty steps: {done.stderr[-2000:]}")
+        for row in map(json.loads, done.stdout.splitlines()):
+            # Turn 0 is the warm-up, and so pair 0.
+            pair = min(1, row["turn"])
+            sample = Sample(
+                row["what"], row["who"], pair, row["turn"], round(row["wall"], 4), 0, 0, load
+            )
+            self.samples.append(sample)
 
     def _run(self, command: Command, what: str, who: str, pair: int, turn: int = 1) -> None:
         sample = timed(
@@ -117,12 +139,13 @@ class Bench:
 
     def _make_base(self) -> Layer:
         """What all hosts are stacked on: curl is there, the lists of apt are not, as on an image."""
-        host = self.lab.host("base", DRESS)
+        needs = tuple(need for rival in self.rivals for need in rival.needs)
+        extra = {"/mnt": debs(DRESSES[DRESS].suite, *needs)} if needs else None
+        host = self.lab.host("base", DRESS, extra=extra)
         host.put("/etc/apt/apt.conf.d/90bench", APT)
         host.put("/etc/lsb-release", LSB_RELEASE.format(DRESSES[DRESS]))
-        needs = [need for rival in self.rivals for need in rival.needs]
-        names = " ".join([*PREINSTALLED, *needs])
-        host.exec(f"apt-get -qq update && apt-get -qq -y install {names}")
+        names = [*PREINSTALLED, *(f"/mnt/{need}_*.deb" for need in needs)]
+        host.exec(f"apt-get -qq update && apt-get -qq -y install {' '.join(names)}")
         host.exec("apt-get clean; find /var/lib/apt/lists -type f -delete")
         return host.freeze()
 
@@ -186,11 +209,14 @@ def _parse() -> argparse.Namespace:
         metavar="N",
         help="second runs a pair (default: %(default)s)",
     )
+    add(
+        "--turns", type=int, default=9, metavar="N", help="of the twenty steps, 0 to leave them out"
+    )
     add("--no-warm-up", action="store_true", help="count the first pair, with its cold caches")
     add("--vendor-script", type=Path, metavar="F", help="get.docker.com's script, not the manual")
     add("--ansible-role", type=Path, metavar="DIR", help="where geerlingguy.docker lies")
     add("--json", type=Path, metavar="F", help="write all samples and figures here")
-    add("--write", type=Path, metavar="F", help="write a page of markdown here")
+    add("--write", type=Path, metavar="F", help="write a page of markdown here, and a plot, F.svg")
     args = parser.parse_args()
     if args.pairs < 1 or args.again < 1:
         parser.error("--pairs and --again are at least 1")
@@ -207,6 +233,8 @@ def _measure(args: argparse.Namespace) -> tuple[dict[str, Any], list[Sample]]:
         bench = Bench(ours, found, args.again)
         for number in range(1 if args.no_warm_up else 0, args.pairs + 1):
             bench.pair(number)
+        if args.turns:
+            bench.programs(args.turns)
     ratios = figures.ratios(bench.samples)
     met, text = figures.verdict(ratios)
     report = {
@@ -238,6 +266,7 @@ def main() -> int:
         args.json.write_text(json.dumps(report, indent=1) + "\n")
     if args.write:
         args.write.write_text(_page(report, samples, markdown=True))
+        args.write.with_suffix(".svg").write_text(plot.draw(figures.lines(samples)))
     return 0 if report["verdict"]["met"] else 1
 
 

@@ -9,7 +9,18 @@ from statistics import median
 from tests.bench.timing import Sample
 
 OURS = "dockwright"
-TARGET = ("second run", "pyinfra", 0.6)  # Dockwright's second run takes at most that part of theirs
+# Dockwright takes at most that part of a rival's time; of a run of theirs by another name where two are
+# named.
+TARGETS = (
+    ("fresh install", "script", 1.0),
+    ("second run", "pyinfra", 0.45),
+    ("second run", "ansible", 0.1),
+    ("verify", "pyinfra's second run", 0.9),
+    *((f"program, connection open, {rtt} ms", "ssh bash", 1.15) for rtt in (0, 20, 100)),
+    ("program, whole process, 100 ms", "ssh bash", 1.6),
+    ("--help", "pyinfra", 0.5),
+)
+BESIDE = {("verify", "pyinfra's second run"): ("second run", "pyinfra")}
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,8 @@ def ratios(samples: Sequence[Sample]) -> list[Ratio]:
     """Our runs over each rival's run of the same pair and turn."""
     groups = _groups(samples)
     found = []
-    for (what, who), theirs in groups.items():
+    beside = {both: groups[there] for both, there in BESIDE.items() if there in groups}
+    for (what, who), theirs in [*groups.items(), *beside.items()]:
         same: dict[tuple[int, int], float] = {
             (sample.pair, sample.turn): sample.wall for sample in groups.get((what, OURS), ())
         }
@@ -76,16 +88,20 @@ def ratios(samples: Sequence[Sample]) -> list[Ratio]:
 
 
 def verdict(found: Sequence[Ratio]) -> tuple[bool, str]:
-    """Whether the target is met, in words too."""
-    what, who, limit = TARGET
-    for ratio in found:
-        if (ratio.what, ratio.who) == (what, who):
-            met = ratio.middle <= limit
-            return met, (
-                f"{what}: {ratio.middle:.2f} of {who}'s time; "
-                f"the target is {limit}: {'met' if met else 'MISSED'}"
-            )
-    return False, f"{what}: nothing was measured beside {who}"
+    """Whether all targets are met that were measured, in words too."""
+    measured = {(ratio.what, ratio.who): ratio.middle for ratio in found}
+    all_met, said = True, []
+    for what, who, limit in TARGETS:
+        middle = measured.get((what, who))
+        if middle is None:
+            said.append(f"- {what}: not measured beside {who}")
+            continue
+        met = middle <= limit
+        all_met = all_met and met
+        said.append(
+            f"- {what}: {middle:.2f} of {who}; the target is {limit}: {'met' if met else 'MISSED'}"
+        )
+    return all_met, "\n".join(said)
 
 
 def table(rows: Sequence[Sequence[str]], heads: Sequence[str], *, markdown: bool = False) -> str:

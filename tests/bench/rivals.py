@@ -5,7 +5,7 @@ people use. Each is a way to make a host a Docker host, and most of them can be 
 from __future__ import annotations
 
 import json
-import shutil
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -57,9 +57,17 @@ SCRIPT = "cat >/tmp/get-docker.sh && sh /tmp/get-docker.sh && docker run hello-w
 ROLE = "geerlingguy.docker"
 ROLE_PLACES = ("~/.ansible/roles", "/usr/share/ansible/roles", "/etc/ansible/roles")
 
-ROLE_NEEDS = ("python3", "python3-apt", "python3-debian")  # on the host; Ansible would add them
+# On all hosts then, as on a server image: Ansible would add them.
+ROLE_DEBS = (
+    "python3-apt",
+    "python-apt-common",
+    "distro-info-data",
+    "python3-debian",
+    "python3-charset-normalizer",
+)
 
 PYINFRA = "pyinfra>=3.10,<4"
+ANSIBLE = "ansible-core>=2.17,<3"
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,7 @@ class Rival:
     about: str
     first: Command
     again: Command | None
-    needs: tuple[str, ...] = ()  # packages that all hosts get before, to be equal
+    needs: tuple[str, ...] = ()  # packages that all hosts get before, to be equal; see extra.debs
 
 
 # --- Dockwright -----------------------------------------------------------------------------------
@@ -102,7 +110,8 @@ class Ours:
 
     def command(self, *args: str) -> Command:
         """The command that users type, with the lab's pin for the vendor's key."""
-        pin = ["--set", f"docker_fingerprint={self.lab.fingerprint}"] if args[0] != "verify" else []
+        pinned = args[0] not in ("verify", "--help")
+        pin = ["--set", f"docker_fingerprint={self.lab.fingerprint}"] if pinned else []
         start: list[str | Path] = [sys.executable, self.place / "bin/dockwright"]
         return Command([*start, *args, *pin], {"PYTHONPATH": str(self.place)})
 
@@ -144,48 +153,52 @@ def vendor_script(script: Path) -> Rival:
 def pyinfra(packages: tuple[str, ...]) -> Rival:
     """pyinfra with the deploy of this folder; its environment is made at first use."""
     deploy = Path(__file__).with_name("pyinfra_deploy.py")
-    start: list[str | Path] = [_environment() / "bin/pyinfra", "pyinfra", deploy]
+    place = environment(PYINFRA)
+    start: list[str | Path] = [place / "bin/pyinfra", "pyinfra", deploy]
     data = ["--data", f"docker_packages={','.join(packages)}"]
     command = Command([*start, "-y", "--ssh-user", USER, *data])
-    return Rival(
-        "pyinfra", f"pyinfra {_version()}, tests/bench/pyinfra_deploy.py", command, command
-    )
+    asked = "import importlib.metadata as m; print(m.version('pyinfra'))"
+    version = sh([place / "bin/python", "-c", asked]).strip()
+    return Rival("pyinfra", f"pyinfra {version}, tests/bench/pyinfra_deploy.py", command, command)
 
 
-def _environment() -> Path:
-    """pyinfra's own virtual environment: it wants an older Paramiko than Dockwright."""
-    place = cache_dir() / "bench-venv"
+def environment(wanted: str) -> Path:
+    """A virtual environment with that requirement and nothing else, kept in the lab's cache.
+
+    pyinfra wants an older Paramiko than Dockwright, and nobody shall pay for what others import.
+    """
+    name = re.split(r"[^a-z-]", wanted)[0]
+    place = cache_dir() / f"bench-{name}"
     stamp = place / ".made-for"
-    wanted = f"{PYINFRA} {sys.version}\n"
-    with locked(cache_dir() / ".bench-venv"):
-        if not stamp.exists() or stamp.read_text() != wanted:
-            say(f"installing {PYINFRA}")
+    made_for = f"{wanted} {sys.version}\n"
+    with locked(cache_dir() / f".bench-{name}"):
+        if not stamp.exists() or stamp.read_text() != made_for:
+            say(f"installing {wanted}")
             sh([sys.executable, "-m", "venv", "--clear", place])
             pip = [place / "bin/python", "-m", "pip", "install", "--quiet", "--no-input"]
-            sh([*pip, "--disable-pip-version-check", PYINFRA])
-            stamp.write_text(wanted)
+            sh([*pip, "--disable-pip-version-check", wanted])
+            stamp.write_text(made_for)
     return place
 
 
-def _version() -> str:
-    asked = "import importlib.metadata as m; print(m.version('pyinfra'))"
-    return sh([_environment() / "bin/python", "-c", asked]).strip()
+def helps(ours: Ours) -> dict[str, Command]:
+    """What shows its help, by whom."""
+    return {
+        "dockwright": ours.command("--help"),
+        "pyinfra": Command([environment(PYINFRA) / "bin/pyinfra", "--help"]),
+    }
 
 
 # --- Ansible --------------------------------------------------------------------------------------
 
 
-def ansible(lab: Lab, folder: Path, packages: tuple[str, ...], role: Path | None) -> Rival | str:
+def ansible(folder: Path, packages: tuple[str, ...], role: Path | None) -> Rival | str:
     """Ansible with geerlingguy.docker; where something is missing, why it is left out."""
-    command = shutil.which("ansible-playbook")
     places = [role] if role else [Path(place).expanduser() / ROLE for place in ROLE_PLACES]
     found = next((place for place in places if (place / "tasks/main.yml").exists()), None)
-    if command is None or found is None:
-        missing = "ansible-playbook" if command is None else f"the role {ROLE}"
-        return f"skipped: {missing} is not at hand"
-    for need in ROLE_NEEDS:
-        if not any((lab.dir / "www/archive.lab.test/ubuntu-24.04/").rglob(f"{need}_*.deb")):
-            return f"skipped: the lab's archive has no {need}"
+    if found is None:
+        return f"skipped: the role {ROLE} is not at hand"
+    command = environment(ANSIBLE) / "bin/ansible-playbook"
     (folder / "roles").mkdir()
     (folder / "roles" / ROLE).symlink_to(found.resolve())
     # The role adds the compose plugin by a variable of its own.
@@ -214,12 +227,12 @@ def ansible(lab: Lab, folder: Path, packages: tuple[str, ...], role: Path | None
     argv: list[str | Path] = [command, "-i", "ansible,", "-u", USER, playbook]
     about = f"{_first_line([command, '--version'])}, {ROLE}, with pipelining"
     both = Command(argv, env)
-    return Rival("ansible", about, both, both, needs=ROLE_NEEDS)
+    return Rival("ansible", about, both, both, needs=ROLE_DEBS)
 
 
-def _first_line(argv: list[str]) -> str:
+def _first_line(argv: list[str | Path]) -> str:
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    return (done.stdout.splitlines() or [argv[0]])[0]
+    return (done.stdout.splitlines() or [str(argv[0])])[0]
 
 
 # --- all ------------------------------------------------------------------------------------------
@@ -233,7 +246,7 @@ def all_of(
         raise LabError(f"{script} is no file")
     packages = (*PACKAGES, *(SCRIPT_ADDS if script else ()))
     vendors = vendor_script(script) if script else manual(folder / "manual.sh", packages)
-    others = ansible(ours.lab, folder, packages, role)
+    others = ansible(folder, packages, role)
     rivals = [ours.rival(packages), vendors, pyinfra(packages)]
     if isinstance(others, str):
         return rivals, [f"ansible with {ROLE}: {others}"]

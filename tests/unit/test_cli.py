@@ -1012,7 +1012,7 @@ class Keys:
 @pytest.fixture
 def keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[Keys]:
     made = Keys()
-    monkeypatch.setattr(session, "Stop", made.remembered)
+    monkeypatch.setattr("dockwright.runner.Stop", made.remembered)
     yield made
     made.over.set()
 

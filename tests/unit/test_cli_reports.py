@@ -12,7 +12,6 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from dockwright.cli import session
 from dockwright.errors import Exit, UnreachableError
 from dockwright.report import FILES
 from tests.fakes import SILENCE, FakeChannel
@@ -24,7 +23,7 @@ from tests.unit.test_cli import Keys, dockwright
 @pytest.fixture
 def presses(monkeypatch: pytest.MonkeyPatch) -> Iterator[Keys]:
     made = Keys()
-    monkeypatch.setattr(session, "Stop", made.remembered)
+    monkeypatch.setattr("dockwright.runner.Stop", made.remembered)
     yield made
     made.over.set()
 

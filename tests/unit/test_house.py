@@ -114,7 +114,7 @@ def test_the_import_contract_is_kept() -> None:
     [
         ("fabric", r"transport\.ssh"),
         ("paramiko", r"transport(\.\w+)?"),
-        ("invoke", r"transport\.local"),
+        ("invoke", r"transport\.(local|lean)"),
         ("jinja2", r"renderer(\.\w+)?|load\.\w+|report\.html"),
         (
             "pydantic",

@@ -16,8 +16,8 @@ from dockwright.app import key_owners
 from dockwright.errors import DestructiveError, DockwrightError, RefusedError, UnreachableError
 from dockwright.load import HostValues
 from dockwright.models import Facts
-from dockwright.plan import HostPlan, Verb
-from dockwright.receipts import Level, Vendor, data, plan_purge, read
+from dockwright.plan import HostPlan, Level, Verb
+from dockwright.receipts import Vendor, data, plan_purge, read
 from dockwright.receipts.data import Data, Mount, Place, Volume, decoded
 from dockwright.receipts.guards import refusals
 from dockwright.resources import directory

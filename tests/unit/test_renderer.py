@@ -32,6 +32,7 @@ from dockwright.plan import (
     Action,
     Assumptions,
     HostPlan,
+    Level,
     PackageChange,
     Repository,
     Transaction,
@@ -40,7 +41,6 @@ from dockwright.plan import (
 from dockwright.profiles import GPU, steps_of
 from dockwright.proxies import Proxy
 from dockwright.receipts import (
-    Level,
     Trail,
     Vendor,
     plan_purge,

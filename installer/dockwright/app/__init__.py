@@ -5,16 +5,43 @@ them the command line shows the plans and asks once for all hosts. An error of o
 of that host; other hosts go on.
 """
 
-from dockwright.app.back import forget, prepare
-from dockwright.app.changing import attach, carry_out, finish, take_up
-from dockwright.app.commands import words_of
-from dockwright.app.consulting import consult
-from dockwright.app.hosts import guarded, interleave
-from dockwright.app.looking import gather, key_owners, planner_for
-from dockwright.app.mending import mend
-from dockwright.app.rollout import Rollout, Share, roll, sizes_of
-from dockwright.app.room import Room
-from dockwright.app.run import Connect, Mends, Prepared, Request, Way, proxy_for
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dockwright.app.back import forget, prepare
+    from dockwright.app.changing import attach, carry_out, finish, take_up
+    from dockwright.app.commands import words_of
+    from dockwright.app.consulting import consult
+    from dockwright.app.hosts import guarded, interleave
+    from dockwright.app.looking import gather, key_owners, planner_for
+    from dockwright.app.mending import mend
+    from dockwright.app.rollout import Rollout, Share, roll, sizes_of
+    from dockwright.app.room import Room
+    from dockwright.app.run import Connect, Mends, Prepared, Request, Way, proxy_for
+
+# A stage is loaded when it is wanted: the connection is being made meanwhile.
+_HOMES = {
+    "back": ("forget", "prepare"),
+    "changing": ("attach", "carry_out", "finish", "take_up"),
+    "commands": ("words_of",),
+    "consulting": ("consult",),
+    "hosts": ("guarded", "interleave"),
+    "looking": ("gather", "key_owners", "planner_for"),
+    "mending": ("mend",),
+    "rollout": ("Rollout", "Share", "roll", "sizes_of"),
+    "room": ("Room",),
+    "run": ("Connect", "Mends", "Prepared", "Request", "Way", "proxy_for"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """What the modules below offer, by its name; see PEP 562."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
 
 __all__ = [
     "Connect",

@@ -6,8 +6,9 @@ import secrets
 import time
 from collections.abc import Iterator
 
-from dockwright import events, planner, receipts, renderer
+from dockwright import events, receipts
 from dockwright.app import looking
+from dockwright.app.asking import converse
 from dockwright.app.run import Connect, Prepared, Request
 from dockwright.errors import BusyError, FailedError
 from dockwright.events import Event
@@ -35,6 +36,8 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
         return
     changing = request.command != "purge" or request.level.everything
     if known.dpkg_audit and changing:
+        from dockwright import planner
+
         plan = planner.repair(name, request.command, known)
     elif request.command == "undo":
         plan = _through(request, receipts.plan_undo(name, known, trail, request.undoes))
@@ -64,6 +67,8 @@ def forget(prepared: Prepared, request: Request, connect: Connect) -> Iterator[E
         return
     if prepared.transport is None:
         prepared.transport = connect(prepared.host)
+    from dockwright import renderer
+
     script = renderer.render_forget(run_id=nonce)
     for run in prepared.trail.runs if prepared.trail is not None else ():
         text = f"forgotten: run {run.run_id}, {run.playbook or '?'}: {run.changed or 'nothing changed'}"
@@ -72,9 +77,7 @@ def forget(prepared: Prepared, request: Request, connect: Connect) -> Iterator[E
     def answer_of(output: str) -> str:
         return output.partition(f"dw1 {nonce} ")[2]
 
-    said = looking.converse(
-        prepared.transport.root_shell, script, lambda text: "\n" in answer_of(text)
-    )
+    said = converse(prepared.transport.root_shell, script, lambda text: "\n" in answer_of(text))
     answer = answer_of(said).split("\n")[0]
     if answer == "busy":
         raise BusyError(

@@ -1,4 +1,7 @@
-"""Facts, plan, trust, probe: what is done before anything changes."""
+"""Facts, plan, trust, probe: what is done before anything changes.
+
+What comes after the facts is loaded while the host gathers them.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from dockwright import (
-    __version__,
-    events,
-    facts,
-    judge,
-    planner,
-    receipts,
-    renderer,
-    runner,
-)
-from dockwright.app import sending
-from dockwright.app.consulting import consult
+from dockwright import __version__, events, facts, receipts
+from dockwright.app.asking import converse
 from dockwright.app.run import Connect, Prepared, Request, proxy_for
-from dockwright.channel import Channel, Transport
+from dockwright.channel import Transport
 from dockwright.errors import (
     BY_EXIT,
     BusyError,
@@ -37,8 +30,6 @@ from dockwright.plan import HostPlan
 from dockwright.proxies import Proxy
 from dockwright.steps import RepositoryWish
 
-_MOST = 8 << 20  # bytes of an answer
-_LAST = 4096  # of them that may matter for whether it is whole
 _NEXT = {
     Exit.REFUSED: "settle on the host what apt says, then run the same command again",
     Exit.TRUST: "look who answers the host at that address, at its clock and its CAs",
@@ -116,6 +107,8 @@ def planned(prepared: Prepared, request: Request) -> Iterator[Event]:
     make = planner_for(name, playbook, known, request)
     plan, wishes = make(offers={})
     if wishes:
+        from dockwright.app.consulting import consult
+
         begun = time.monotonic()
         try:
             asked = consult(
@@ -136,7 +129,10 @@ def planned(prepared: Prepared, request: Request) -> Iterator[Event]:
             text=f"key and index verified, fetched {asked.way.words}",
             seconds=time.monotonic() - begun,
         )  # fmt: skip
-    sending.files(plan)
+    if plan.changes:
+        from dockwright.app import sending
+
+        sending.files(plan)
     if plan.transaction.changes:
         begun = time.monotonic()
         plan = probe(prepared.transport, plan, known, proxy_for(plan.proxy, request.proxy))
@@ -199,6 +195,8 @@ def planner_for(
     name: str, playbook: Playbook, known: Facts, request: Request
 ) -> Callable[..., tuple[HostPlan, tuple[RepositoryWish, ...]]]:
     """The planner with all that is known of a host; it takes the vendors' offers."""
+    from dockwright import planner
+
     try:
         values = HostValues.of(known)
         components = [(c.name, c.steps) for c in playbook.steps_for(values)]
@@ -238,6 +236,8 @@ def probe(
     transport: Transport, plan: HostPlan, known: Facts, proxy: Proxy | None = None
 ) -> HostPlan:
     """Ask apt on the host what it would do, and judge it. Raises where that is not the plan."""
+    from dockwright import judge, renderer, runner
+
     run_id = secrets.token_hex(8)
     login = proxy.machine if proxy else ""
     channel = transport.root_shell(renderer.render_probe(plan, run_id=run_id, login=login).text)
@@ -266,35 +266,3 @@ def probe(
         told.get("simulated", ""), told.get("uris", ""), told.get("unkept", "")
     )
     return judge.judge(plan, simulation, known)
-
-
-def converse(start: Callable[[str], Channel], script: str, whole: Callable[[str], bool]) -> str:
-    """Start a short script and give what it prints, to its end or until the answer is whole.
-
-    ``whole`` is asked about the last of it: all of it each time would take long of a long answer.
-    """
-    channel = start(script)
-    output, last = bytearray(), b""
-    deadline = time.monotonic() + 60
-    try:
-        while not whole(last.decode("utf-8", "replace")):
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError  # noqa: TRY301 (the same end as silence)
-            data = channel.read(left)
-            if not data:
-                break
-            output += data
-            if len(output) > _MOST:
-                raise UnreachableError(
-                    "the host prints without end and does not answer",
-                    next_step="see what its login shell and its sudo print",
-                )
-            last = last[-_LAST:] + data
-    except TimeoutError:
-        raise UnreachableError(
-            "the host did not answer within 60 s", next_step="look at its load, then try again"
-        ) from None
-    finally:
-        channel.close()
-    return output.decode("utf-8", "replace")

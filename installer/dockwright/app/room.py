@@ -5,9 +5,11 @@ from __future__ import annotations
 import resource
 import threading
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from dockwright.app.run import Prepared
-from dockwright.events import Event
+if TYPE_CHECKING:
+    from dockwright.app.run import Prepared
+    from dockwright.events import Event
 
 _MOST = 65_536  # more than any fleet needs; select() and friends are not used on them
 _OWN = 64  # files of our own: standard streams, reports, libraries

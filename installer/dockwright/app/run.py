@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 from dockwright import __version__
 from dockwright.app.market import Market
 from dockwright.channel import Transport
-from dockwright.events import Finding
 from dockwright.load import Playbook
 from dockwright.models import Facts, Host, LiveRun
-from dockwright.plan import HostPlan
+from dockwright.plan import HostPlan, Level
 from dockwright.proxies import Proxy
-from dockwright.receipts import Data, Level, Trail
 from dockwright.registries import Logins
 
-if TYPE_CHECKING:  # doctor's modules are loaded for doctor alone
+if TYPE_CHECKING:  # what is loaded later, or not at all
     from dockwright.doctor.catalogue import Entry
+    from dockwright.events import Finding
+    from dockwright.receipts import Data, Trail
 
 Connect = Callable[[Host], Transport]
 # The playbook that mends a host: by the host's name, the playbook's, and whether Docker's snap goes.

@@ -12,8 +12,6 @@ from dockwright.errors import Exit, InputError
 from dockwright.load import Inventory, choose, read_inventories
 from dockwright.load.problems import did_you_mean, shown
 from dockwright.models import Host
-from dockwright.report.jsonl import read_log
-from dockwright.report.tally import tally
 from dockwright.transport.target import LOCAL, parse_target, refuse_private_key
 
 VARIABLE = "DOCKWRIGHT_INVENTORY"
@@ -137,6 +135,9 @@ class Fleet:
                 f"--limit @{word}: {word} in which run?",
                 next_step=f"--limit @{word}:RUN.jsonl names its log; @{word} is the one of --log",
             )
+        from dockwright.report.jsonl import read_log
+        from dockwright.report.tally import tally
+
         path = Path(file) if file else self._log or Path()
         known = tally(read_log(path))
         well = {name for name, one in known.items() if one.code is Exit.OK}

@@ -57,7 +57,7 @@ def report(
     show: Show,
 ) -> Exit:
     """Tell a run again from its events, with the same exit code, or make its reports."""
-    from dockwright.cli.session import open_files
+    from dockwright.cli.outputs import open_files
     from dockwright.report import REPORTERS, Output
     from dockwright.report.jsonl import read_log
     from dockwright.report.tally import exit_code, tally

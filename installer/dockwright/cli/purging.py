@@ -78,7 +78,7 @@ def purge(
     from dockwright.cli.fleet import Fleet
     from dockwright.cli.session import Session
     from dockwright.cli.shared import playbooks_of, request_for
-    from dockwright.receipts import Level
+    from dockwright.plan import Level
 
     if out is not None and forget:
         raise InputError(

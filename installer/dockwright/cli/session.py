@@ -10,29 +10,30 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
-from pathlib import Path
-from typing import NoReturn, TextIO
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from typing_extensions import Self
 
 from dockwright import app
-from dockwright.app import Prepared, Request
 from dockwright.channel import Transport
 from dockwright.cli.fleet import Fleet
 from dockwright.cli.options import HostKeys, Reach, Show
+from dockwright.cli.outputs import open_files
 from dockwright.cli.register import complain
 from dockwright.cli.terminal import Terminal, interactive, password_source
-from dockwright.errors import Exit, FailedError, InputError, worst
-from dockwright.events import Event
+from dockwright.errors import DockwrightError, Exit, FailedError, worst
 from dockwright.models import Host
 from dockwright.plan import HostPlan
-from dockwright.report import FILES, REPORTERS, Output, Reporter, to_file
-from dockwright.report.jsonl import JsonlReporter
-from dockwright.report.tally import HostTally, exit_code, fold
-from dockwright.runner import Stop
+from dockwright.report import REPORTERS, Output, Reporter
 from dockwright.transport import Asker, ConnectOptions, Silent, open_transport
+
+if TYPE_CHECKING:  # loaded while the hosts are called
+    from dockwright.app import Prepared, Request
+    from dockwright.events import Event
+    from dockwright.report.tally import HostTally
+    from dockwright.runner import Stop
 
 
 class Session:
@@ -54,7 +55,7 @@ class Session:
         self._console_lock = threading.RLock()
         self._tallies: dict[str, HostTally] = {}
         self._prepared: list[Prepared] = []
-        self.stop = Stop()
+        self._ahead: Transport | None = None
         self._room = app.Room(reach.forks)
         asks = interactive() and not reach.no_input
         self.terminal = Terminal(self._paused) if asks else None
@@ -71,6 +72,13 @@ class Session:
             ),
         )
 
+    @cached_property
+    def stop(self) -> Stop:
+        """What Ctrl-C asks for."""
+        from dockwright.runner import Stop
+
+        return Stop()
+
     def __enter__(self) -> Self:
         self._files = open_files(self._show)
         # Also while nothing runs on a host yet, the log and the reports are brought to their end.
@@ -81,8 +89,9 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         signal.signal(signal.SIGTERM, self._on_term)
-        for prepared in self._prepared:
-            prepared.close()
+        for each in (*self._prepared, self._ahead):
+            if each is not None:
+                each.close()
         if self.terminal is not None:
             self.terminal.restore()
         for reporter in (self._console, *self._files):
@@ -100,10 +109,12 @@ class Session:
 
     def gather(self, request: Request) -> list[Prepared]:
         """Facts of all hosts; where doctor is to mend, plans as well."""
+        self._dial()
         return self._look(app.mend if request.mends else app.gather, request)
 
     def prepare(self, request: Request) -> list[Prepared]:
         """Plans of all hosts."""
+        self._dial()
         return self._look(app.prepare, request)
 
     def take_up(self, plans: dict[str, HostPlan], request: Request) -> list[Prepared]:
@@ -120,7 +131,7 @@ class Session:
         request: Request,
         hosts: tuple[Host, ...] | None = None,
     ) -> list[Prepared]:
-        self._prepared = [Prepared(host=host) for host in hosts or self.hosts]
+        self._prepared = [app.Prepared(host=host) for host in hosts or self.hosts]
         stages = (
             partial(self._room.parking, prepared, app.guarded(prepared, begun), looks=request.looks)
             for prepared in self._prepared
@@ -131,7 +142,7 @@ class Session:
             importlib.import_module("dockwright.transport.remote")
         stream = app.interleave(stages, self._room.forks)
         # While the hosts answer, what their answers need is loaded.
-        for name in _NEEDED_NEXT:
+        for name in _NEEDED_NEXT + (_TO_PROVE if request.command == "verify" else ()):
             importlib.import_module(name)
         self._tell(stream)
         return self._prepared
@@ -200,12 +211,24 @@ class Session:
 
     def exit(self) -> Exit:
         """The exit code of the run, from its events; 6 where a report could not be written."""
+        from dockwright.report.tally import exit_code
+
         code = exit_code(self._tallies.values(), detailed=self._show.detailed)
         return worst([code, *self._unwritten])
 
     # --- inner ----------------------------------------------------------------------------
 
+    def _dial(self) -> None:
+        """Begin to connect to the one host of a run; what comes next is loaded meanwhile."""
+        if len(self.hosts) == 1:
+            with suppress(DockwrightError):  # its stage meets it again, and tells it
+                self._ahead = self._connect(self.hosts[0])
+                getattr(self._ahead, "begin", lambda: None)()
+
     def _connect(self, host: Host) -> Transport:
+        if self._ahead is not None:
+            begun, self._ahead = self._ahead, None
+            return begun
         asker: Asker = self.terminal or Silent()
         return open_transport(host, self._options, asker)
 
@@ -224,6 +247,8 @@ class Session:
             return self._console
 
     def _tell(self, stream: Iterator[Event]) -> None:
+        from dockwright.report.tally import fold
+
         for event in stream:
             self._tallies[event.host] = fold(self._tallies.get(event.host), event)
             self._reporter()(event)
@@ -256,39 +281,12 @@ class Session:
 
 
 _NEEDED_NEXT = ("dockwright.planner", "dockwright.trust.key", "dockwright.report.console")
+_TO_PROVE = ("dockwright.app.changing",)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _terminated(_number: int, _frame: object) -> NoReturn:
     raise SystemExit(int(Exit.TERMINATED))
-
-
-def open_files(show: Show, source: Path | None = None) -> list[Reporter]:
-    """The log and the reports that are asked for, each tried at once.
-
-    Raises InputError where one cannot be written, or where two are one file, ``source`` included.
-    """
-    # The log last: what stands in it, the reports have taken too, whenever a signal comes.
-    named = {**{name: getattr(show, name) for name in FILES}, "log": show.log}
-    paths = {name: path for name, path in named.items() if path is not None}
-    kept = [path for path in (source, *paths.values()) if path is not None and _is_kept(path)]
-    if len({os.path.realpath(path) for path in kept}) < len(kept):
-        raise InputError(
-            f"named twice as a file: {', '.join(map(str, kept))}",
-            next_step="name each its own file",
-        )
-    return [
-        JsonlReporter.to_file(path) if name == "log" else to_file(name, path)
-        for name, path in paths.items()
-    ]
-
-
-def _is_kept(path: Path) -> bool:
-    """Whether what is written there stays: /dev/null and pipes may be named again."""
-    try:
-        return path.is_file() or not path.exists()
-    except OSError:  # told by whoever opens it
-        return True
 
 
 def operator() -> str:

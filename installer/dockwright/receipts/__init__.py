@@ -8,7 +8,6 @@ from dockwright.receipts import data
 from dockwright.receipts.data import Data
 from dockwright.receipts.guards import plain
 from dockwright.receipts.owned import Vendor
-from dockwright.receipts.places import Level
 from dockwright.receipts.purge import judge_again, meant, plan_purge
 from dockwright.receipts.receipt import Receipt, read_receipt
 from dockwright.receipts.trail import Trail, answered, question, read

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from dockwright.errors import DestructiveError
 from dockwright.models import Facts
+from dockwright.plan import Level
 from dockwright.receipts.data import Data, Place
 from dockwright.receipts.guards import DEFAULTS
 from dockwright.receipts.uninstall import size
@@ -15,20 +15,6 @@ from dockwright.receipts.uninstall import size
 _OWN_SPACES = frozenset({"moby", "plugins.moby"})
 _ENGINES = ("docker.io", "moby-engine", "docker-engine")
 _CONTAINERDS = ("containerd", "moby-containerd")
-
-
-@dataclass(frozen=True)
-class Level:
-    """How much is deleted; ``named`` are data roots that are meant although nobody expects them.
-
-    ``export`` is a folder on the host where volumes are saved before they go, empty for none.
-    """
-
-    images: bool = False
-    volumes: bool = False
-    everything: bool = False
-    named: tuple[str, ...] = ()
-    export: str = ""
 
 
 def places(facts: Facts, data: Data, level: Level, going: set[str]) -> list[Place]:

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from dockwright.errors import DestructiveError, RefusedError
 from dockwright.models import Facts
-from dockwright.plan import Action, HostPlan, Verb
+from dockwright.plan import Action, HostPlan, Level, Verb
 from dockwright.receipts.base import assumptions, numbered
 from dockwright.receipts.data import Data, Place
 from dockwright.receipts.guards import DEFAULTS, refusals
 from dockwright.receipts.owned import Vendor
-from dockwright.receipts.places import Level, holds_something, places, refuse_shared
+from dockwright.receipts.places import holds_something, places, refuse_shared
 from dockwright.receipts.receipt import read_receipt
 from dockwright.receipts.trail import Trail
 from dockwright.receipts.uninstall import plan_uninstall, size, stop_containers

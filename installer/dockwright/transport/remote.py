@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 from dockwright.channel import Channel
 from dockwright.models import Host
-from dockwright.transport import sshconfig
+from dockwright.transport import lean, sshconfig  # noqa: F401  # lean: before what imports invoke
 from dockwright.transport.options import Asker, ConnectOptions
 from dockwright.transport.password import SudoPassword
 from dockwright.transport.root import Handshake, become_root
@@ -19,6 +21,8 @@ class SshTransport:
         changed = {"user": host.user or options.user, "port": host.port or options.port}
         self._password = SudoPassword(host, options, ask)
         self._how = self._lax = ""
+        self._begun: threading.Thread | None = None
+        self._failed: BaseException | None = None
         self._connection = SshConnection(
             host.model_copy(update=changed),
             options,
@@ -40,8 +44,24 @@ class SshTransport:
         """As ``Transport.shell``."""
         return self._start(script, Handshake(needs_root=self._password.given))
 
+    def begin(self) -> None:
+        """Connect in the background; what goes wrong there is raised by the first shell."""
+        self._begun = threading.Thread(target=self._open, daemon=True)
+        self._begun.start()
+
+    def _open(self) -> None:
+        try:
+            self._connection.open()
+        except BaseException as error:  # noqa: BLE001  # raised where it is waited for
+            self._failed = error
+
     def _start(self, script: str, handshake: Handshake) -> Channel:
         who = self._connection.who
+        if self._begun is not None:
+            self._begun.join()
+            failed, self._begun, self._failed = self._failed, None, None
+            if failed is not None:
+                raise failed
         wire = self._connection.session(handshake.command(), lambda channel: SshWire(channel, who))
         channel, self._how = become_root(wire, handshake, script, self._password, who)
         # Told, and not refused: paramiko prefers counter mode, which the attack does not reach.
