@@ -21,6 +21,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import ClassVar
 
+from typing_extensions import Self
+
 
 class Exit(IntEnum):
     """Exit codes; the table is in ``--help`` and in the README."""
@@ -99,6 +101,12 @@ class DockwrightError(Exception):
         self.details = details
         self.step = step
         self.next_step = next_step
+
+    def __copy__(self) -> Self:
+        """One of its own, without the traceback, also where distributed has its way of copying."""
+        copied = type(self).__new__(type(self), *self.args)
+        copied.__dict__.update(self.__dict__)
+        return copied
 
 
 class InputError(DockwrightError):
