@@ -12,6 +12,7 @@ from dockwright.app.consulting import consult
 from dockwright.app.hosts import guarded, interleave
 from dockwright.app.looking import gather, key_owners, planner_for
 from dockwright.app.mending import mend
+from dockwright.app.rebooting import prepare_after
 from dockwright.app.rollout import Rollout, Share, roll, sizes_of
 from dockwright.app.room import Room
 from dockwright.app.run import Connect, Mends, Prepared, Request, Way, proxy_for
@@ -37,6 +38,7 @@ __all__ = [
     "mend",
     "planner_for",
     "prepare",
+    "prepare_after",
     "proxy_for",
     "roll",
     "sizes_of",

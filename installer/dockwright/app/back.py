@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 from dockwright import events, planner, receipts, renderer
-from dockwright.app import looking
+from dockwright.app import asking, looking
 from dockwright.app.run import Connect, Prepared, Request
 from dockwright.errors import BusyError, FailedError
 from dockwright.events import Event
@@ -41,7 +41,7 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
     else:
         plan = _removal(name, known, trail, prepared.data, request)
         if plan.transaction.changes:
-            plan = looking.probe(prepared.transport, plan, known)
+            plan = asking.probe(prepared.transport, plan, known)
     prepared.plan = plan
     yield events.Planned(host=name, at=time.time(), plan=plan)
 
