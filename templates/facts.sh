@@ -78,6 +78,17 @@ facts() {
     for path in /usr/lib/*/libnvidia-ml.so.1 /usr/lib/libnvidia-ml.so.1; do
       [ ! -e "$path" ] || { library=$(readlink -f "$path") && say "nvidia_library ${library##*.so.}" && break; }
     done
+    if [ ! -e /proc/driver/nvidia/version ]; then
+      # Where a driver may be wanted: a module for this kernel, what brings new kernels, a desktop.
+      kernel=$(uname -r)
+      for path in /lib/modules/"$kernel"/kernel/nvidia*/nvidia.ko* /lib/modules/"$kernel"/updates/dkms/nvidia*.ko*; do
+        [ ! -e "$path" ] || { say "nvidia_built 1" && break; }
+      done
+      dpkg-query -W -f='${db:Status-Status} ${Package}\n' 'linux-image-*' 2>/dev/null | sed -n 's/^installed \(linux-image-[a-z].*\)$/kernel_package \1/p'
+      dpkg-query -W -f='package ${Package} ${db:Status-Status} ${db:Status-Want} ${Version}\n' 'nvidia-*' 'linux-modules-nvidia-*' 'linux-headers-*' \
+        'libnvidia-tesla-*' libcuda1 firmware-nvidia-gsp 2>/dev/null | grep -v ' nvidia-\(docker\|container\)'
+      [ ! -e /etc/systemd/system/display-manager.service ] || say "desktop 1"
+    fi
     # The package of the driver that unattended-upgrades may change: neither held nor named in apt's configuration.
     if [ -n "$library" ] && grep -qsE '^[^/#]*Unattended-Upgrade +"1"' /etc/apt/apt.conf.d/* && ! grep -qsE '^[^/#]*"[^"]*nvidia' /etc/apt/apt.conf.d/*; then
       owner=$(dpkg-query -S "$library" 2>/dev/null) && owner=${owner%%:*}

@@ -12,7 +12,7 @@ from dockwright.load import HostValues, Playbook
 from dockwright.models import Facts, Nvidia
 from dockwright.proxies import Proxy
 from dockwright.renderer.onefile import Profile
-from dockwright.steps import DockerImage, DockerRegistry, Gpu, NvidiaPast
+from dockwright.steps import DockerImage, DockerRegistry, Gpu, NvidiaDriver, NvidiaPast
 from dockwright.steps.base import StepBase
 from dockwright.steps.uniting import united
 
@@ -95,6 +95,12 @@ def _refuse_what_is_not_in_it(playbook: Playbook, bare: Facts) -> None:
                     f"playbook {playbook.name} wants the empty package nvidia-docker2:"
                     " there is no file of it",
                     next_step="dockwright render gpu; or --set nvidia_docker2_package=false",
+                )
+            if isinstance(step, NvidiaDriver) and (step.branch or step.keep):
+                raise InputError(
+                    f"playbook {playbook.name} wants a driver, which is chosen by what a host's archive"
+                    " offers: there is no file of it",
+                    next_step=f"dockwright apply {playbook.name} HOST; or leave the driver out",
                 )
 
 

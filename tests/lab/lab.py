@@ -26,6 +26,7 @@ from typing import Any
 from tests.lab import control, local
 from tests.lab.control import MEASURED
 from tests.lab.dress import DRESSES, Dress, archive, layer, python_layer
+from tests.lab.drivers import DRIVERS
 from tests.lab.fat import fat_layer
 from tests.lab.host import BARE_INIT, DATA, Host, Layer
 from tests.lab.images import IMAGES
@@ -154,6 +155,7 @@ class Lab:
         *,
         python: bool = False,
         gpu: bool = False,
+        driver: bool = True,
         fat: bool = False,
         systemd: bool = True,
         base: Layer | None = None,
@@ -163,7 +165,7 @@ class Lab:
         """Boot a fresh host.
 
         ``base`` stacks it on a frozen host, ``python`` adds Python and Dockwright itself (see
-        ``local.py``), ``gpu`` the stand-in of NVIDIA's driver (see ``nvidia.py``), ``fat`` what real servers have (see ``fat.py``),
+        ``local.py``), ``gpu`` the stand-in of NVIDIA's driver (see ``nvidia.py``), with ``driver=False`` the GPUs alone (see ``drivers.py``), ``fat`` what real servers have (see ``fat.py``),
         ``systemd=False`` boots a shell script that starts sshd, as in a container, ``extra`` binds folders of this machine read-only at paths of the host, and
         ``known=False`` leaves its key out of known_hosts.
         """
@@ -175,7 +177,8 @@ class Lab:
         else:
             lower = self._layers(DRESSES[dress], python=python, fat=fat)
             if gpu:
-                lower.insert(0, self.parts[NVIDIA.name] / "driver")
+                bare, whole = self.parts[DRIVERS.name] / "bare", self.parts[NVIDIA.name] / "driver"
+                lower.insert(0, whole if driver else bare)
         if python:
             binds |= local.binds(lower)
         folder = self._reserve(
@@ -344,9 +347,10 @@ def _spec() -> dict[str, Any]:
     """Build what every lab needs and say where it lies."""
     goods = vendor(DRESSES["debian-13"].suite, DRESSES["debian-12"].suite)
     soon = [dress for dress in DRESSES.values() if not dress.late]
-    built = ensure(KEYS, IMAGES, NVIDIA, goods, *(each for d in soon for each in _of(d)))
+    built = ensure(KEYS, IMAGES, NVIDIA, DRIVERS, goods, *(each for d in soon for each in _of(d)))
     www = {"download.docker.com": str(built[goods.name] / "good")}
     www[NVIDIA_NAME] = str(built[NVIDIA.name] / "good")
+    www["archive.lab.test/drivers"] = str(built[DRIVERS.name])
     for dress in DRESSES.values():
         www[f"archive.lab.test/{dress.name}"] = str(place(archive(dress)) / "repo")
     return {

@@ -81,7 +81,17 @@ def test_no_secret_travels(sent: list[Any], tmp_path: Path) -> None:
 
 def test_what_travels_is_listed(sent: list[Any], tmp_path: Path) -> None:
     """Each field of a request either travels or does not, and what does can be sent."""
-    kept = {"playbook", "logins", "machines", "market", "undoes", "asked", "mends", "level"}
+    kept = {
+        "playbook",
+        "logins",
+        "machines",
+        "market",
+        "undoes",
+        "asked",
+        "mends",
+        "level",
+        "resume",
+    }
     assert set(spreading._WORDS) == {field.name for field in fields(Request)} - kept
     file = tmp_path / "hosts.yaml"
     file.write_text("hosts: {web1: , web2: , db1: }\ngroups: {berlin: {hosts: [db1]}}\n")

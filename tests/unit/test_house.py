@@ -182,6 +182,8 @@ def test_every_step_module_is_in_steps() -> None:
         "apt_past",
         "apt_sources",
         "dockerd",
+        "driver_choice",
+        "gpu_generation",
         "merging",
         "order",
         "pins",

@@ -53,6 +53,7 @@ from dockwright.registries import Logins
 from dockwright.renderer import (
     Program,
     onefile,
+    render_archive,
     render_attach,
     render_fetch,
     render_follow,
@@ -66,6 +67,7 @@ from dockwright.renderer import (
 from dockwright.renderer.onefile import Profile, render_file
 from dockwright.renderer.shell import environment, one_line
 from dockwright.resources import directory
+from dockwright.steps import ARCHIVE, Offer
 from tests.unit.making import (
     CAME,
     NONCE,
@@ -73,6 +75,7 @@ from tests.unit.making import (
     installed_trail,
     nvidia_pin,
     pin,
+    plan_for,
     playbook,
     recorded,
     run_lines,
@@ -188,6 +191,25 @@ def gpu(name: str, nvidia: dict[str, Any] | None = None) -> HostPlan:
     seen = {**facts.nvidia.model_dump(mode="json"), **(nvidia or {})}
     pins = {"docker_fingerprint": pin(), "nvidia_fingerprint": nvidia_pin()}
     return whole_plan(changed(facts, {"nvidia": seen}), "gpu", pins)
+
+
+def driver() -> HostPlan:
+    """A GPU that nouveau drives, and a driver whose modules Ubuntu signs."""
+    known = {"bound": ["nouveau"], "devices": ["0x2330"]}
+    kernel = "6.8.0-45-generic"
+    gpus = {"gpus": ["0000:01:00.0"], "nvidia": known, "kernel": kernel}
+    facts = changed(recorded("ubuntu-24.04-bare"), gpus)
+    pins = {"docker_fingerprint": pin(), "nvidia_fingerprint": nvidia_pin()}
+    names = (
+        f"linux-modules-nvidia-570-open-{kernel}",
+        "nvidia-headless-no-dkms-570-open",
+        "nvidia-utils-570",
+    )
+    offered = Offer(id=ARCHIVE, key="", fingerprint="", versions=dict.fromkeys(names, ("1",)))
+    wanted = {**pins, "driver": "auto", "driver_keep": True, "reboot": True}
+    plan, _ = plan_for(facts, "gpu", wanted, {ARCHIVE: offered})
+    said = "\n".join(f"Inst {name} (1 Ubuntu:24.04/noble [amd64])" for name in names)
+    return judge(plan, read_simulation(said, "", ""), facts)
 
 
 def past() -> HostPlan:
@@ -311,6 +333,7 @@ SCRIPTS: dict[str, Callable[[], str]] = {
     "back/undo": lambda: program(undone()),
     "gpu/fresh-noble": lambda: program(gpu("ubuntu-24.04-gpu-bare")),
     "gpu/docker-first": lambda: program(gpu("ubuntu-24.04-gpu", {"hook": "unseen", "specs": []})),
+    "gpu/driver": lambda: program(driver(), resume="exec dockwright it's\n"),
     "gpu/past": lambda: program(past()),
     "gpu/verify": lambda: program(
         whole_plan(recorded("ubuntu-24.04-gpu"), "verify", verify=True), attached=RUN_ID
@@ -325,6 +348,7 @@ SCRIPTS: dict[str, Callable[[], str]] = {
     "scripts/probe-with-login": lambda: (
         render_probe(proxied(), run_id=RUN_ID, login=PROXY.machine).text
     ),
+    "scripts/archive": lambda: render_archive(proxied(), run_id=RUN_ID, login=PROXY.machine).text,
     "scripts/fetch": lambda: render_fetch(FILES, run_id=RUN_ID, seconds=60, proxy=PROXY),
     "scripts/attach": lambda: render_attach(run_id=RUN_ID),
     "scripts/launch": lambda: launch(booted=True),

@@ -44,7 +44,9 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
     else:
         plan = _removal(name, known, trail, prepared.data, request)
         if plan.transaction.changes:
-            plan = looking.probe(prepared.transport, plan, known)
+            from dockwright.app import probing
+
+            plan = probing.probe(prepared.transport, plan, known)
     prepared.plan = plan
     yield events.Planned(host=name, at=time.time(), plan=plan)
 

@@ -68,8 +68,9 @@ def carry_out(prepared: Prepared, request: Request, stop: Stop) -> Iterator[Even
     else:
         run_id = f"{time.strftime('%Y-%m-%d')}-{secrets.token_hex(3)}"
         program = renderer.render_program(
-            plan, operator=request.operator, lock_timeout=request.lock_timeout
-        )
+            plan, operator=request.operator, lock_timeout=request.lock_timeout,
+            resume=request.resume if prepared.host.local else "",
+        )  # fmt: skip
         launch = renderer.render_launch(
             program,
             run_id=run_id,
@@ -92,6 +93,7 @@ def carry_out(prepared: Prepared, request: Request, stop: Stop) -> Iterator[Even
     kept = len(plan.actions) - len(plan.steps)
     prepared.finished = True
     prepared.again = ended is not None and ended.exit is Exit.OK and ended.again
+    prepared.boot = ended.boot if ended is not None else ""
     yield events.RunFinished(
         host=plan.host,
         at=time.time(),
@@ -125,6 +127,7 @@ def _join(prepared: Prepared, transport: Transport, stop: Stop) -> Iterator[Even
     )
     prepared.finished = True
     prepared.again = ended.exit is Exit.OK and ended.again
+    prepared.boot = ended.boot
     yield events.RunFinished(
         host=prepared.host.name,
         at=time.time(),

@@ -5,7 +5,6 @@ What comes after the facts is loaded while the host gathers them.
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -13,13 +12,9 @@ from functools import partial
 from dockwright import __version__, events, facts, receipts
 from dockwright.app.asking import converse
 from dockwright.app.run import Connect, Prepared, Request, proxy_for
-from dockwright.channel import Transport
 from dockwright.errors import (
-    BY_EXIT,
     BusyError,
     DockwrightError,
-    Exit,
-    FailedError,
     RefusedError,
     UnreachableError,
 )
@@ -27,14 +22,7 @@ from dockwright.events import Event
 from dockwright.load import HostValues, Playbook
 from dockwright.models import Facts, LiveRun
 from dockwright.plan import HostPlan
-from dockwright.proxies import Proxy
-from dockwright.steps import RepositoryWish
-
-_NEXT = {
-    Exit.REFUSED: "settle on the host what apt says, then run the same command again",
-    Exit.TRUST: "look who answers the host at that address, at its clock and its CAs",
-    Exit.UNREACHABLE: "check the host's way to the repository, then run the same command again",
-}
+from dockwright.steps import ARCHIVE, RepositoryWish
 
 
 def gather(prepared: Prepared, request: Request, connect: Connect) -> Iterator[Event]:
@@ -106,6 +94,11 @@ def planned(prepared: Prepared, request: Request) -> Iterator[Event]:
         return
     make = planner_for(name, playbook, known, request)
     plan, wishes = make(offers={})
+    if ARCHIVE in plan.unresolved:
+        from dockwright.app import probing
+
+        proxy = proxy_for(plan.proxy, request.proxy)
+        plan, wishes = make(offers={ARCHIVE: probing.archive(prepared.transport, plan, proxy)})
     if wishes:
         from dockwright.app.consulting import consult
 
@@ -134,8 +127,10 @@ def planned(prepared: Prepared, request: Request) -> Iterator[Event]:
 
         sending.files(plan)
     if plan.transaction.changes:
+        from dockwright.app import probing
+
         begun = time.monotonic()
-        plan = probe(prepared.transport, plan, known, proxy_for(plan.proxy, request.proxy))
+        plan = probing.probe(prepared.transport, plan, known, proxy_for(plan.proxy, request.proxy))
         room = min((disk.free_kib for disk in known.disks if disk.path in ("/", "/var")), default=0)
         yield events.PhaseFinished(
             host=name, at=time.time(), phase="preflight",
@@ -230,39 +225,3 @@ def key_owners(known: Facts) -> dict[str, tuple[str, ...]]:
         file.path: trust.primary_fingerprints((file.content or "").encode("latin-1"))
         for file in known.keys
     }
-
-
-def probe(
-    transport: Transport, plan: HostPlan, known: Facts, proxy: Proxy | None = None
-) -> HostPlan:
-    """Ask apt on the host what it would do, and judge it. Raises where that is not the plan."""
-    from dockwright import judge, renderer, runner
-
-    run_id = secrets.token_hex(8)
-    login = proxy.machine if proxy else ""
-    channel = transport.root_shell(renderer.render_probe(plan, run_id=run_id, login=login).text)
-    told: dict[str, str] = {}
-    ended = None
-    try:
-        for record in runner.read_records(channel, run_id, timeout=300):
-            if record.type == "end":
-                ended = record.text
-                break
-            told[record.type] = record.decoded
-    finally:
-        channel.close()
-    if "stop" in told:
-        code, _, brief = (*told["stop"].split(" ", 2), "", "")[:3]
-        kind = {str(int(number)): kind for number, kind in BY_EXIT.items()}.get(code, FailedError)
-        details = [(k, told[k].strip()) for k in ("cause", "output") if told.get(k, "").strip()]
-        raise kind(brief, details=tuple(details), step="preflight", next_step=_NEXT.get(kind.exit))
-    if ended != "0":
-        raise UnreachableError(
-            "the host broke off while it was asked what apt would do",
-            details=(("printed", channel.errors()[-500:] or "nothing"),),
-            next_step="run the same command again",
-        )
-    simulation = judge.read_simulation(
-        told.get("simulated", ""), told.get("uris", ""), told.get("unkept", "")
-    )
-    return judge.judge(plan, simulation, known)

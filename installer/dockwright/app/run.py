@@ -66,7 +66,8 @@ class Request:
 
     ``playbooks`` has it by host, where an inventory says different things of hosts.
     ``lock_timeout`` is in seconds; ``operator`` is named in the host's journal; ``again`` is
-    the command line that would apply what is planned. ``undoes`` is the run to take back, empty for
+    the command line that would apply what is planned, ``resume`` lines for sh that run it again after
+    this machine's own reboot. ``undoes`` is the run to take back, empty for
     the last. An uninstall knows Docker by the repository and packages of ``playbook``;
     ``level`` is how much a purge deletes; ``asked`` what messages that doctor was given mean,
     ``mends`` where its playbooks come from, if it is to plan.
@@ -74,6 +75,7 @@ class Request:
 
     command: str
     again: str = ""
+    resume: str = ""
     playbook: Playbook | None = None
     upgrade: bool = False
     allow_restart: bool = False
@@ -130,7 +132,7 @@ class Prepared:
     """What is known of a host when its plan is made; ``plan`` stays None where it failed.
 
     ``joins`` is a run that is under way there for the same wish; ``again`` says that the run only
-    made the host fit to be planned for. ``how`` is the way the host was
+    made the host fit to be planned for, and ``boot`` is the boot that it ended, if the host reboots. ``how`` is the way the host was
     reached, ``findings`` are doctor's. ``parked`` says that the
     connection was ended for now, as too many were open.
     """
@@ -146,6 +148,7 @@ class Prepared:
     plan: HostPlan | None = None
     joins: LiveRun | None = None
     again: bool = False
+    boot: str = ""
     finished: bool = False
     parked: bool = False
 

@@ -175,6 +175,16 @@ class Choice:
     remove_snap: Annotated[
         bool, _choice("Remove the snap 'docker', once the new daemon answers.", "--remove-snap")
     ] = False
+    driver: Annotated[
+        str | None,
+        _choice(
+            "NVIDIA's driver where a GPU has none: auto, or a branch such as 570.",
+            "--driver",
+        ),
+    ] = None
+    reboot: Annotated[
+        bool, _choice("The host may reboot, where the driver takes that.", "--reboot")
+    ] = False
     remove_nvidia_docker: Annotated[
         bool,
         _choice(

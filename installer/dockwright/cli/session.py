@@ -195,8 +195,8 @@ class Session:
         with self._interruptible():
             self._look(stage, request)
 
-    def again(self, request: Request) -> bool:
-        """Plan anew for hosts that were only made fit to be planned for; whether there are any."""
+    def again(self, request: Request) -> list[Prepared]:
+        """Plans anew for hosts that were only made fit to be planned for, and may boot first."""
         due = [
             prepared
             for prepared in self._prepared
@@ -204,10 +204,10 @@ class Session:
         ]
         for prepared in due:
             prepared.close()
-        if due and not self.stop.after_step.is_set():
-            self._look(app.prepare, request, tuple(prepared.host for prepared in due))
-            return True
-        return False
+        if not due or self.stop.after_step.is_set():
+            return []
+        stage = app.prepare_after({one.host.name: one.boot for one in due})
+        return self._look(stage, request, tuple(prepared.host for prepared in due))
 
     def exit(self) -> Exit:
         """The exit code of the run, from its events; 6 where a report could not be written."""

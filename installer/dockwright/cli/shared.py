@@ -22,6 +22,7 @@ from dockwright.cli.options import (
     Show,
     Values,
 )
+from dockwright.cli.resuming import resume_words
 from dockwright.cli.rolling import Rolling, Spreading, rollout_of
 from dockwright.cli.session import Session, operator
 from dockwright.errors import Exit, InputError
@@ -30,6 +31,7 @@ from dockwright.plan import HostPlan
 from dockwright.proxies import Proxy
 from dockwright.registries import Logins
 
+_ROUNDS = 4  # plans that only make a host fit to be planned for, in a row
 _LONG = 4096  # characters of a command line that is repeated in events
 
 
@@ -66,6 +68,8 @@ def _overrides(values: Values, choice: Choice, more: tuple[Flag, ...]) -> Overri
         ("--mirror", "docker_url", choice.mirror and mirrors.repository(choice.mirror)),
         ("--add-user", "docker_users", choice.add_user),
         ("--remove-snap", "docker_remove_snap", choice.remove_snap),
+        ("--driver", "driver", choice.driver),
+        ("--reboot", "reboot", choice.reboot),
         ("--remove-nvidia-docker", "nvidia_docker_remove", choice.remove_nvidia_docker),
     )
     return Overrides(
@@ -120,6 +124,7 @@ def request_for(
     return Request(
         command=command,
         again=_again(),
+        resume=resume_words() if command in ("install", "apply") else "",
         playbooks=playbooks or {},
         upgrade=renewal.upgrade,
         proxy=proxy,
@@ -159,7 +164,16 @@ def change(
             session.finish()
         else:
             session.carry_out(request, rollout)
-            if session.again(request):
+            # A repair, a driver and its reboot: each may be followed by what was asked for.
+            for _ in range(_ROUNDS):
+                prepared = session.again(request)
+                if not prepared:
+                    break
+                going = [one.plan for one in prepared if one.plan is not None]
+                asks = any(one.destructive for one in going)
+                if asks and not consent.yes and not _agreed(session, going):
+                    session.finish()
+                    break
                 session.carry_out(request, rollout)
     return session.exit()
 

@@ -193,6 +193,7 @@ def _nvidia(told: dict[str, list[str]]) -> Nvidia:
     hook = one(told, "nvidia_hook")
     return Nvidia(
         bound=tuple(driver for _, _, driver in rows(told, "gpu", 3)),
+        devices=tuple(device for _, device, _ in rows(told, "gpu", 3)),
         module=printable(one(told, "nvidia_module")),
         library=printable(one(told, "nvidia_library")),
         listing=tuple(line.rstrip() for line in said) if status == "0" else (),
@@ -211,6 +212,9 @@ def _nvidia(told: dict[str, list[str]]) -> Nvidia:
         ),
         runtimes=tuple(printable(one(told, "runtimes")).split()),
         loose=printable(one(told, "nvidia_loose")),
+        built="nvidia_built" in told,
+        kernels=tuple(name for (name,) in rows(told, "kernel_package", 1)),
+        desktop="desktop" in told,
         hook="seen" if hook == "seen" else "unseen" if hook else "",
         old_volumes=tuple(name for name, _ in rows(told, "old_volume", 2)),
         old_containers=tuple(

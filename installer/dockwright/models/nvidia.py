@@ -26,13 +26,16 @@ class Nvidia(Frozen):
 
     ``bound`` has the kernel driver of each GPU (``-`` for none); ``module`` and ``library`` are
     the versions of the loaded module and of libnvidia-ml, ``listing`` is what ``nvidia-smi -L``
-    prints, ``mig`` are the indices of GPUs in MIG mode. ``platform`` is ``wsl`` or ``jetson``, where GPUs are no PCI devices. ``hook`` is
+    prints, ``devices`` are their PCI device ids, ``mig`` are the indices of GPUs in MIG mode. ``platform`` is ``wsl`` or ``jetson``, where GPUs are no PCI devices. ``hook`` is
     ``seen`` where NVIDIA's hook was there when dockerd started, else ``unseen``; ``loose`` is a package of the driver that
     unattended-upgrades may change. ``old_volumes`` are those of nvidia-docker 1.0 while its plugin
-    is there, ``old_containers`` who has them, running or not.
+    is there, ``old_containers`` who has them, running or not. Only where no module is loaded: ``built`` says that one
+    is there for the running kernel, ``kernels`` are the installed packages that bring new kernels,
+    ``desktop`` that a display manager starts.
     """
 
     bound: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
     module: str = ""
     library: str = ""
     listing: tuple[str, ...] = ()
@@ -45,5 +48,8 @@ class Nvidia(Frozen):
     runtimes: tuple[str, ...] = ()
     hook: str = ""
     loose: str = ""
+    built: bool = False
+    kernels: tuple[str, ...] = ()
+    desktop: bool = False
     old_volumes: tuple[str, ...] = ()
     old_containers: tuple[OldContainer, ...] = ()

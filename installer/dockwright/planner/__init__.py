@@ -13,13 +13,14 @@ from dockwright.errors import RepairError
 from dockwright.models import Facts
 from dockwright.plan import Action, Assumptions, HostPlan, Repository, Transaction, Verb
 from dockwright.planner.fitness import fit_to_change, notes, require_supported
-from dockwright.steps import Decision, RepositoryWish, StepBase, View
+from dockwright.steps import ARCHIVE, Decision, RepositoryWish, StepBase, View
 from dockwright.steps.base import Offer, action
 from dockwright.steps.order import needed
 from dockwright.steps.uniting import united
 
 __all__ = ["make_plan", "require_supported"]
 
+_AFTER = "what was asked for is planned after that"
 _CHECKS = ("container_check", "gpu_check", "operations_check", "registry_check")
 ComponentSteps = tuple[str, Sequence[StepBase]]
 
@@ -63,8 +64,11 @@ def make_plan(
             login=login,
             logins=logins,
             component=component,
+            host=host,
         )
-        decisions += [_decide(step, view) for step in steps]
+        decisions += [_decide(step, view) for step in steps if not _first(decisions)]
+    if before := _first(decisions):  # the rest is planned by what is there after it
+        decisions = [before]
     asked = {name for decision in decisions for name in decision.consult}
     wishes = tuple(d.wish for d in decisions if d.wish is not None and d.wish.id in asked)
     intended = needed(decisions)
@@ -85,10 +89,15 @@ def make_plan(
         ),
         actions=actions,
         transaction=_transaction(decisions),
-        unresolved=tuple(wish.id for wish in wishes),
+        unresolved=(*(wish.id for wish in wishes), *({ARCHIVE} & asked)),
         proxy=proxy,
         proxy_login=bool(proxy) and login,
-        notes=(*notes(facts, kinds, now), *(note for d in decisions for note in d.notes)),
+        notes=(
+            *notes(facts, kinds, now),
+            *(note for d in decisions for note in d.notes),
+            *((_AFTER,) if before else ()),
+        ),
+        preliminary=before is not None,
     )
     if plan.changes or plan.unresolved:
         fit_to_change(plan, facts, now)
@@ -128,7 +137,7 @@ def repair(host: str, playbook: str, facts: Facts) -> HostPlan:
                 params={},
             ),
         ),
-        notes=("what was asked for is planned after that",),
+        notes=(_AFTER,),
         preliminary=True,
     )
 
@@ -159,6 +168,11 @@ def _unfinished(facts: Facts, intended: Sequence[Action]) -> list[Action]:
         target="/var/lib/dockwright", reason=reason,
     )  # fmt: skip
     return [leftovers]
+
+
+def _first(decisions: Iterable[Decision]) -> Decision | None:
+    """What has to be done before anything else can be planned."""
+    return next((one for one in decisions if one.first), None)
 
 
 def _decide(step: StepBase, view: View) -> Decision:

@@ -55,12 +55,14 @@ def render_program(
     lock_timeout: int = 600,
     attached: str | None = None,
     registry_logins: str = "",
+    resume: str = "",
 ) -> Program:
     """The whole program for one host.
 
     ``operator`` is named in the host's journal; ``lock_timeout`` is in seconds. ``attached`` is the
     run id of a program that only verifies: it writes records to standard output and keeps nothing.
-    Such a one may be given ``registry_logins``: its text is run and not kept.
+    Such a one may be given ``registry_logins``: its text is run and not kept. ``resume`` are lines for
+    sh that the next boot runs, where the program reboots the machine that started it.
     """
     if plan.undoes:
         # All package actions are one transaction: its end is told once.
@@ -84,6 +86,7 @@ def render_program(
         attached=attached is not None,
         run_id=attached or "",
         registry_logins=registry_logins if attached is not None else "",
+        resume=resume,
     )
 
 
@@ -93,6 +96,11 @@ def render_probe(plan: HostPlan, *, run_id: str, login: str = "") -> Program:
     ``login`` is that of the plan's proxy (``Proxy.machine``): this text is run and not kept.
     """
     return _program("probe.sh.j2", plan, run_id=run_id, login=login)
+
+
+def render_archive(plan: HostPlan, *, run_id: str, login: str = "") -> Program:
+    """The read-only program that asks which drivers the host's own sources have; ``login`` as above."""
+    return _program("archive.sh.j2", plan, run_id=run_id, login=login)
 
 
 def render_fetch(
@@ -178,6 +186,7 @@ def titles(plan: HostPlan) -> dict[str, str]:
 def _title(action: Action) -> str:
     name = posixpath.basename(action.target)
     words = {
+        "driver_load": "load NVIDIA's driver",
         "file": f"file {name}",
         "hold": "hold packages",
         "image": f"image {action.target}",

@@ -32,7 +32,8 @@ _STAGES = frozenset({"guard", "preflight", "download", "locks", "refresh"})
 class Ended:
     """How a program ended: its exit code and the counts of its steps.
 
-    ``again`` says that it only made the host fit to be planned for.
+    ``again`` says that it only made the host fit to be planned for, ``boot`` is the id of the boot
+    that ends with it, where the host reboots.
     """
 
     exit: Exit
@@ -40,6 +41,7 @@ class Ended:
     same: int = 0
     directory: str = ""
     again: bool = False
+    boot: str = ""
 
 
 class Teller:
@@ -51,6 +53,7 @@ class Teller:
         self._begun: dict[str, float] = {}
         self._changed = self._same = 0
         self._again = False
+        self._boot = ""
         self._stop: tuple[Exit, bool, str, str] | None = None
         self._cause = self._output = ""
         self.ended: Ended | None = None
@@ -86,6 +89,9 @@ class Teller:
                 yield events.Note(host=host, at=at, text=record.decoded)
             case "again":
                 self._again = True
+            case "reboot":
+                self._boot = record.text
+                yield events.Note(host=host, at=at, text="the host reboots")
             case "commit":
                 yield events.CommitPoint(host=host, at=at)
             case "stop":
@@ -177,7 +183,7 @@ class Teller:
                 details=tuple(details), step=title, next_step=advice or None,
                 changed_host=committed,
             )  # fmt: skip
-        self.ended = Ended(code, self._changed, self._same, again=self._again)
+        self.ended = Ended(code, self._changed, self._same, again=self._again, boot=self._boot)
 
     def _last(self) -> str:
         last = next(reversed(self._begun), "")

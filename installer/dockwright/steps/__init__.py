@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 
 from dockwright.steps.apt_proxy import AptProxy
 from dockwright.steps.apt_repository import AptRepository
-from dockwright.steps.base import Decision, Offer, RepositoryWish, StepBase, View, When
+from dockwright.steps.base import ARCHIVE, Decision, Offer, RepositoryWish, StepBase, View, When
 from dockwright.steps.cdi_spec import CdiSpecStep
 from dockwright.steps.container_check import ContainerCheck
 from dockwright.steps.daemon_json import DaemonJson
@@ -20,6 +20,7 @@ from dockwright.steps.docker_registry import DockerRegistry
 from dockwright.steps.gpu import Gpu
 from dockwright.steps.gpu_check import GpuCheck
 from dockwright.steps.group_member import GroupMember
+from dockwright.steps.nvidia_driver import NvidiaDriver
 from dockwright.steps.nvidia_hook import NvidiaHook
 from dockwright.steps.nvidia_past import NvidiaPast
 from dockwright.steps.nvidia_runtime import NvidiaRuntime
@@ -40,6 +41,7 @@ Step: TypeAlias = (
     | Gpu
     | GpuCheck
     | GroupMember
+    | NvidiaDriver
     | NvidiaHook
     | NvidiaPast
     | NvidiaRuntime
@@ -70,6 +72,7 @@ STEPS: dict[str, type[Step]] = {
     "gpu": Gpu,
     "gpu_check": GpuCheck,
     "group_member": GroupMember,
+    "nvidia_driver": NvidiaDriver,
     "nvidia_hook": NvidiaHook,
     "nvidia_past": NvidiaPast,
     "nvidia_runtime": NvidiaRuntime,
@@ -80,6 +83,7 @@ STEPS: dict[str, type[Step]] = {
 }
 
 __all__ = [
+    "ARCHIVE",
     "STEPS",
     "AptProxy",
     "AptRepository",
@@ -93,6 +97,7 @@ __all__ = [
     "Gpu",
     "GpuCheck",
     "GroupMember",
+    "NvidiaDriver",
     "NvidiaHook",
     "NvidiaPast",
     "NvidiaRuntime",

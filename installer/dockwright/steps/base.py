@@ -24,6 +24,10 @@ from dockwright.plan import Action, PackageChange, Repository
 GpuMode: TypeAlias = Literal["required", "auto", "none", "installed"]
 
 
+# The id under which an offer has what the host's own sources have; see app.probing.
+ARCHIVE = "archive"
+
+
 def left_out(mode: GpuMode, facts: Facts) -> str | None:
     """Why GPUs are no matter on that host, ``None`` where they are."""
     toolkit = facts.package("nvidia-container-toolkit")
@@ -96,7 +100,7 @@ class View:
 
     ``key_owners`` maps each key file on the host to the primary fingerprints in it; ``upgrade``
     is what the user said, ``login`` whether a login for the proxy was given, ``logins`` the registries
-    that one was given for. ``resuming`` says that a
+    that one was given for; ``host`` is its name for messages. ``resuming`` says that a
     run before this one died, failed to install or only repaired: what is half done may be its doing,
     and not somebody's choice.
     """
@@ -109,13 +113,14 @@ class View:
     login: bool = False
     logins: frozenset[str] = frozenset()
     component: str = ""
+    host: str = "HOST"
 
 
 @dataclass(frozen=True)
 class Decision:
     """What one step intends.
 
-    ``wish`` with ``consult`` asks that the vendor be consulted; until then the decision is not
+    ``first`` says that all else can be planned only after it. ``wish`` with ``consult`` asks that the vendor be consulted; until then the decision is not
     final. ``packages`` join the one transaction of the plan. ``assumes`` maps files to the sha256
     that the decision rests on.
     """
@@ -129,6 +134,7 @@ class Decision:
     notes: tuple[str, ...] = ()
     assumes: Mapping[str, str] = field(default_factory=dict)
     allow_downgrades: bool = False
+    first: bool = False
 
 
 def action(step: StepBase, view: View, **fields: Any) -> Action:

@@ -18,8 +18,8 @@ _ALONE = "Docker alone: --set gpu=none"
 class Gpu(StepBase):
     """``mode`` says what a host without a GPU means: ``required`` refuses it, ``auto`` does not.
 
-    A GPU that is there and cannot be used is refused in both, with what would mend it: a driver is
-    never installed, and no host is rebooted.
+    A GPU that is there and cannot be used is refused in both, with what would mend it: a driver comes
+    by the step ``nvidia_driver``, where somebody asked for one.
     """
 
     kind: Literal["gpu"]
@@ -35,7 +35,7 @@ class Gpu(StepBase):
             where = f" ({_PLATFORMS[platform]})" if platform in _PLATFORMS else ""
             note = f"{reason}{where}: Docker alone" if self.mode == "auto" else ""
             return Decision(actions=(kept,), notes=(note,) if note else ())
-        for problem in _problems(facts):
+        for problem in _problems(facts, f"dockwright install --gpu --driver auto {view.host}"):
             brief, why, next_step = problem
             raise RefusedError(brief, details=(("why", why),), step=self.name, next_step=next_step)
         return Decision(
@@ -60,8 +60,11 @@ _PLATFORMS = {
 }
 
 
-def _problems(facts: Facts) -> Iterator[tuple[str, str, str]]:
-    """Brief, why and next step of what stands in the way, from the machine's nature to its state."""
+def _problems(facts: Facts, driver: str) -> Iterator[tuple[str, str, str]]:
+    """Brief, why and next step of what stands in the way, from the machine's nature to its state.
+
+    ``driver`` is the command that installs one.
+    """
     host, nvidia = facts.hostname, facts.nvidia
     if nvidia.platform in _PLATFORMS:
         yield (
@@ -87,7 +90,7 @@ def _problems(facts: Facts) -> Iterator[tuple[str, str, str]]:
         yield (
             f"nouveau drives the GPU of {host}",
             "NVIDIA's driver cannot be loaded beside it",
-            f"{_BLACKLIST}; install NVIDIA's driver; reboot",
+            f"{driver} --reboot; or by hand: {_BLACKLIST}; install NVIDIA's driver; reboot",
         )
     if {"vfio-pci", "pci-stub"} & set(nvidia.bound):
         yield (
@@ -96,14 +99,10 @@ def _problems(facts: Facts) -> Iterator[tuple[str, str, str]]:
             _ALONE,
         )
     if not nvidia.library:
-        install = {
-            "ubuntu": "ubuntu-drivers install --gpgpu",
-            "debian": "apt install nvidia-driver",
-        }
         yield (
             f"{host} has an NVIDIA GPU and no driver for it",
             "neither the kernel module nor libnvidia-ml is there; no driver is installed unasked",
-            f"{install.get(facts.distro, 'install the driver')}, reboot, then the same command",
+            f"{driver}; with --reboot it may reboot the host, where that is needed",
         )
     if nvidia.secure_boot:
         yield (
@@ -114,7 +113,10 @@ def _problems(facts: Facts) -> Iterator[tuple[str, str, str]]:
     yield (
         f"NVIDIA's driver {nvidia.library} is installed on {host}, but not loaded",
         "the kernel has no module nvidia",
-        "modprobe nvidia; dkms status tells whether it was built for this kernel; or reboot",
+        (
+            "modprobe nvidia; dkms status tells whether it was built for this kernel; or reboot;"
+            f" or: {driver}"
+        ),
     )
 
 

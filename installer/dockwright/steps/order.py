@@ -27,6 +27,7 @@ _AFTER = (
     "service",
     "group_member",
     "hold",
+    "driver_load",
     "gpu",
     "cdi_spec",
     "nvidia_hook",

@@ -196,8 +196,8 @@ GPU = (
         cause="the host has neither the module nor libnvidia-ml; the toolkit does not bring them",
         look=("lspci -nn -d 10de:",),
         mend=(
-            "Ubuntu: ubuntu-drivers install --gpgpu; Debian: apt-get install nvidia-driver",
-            "reboot",
+            "dockwright install --gpu --driver auto --reboot HOST",
+            "by hand: ubuntu-drivers install --gpgpu (Ubuntu), apt-get install nvidia-driver (Debian); reboot",
         ),
         source=f"{_GUIDE}troubleshooting.html",
     ),

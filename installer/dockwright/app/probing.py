@@ -1,0 +1,73 @@
+"""What apt on a host is asked before anything changes: what it would do, and which drivers it has."""
+
+from __future__ import annotations
+
+import secrets
+
+from dockwright import judge, renderer, runner
+from dockwright.channel import Transport
+from dockwright.errors import BY_EXIT, Exit, FailedError, UnreachableError
+from dockwright.models import Facts
+from dockwright.plan import HostPlan
+from dockwright.proxies import Proxy
+from dockwright.steps import ARCHIVE, Offer
+
+_NEXT = {
+    Exit.REFUSED: "settle on the host what apt says, then run the same command again",
+    Exit.TRUST: "look who answers the host at that address, at its clock and its CAs",
+    Exit.UNREACHABLE: "check the host's way to the repository, then run the same command again",
+}
+
+
+def probe(
+    transport: Transport, plan: HostPlan, known: Facts, proxy: Proxy | None = None
+) -> HostPlan:
+    """Ask apt on the host what it would do, and judge it. Raises where that is not the plan."""
+    run_id = secrets.token_hex(8)
+    login = proxy.machine if proxy else ""
+    told = _told(transport, renderer.render_probe(plan, run_id=run_id, login=login).text, run_id)
+    simulation = judge.read_simulation(
+        told.get("simulated", ""), told.get("uris", ""), told.get("unkept", "")
+    )
+    return judge.judge(plan, simulation, known)
+
+
+def archive(transport: Transport, plan: HostPlan, proxy: Proxy | None = None) -> Offer:
+    """What the host's own sources offer of NVIDIA's driver, with lists of today."""
+    run_id = secrets.token_hex(8)
+    login = proxy.machine if proxy else ""
+    text = renderer.render_archive(plan, run_id=run_id, login=login).text
+    told = _told(transport, text, run_id)
+    versions: dict[str, list[str]] = {}
+    for line in told.get("offered", "").splitlines():
+        name, _, version = line.partition(" ")
+        versions.setdefault(name, []).append(version)
+    offered = {name: tuple(dict.fromkeys(every)) for name, every in versions.items()}
+    return Offer(id=ARCHIVE, key="", fingerprint="", versions=offered)
+
+
+def _told(transport: Transport, script: str, run_id: str) -> dict[str, str]:
+    """The records of a read-only program, by type. Raises what it stopped with."""
+    channel = transport.root_shell(script)
+    told: dict[str, str] = {}
+    ended = None
+    try:
+        for record in runner.read_records(channel, run_id, timeout=300):
+            if record.type == "end":
+                ended = record.text
+                break
+            told[record.type] = record.decoded
+    finally:
+        channel.close()
+    if "stop" in told:
+        code, _, brief = (*told["stop"].split(" ", 2), "", "")[:3]
+        kind = {str(int(number)): kind for number, kind in BY_EXIT.items()}.get(code, FailedError)
+        details = [(k, told[k].strip()) for k in ("cause", "output") if told.get(k, "").strip()]
+        raise kind(brief, details=tuple(details), step="preflight", next_step=_NEXT.get(kind.exit))
+    if ended != "0":
+        raise UnreachableError(
+            "the host broke off while it was asked what apt would do",
+            details=(("printed", channel.errors()[-500:] or "nothing"),),
+            next_step="run the same command again",
+        )
+    return told
