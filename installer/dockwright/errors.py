@@ -100,6 +100,12 @@ class DockwrightError(Exception):
         self.step = step
         self.next_step = next_step
 
+    def __copy__(self) -> DockwrightError:
+        """One of its own: libraries that send errors about change what ``copy`` makes of them."""
+        other = type(self).__new__(type(self), *self.args)
+        other.__dict__.update(self.__dict__)
+        return other
+
 
 class InputError(DockwrightError):
     """Usage, playbook or inventory is wrong; nothing was contacted."""
