@@ -132,6 +132,12 @@ def test_what_does_not_go_is_said(sent: list[Any], words: tuple[str, ...], said:
     assert sent == []
 
 
+def test_a_site_is_of_an_engine() -> None:
+    done = dockwright("install", "web1", "--yes", "--site", "berlin")
+    assert done.exit_code == Exit.INPUT
+    assert "--site goes with --engine" in done.output
+
+
 def test_a_host_is_of_one_site(sent: list[Any], tmp_path: Path) -> None:
     file = tmp_path / "hosts.yaml"
     file.write_text("hosts: {a: }\ngroups: {x: {hosts: [a]}, y: {hosts: [a]}}\n")
