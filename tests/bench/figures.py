@@ -87,11 +87,13 @@ def ratios(samples: Sequence[Sample]) -> list[Ratio]:
     return found
 
 
-def verdict(found: Sequence[Ratio]) -> tuple[bool, str]:
+def verdict(
+    found: Sequence[Ratio], targets: Sequence[tuple[str, str, float]] = TARGETS
+) -> tuple[bool, str]:
     """Whether all targets are met that were measured, in words too."""
     measured = {(ratio.what, ratio.who): ratio.middle for ratio in found}
     all_met, said = True, []
-    for what, who, limit in TARGETS:
+    for what, who, limit in targets:
         middle = measured.get((what, who))
         if middle is None:
             said.append(f"- {what}: not measured beside {who}")

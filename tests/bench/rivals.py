@@ -88,6 +88,12 @@ class Rival:
     first: Command
     again: Command | None
     needs: tuple[str, ...] = ()  # packages that all hosts get before, to be equal; see extra.debs
+    hosts: tuple[str, ...] = ()  # where they are many
+
+
+def hosts_of(rival: str, fleet: int | None) -> tuple[str, ...]:
+    """The names of a rival's hosts."""
+    return (rival,) if fleet is None else tuple(f"{rival}{n}" for n in range(1, fleet + 1))
 
 
 # --- Dockwright -----------------------------------------------------------------------------------
@@ -115,15 +121,17 @@ class Ours:
         start: list[str | Path] = [sys.executable, self.place / "bin/dockwright"]
         return Command([*start, *args, *pin], {"PYTHONPATH": str(self.place)})
 
-    def rival(self, packages: tuple[str, ...]) -> Rival:
+    def rival(self, packages: tuple[str, ...], fleet: int | None = None) -> Rival:
         """Dockwright as one of the rivals."""
+        hosts = hosts_of("dockwright", fleet)
         choice = (
             ["--set", f"docker_packages={json.dumps(packages)}"] if packages != PACKAGES else []
         )
-        args = ("install", f"{USER}@dockwright", "--yes", *choice)
+        args = ("install", *(f"{USER}@{host}" for host in hosts), "--yes", *choice)
         # A second run that changes something ends with 20, and so fails here.
         first, again = self.command(*args), self.command(*args, "--detailed-exitcode")
-        return Rival("dockwright", "dockwright install --yes, of this checkout", first, again)
+        about = "dockwright install --yes, of this checkout"
+        return Rival("dockwright", about, first, again, hosts=hosts)
 
 
 # --- the vendor -----------------------------------------------------------------------------------
@@ -150,16 +158,17 @@ def vendor_script(script: Path) -> Rival:
 # --- pyinfra --------------------------------------------------------------------------------------
 
 
-def pyinfra(packages: tuple[str, ...]) -> Rival:
+def pyinfra(packages: tuple[str, ...], fleet: int | None = None) -> Rival:
     """pyinfra with the deploy of this folder; its environment is made at first use."""
     deploy = Path(__file__).with_name("pyinfra_deploy.py")
-    place = environment(PYINFRA)
-    start: list[str | Path] = [place / "bin/pyinfra", "pyinfra", deploy]
+    place, hosts = environment(PYINFRA), hosts_of("pyinfra", fleet)
+    start: list[str | Path] = [place / "bin/pyinfra", ",".join(hosts), deploy]
     data = ["--data", f"docker_packages={','.join(packages)}"]
     command = Command([*start, "-y", "--ssh-user", USER, *data])
     asked = "import importlib.metadata as m; print(m.version('pyinfra'))"
     version = sh([place / "bin/python", "-c", asked]).strip()
-    return Rival("pyinfra", f"pyinfra {version}, tests/bench/pyinfra_deploy.py", command, command)
+    about = f"pyinfra {version}, tests/bench/pyinfra_deploy.py"
+    return Rival("pyinfra", about, command, command, hosts=hosts)
 
 
 def environment(wanted: str) -> Path:
@@ -192,7 +201,9 @@ def helps(ours: Ours) -> dict[str, Command]:
 # --- Ansible --------------------------------------------------------------------------------------
 
 
-def ansible(folder: Path, packages: tuple[str, ...], role: Path | None) -> Rival | str:
+def ansible(
+    folder: Path, packages: tuple[str, ...], role: Path | None, fleet: int | None = None
+) -> Rival | str:
     """Ansible with geerlingguy.docker; where something is missing, why it is left out."""
     places = [role] if role else [Path(place).expanduser() / ROLE for place in ROLE_PLACES]
     found = next((place for place in places if (place / "tasks/main.yml").exists()), None)
@@ -224,10 +235,13 @@ def ansible(folder: Path, packages: tuple[str, ...], role: Path | None) -> Rival
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(folder / "control"),
         "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=1s",
     }
-    argv: list[str | Path] = [command, "-i", "ansible,", "-u", USER, playbook]
+    hosts = hosts_of("ansible", fleet)
+    argv: list[str | Path] = [command, "-i", f"{','.join(hosts)},", "-u", USER, playbook]
+    forks = ["--forks", str(fleet)] if fleet else []
     about = f"{_first_line([command, '--version'])}, {ROLE}, with pipelining"
-    both = Command(argv, env)
-    return Rival("ansible", about, both, both, needs=ROLE_DEBS)
+    both = Command([*argv, *forks], env)
+    about += f", {fleet} forks" if fleet else ""
+    return Rival("ansible", about, both, both, needs=ROLE_DEBS, hosts=hosts)
 
 
 def _first_line(argv: list[str | Path]) -> str:
@@ -239,15 +253,19 @@ def _first_line(argv: list[str | Path]) -> str:
 
 
 def all_of(
-    ours: Ours, script: Path | None, role: Path | None, *, folder: Path
+    ours: Ours, script: Path | None, role: Path | None, *, folder: Path, fleet: int | None = None
 ) -> tuple[list[Rival], list[str]]:
-    """The rivals in the order of their turns, Dockwright first; and who was left out, and why."""
+    """The rivals in the order of their turns, Dockwright first; and who was left out, and why.
+
+    For a ``fleet`` of so many hosts there is no manual.
+    """
     if script is not None and not script.is_file():
         raise LabError(f"{script} is no file")
     packages = (*PACKAGES, *(SCRIPT_ADDS if script else ()))
     vendors = vendor_script(script) if script else manual(folder / "manual.sh", packages)
-    others = ansible(folder, packages, role)
-    rivals = [ours.rival(packages), vendors, pyinfra(packages)]
+    others = ansible(folder, packages, role, fleet)
+    rivals = [ours.rival(packages, fleet), *([vendors] if fleet is None else [])]
+    rivals.append(pyinfra(packages, fleet))
     if isinstance(others, str):
         return rivals, [f"ansible with {ROLE}: {others}"]
     return [*rivals, others], []

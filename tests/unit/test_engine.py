@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -140,6 +142,12 @@ def test_what_does_not_go_is_said(sent: list[Any], words: tuple[str, ...], said:
     assert sent == []
 
 
+def test_a_site_is_of_an_engine() -> None:
+    done = dockwright("install", "web1", "--yes", "--site", "berlin")
+    assert done.exit_code == Exit.INPUT
+    assert "--site goes with --engine" in done.output
+
+
 def test_a_host_is_of_one_site(sent: list[Any], tmp_path: Path) -> None:
     file = tmp_path / "hosts.yaml"
     file.write_text("hosts: {a: }\ngroups: {x: {hosts: [a]}, y: {hosts: [a]}}\n")
@@ -189,6 +197,18 @@ def test_nobody_loads_it_who_does_not_ask_for_it() -> None:
     assert "dockwright.cli.spreading" in done.stdout.split()
 
 
+def test_errors_are_copied_and_sent_whole() -> None:
+    """With distributed in the process, too, which has a say in how errors are copied."""
+    error = RefusedError("no", details=(("a", "b"),), step="s", next_step="wait")
+    error.__cause__ = OSError()
+    for other in (copy.copy(error), pickle.loads(pickle.dumps(error))):
+        assert (other.brief, other.details, other.step, other.next_step) == (
+            "no", (("a", "b"),), "s", "wait",
+        )  # fmt: skip
+        other.details = ()
+        assert error.details == (("a", "b"),)
+
+
 # --- what workers tell ----------------------------------------------------------------------------
 
 
@@ -210,6 +230,7 @@ class FakeClient:
     resources: ClassVar[list[dict[str, int]]] = [{}]
     tell: Callable[[Shard], list[str]] = staticmethod(lambda _: [""])
     error: BaseException | None = None
+    status = "running"
 
     def __init__(self, address: str, timeout: float, *, set_as_default: bool) -> None:
         self.placed: list[tuple[Shard, object]] = []
@@ -222,7 +243,9 @@ class FakeClient:
         workers = {name: one(v) for name, v in self.versions.items() if name != "scheduler"}
         return {"scheduler": scheduler, "workers": workers}
 
-    def scheduler_info(self, n_workers: int) -> dict[str, Any]:
+    scheduler: ClassVar[Any] = SimpleNamespace(identity=None)
+
+    def sync(self, ask: object, n_workers: int, callback_timeout: float) -> dict[str, Any]:
         return {"workers": {str(n): {"resources": r} for n, r in enumerate(self.resources)}}
 
     def subscribe_topic(self, topic: str, handler: Callable[[Any], None]) -> None:

@@ -145,7 +145,7 @@ def change(
     show: Show,
 ) -> Exit:
     """Plan all hosts, ask once where it is due, then change them; workers do it with --engine."""
-    if isinstance(rolling, Spreading) and rolling.engine is not None:
+    if isinstance(rolling, Spreading) and (rolling.engine is not None or rolling.sites):
         from dockwright.cli.spreading import spread
 
         return spread(request, fleet, consent, rolling, reach, show)

@@ -37,7 +37,9 @@ def spread(
     request: Request, fleet: Fleet, consent: Consent, spreading: Spreading, reach: Reach, show: Show
 ) -> Exit:
     """Have the workers plan and change all hosts. Raises InputError for what cannot go to them."""
-    address = _address(spreading.engine or "")
+    if spreading.engine is None:
+        raise InputError("--site goes with --engine", details=(_NONE,), next_step=_FORM)
+    address = _address(spreading.engine)
     _refuse(request, consent, spreading, reach)
     sites = _sites(fleet.hosts, fleet.inventory, spreading.sites or [])
     try:

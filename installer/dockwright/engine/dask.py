@@ -25,6 +25,7 @@ from dockwright.report.tally import HostTally, fold
 from dockwright.runner import Stop
 
 _MOST = 200  # hosts of a shard
+_ANSWER = 10.0  # seconds for the scheduler to tell of its workers
 _GONE = 60.0  # seconds without any worker that could go on
 _LEAVING = 15.0  # seconds for workers to tell that they left their hosts
 
@@ -33,7 +34,9 @@ class Engine:
     """A scheduler with its workers. Raises UnreachableError, RefusedError; use as a context manager."""
 
     def __init__(self, address: str, timeout: float) -> None:
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is wrong is told here
+        for name in logging.root.manager.loggerDict:  # what is wrong is told here
+            if name.startswith("distributed"):
+                logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         try:
             self._client = Client(address, timeout=timeout, set_as_default=False)
         except (OSError, ValueError, TypeError, RuntimeError) as error:
@@ -54,9 +57,15 @@ class Engine:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(Exception):  # whatever the scheduler's end was like
-            self._client.cancel(list(self._futures.values()))
+        if self._there:
+            with contextlib.suppress(OSError, TimeoutError):
+                self._client.cancel(list(self._futures.values()))
         self._client.close(timeout=5)
+
+    @property
+    def _there(self) -> bool:
+        """Whether there is a connection to the scheduler: without one, a question waits for ever."""
+        return bool(self._client.status == "running")
 
     def _same_version(self) -> None:
         told: Any = self._client.get_versions(packages=["dockwright"])
@@ -75,7 +84,14 @@ class Engine:
 
     def workers(self, site: str) -> int:
         """How many workers are there that have the resource ``site``; with '' all of them."""
-        found = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        if not self._there:
+            return 0
+        scheduler: Any = self._client.scheduler
+        try:
+            told = self._client.sync(scheduler.identity, n_workers=-1, callback_timeout=_ANSWER)
+        except (OSError, TimeoutError):  # it is gone while it is asked
+            return 0
+        found = told["workers"].values()
         return sum(not site or bool(one.get("resources", {}).get(site)) for one in found)
 
     def shards(self, sites: Mapping[str, Sequence[Host]]) -> Iterator[tuple[str, tuple[Host, ...]]]:
@@ -131,8 +147,9 @@ class Engine:
 
     def raise_flag(self, name: str) -> None:
         """Tell the workers of a signal."""
-        with contextlib.suppress(OSError):
-            Flag(name, self._client).set()
+        if self._there:
+            with contextlib.suppress(OSError):
+                Flag(name, self._client).set()
 
 
 class _Watch:
@@ -158,7 +175,7 @@ class _Watch:
         if now > self._told.get("now", now) + _LEAVING:
             yield from ((number, None) for number in tuple(left))
             return
-        if any(self._there(site) for site in {shard.site for shard in left.values()}):
+        if any(self._engine.workers(site) for site in {shard.site for shard in left.values()}):
             self._seen = now
         for number in tuple(left):
             future = futures[number]
@@ -166,12 +183,6 @@ class _Watch:
                 yield number, _error_of(future)
             elif future.status in ("cancelled", "lost") or now > self._seen + _GONE:
                 yield number, UnreachableError("the scheduler, or all of its workers, are gone")
-
-    def _there(self, site: str) -> bool:
-        try:
-            return bool(self._engine.workers(site))
-        except (OSError, RuntimeError):
-            return False
 
 
 def _error_of(future: Future[None]) -> DockwrightError:

@@ -1,0 +1,31 @@
+"""The benchmark's judgement: each target is met or missed by the middle of its ratios."""
+
+from __future__ import annotations
+
+from tests.bench import figures, fleet
+from tests.bench.figures import Ratio
+
+
+def ratio(what: str, who: str, middle: float) -> Ratio:
+    return Ratio(what, who, 3, middle, middle, middle)
+
+
+def test_all_targets_have_to_be_met() -> None:
+    found = [
+        ratio("fresh install", "pyinfra", 0.9),
+        ratio("fresh install", "ansible", 0.4),
+        ratio("second run", "pyinfra", 0.5),
+    ]
+    met, text = figures.verdict(found, fleet.TARGETS)
+    assert met
+    assert text.count(": met") == 3
+    met, text = figures.verdict([*found[:2], ratio("second run", "pyinfra", 0.61)], fleet.TARGETS)
+    assert not met
+    assert "second run: 0.61 of pyinfra's time; the target is 0.6: MISSED" in text
+
+
+def test_what_was_not_measured_is_not_met() -> None:
+    met, text = figures.verdict([ratio("second run", "pyinfra", 0.5)], fleet.TARGETS)
+    assert not met
+    assert "nothing was measured beside ansible" in text
+    assert figures.verdict([ratio("second run", "pyinfra", 0.5)])[0]
