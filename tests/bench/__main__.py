@@ -24,7 +24,7 @@ from tests.bench.rivals import Ours
 from tests.bench.runs import DRESS, Bench
 from tests.bench.timing import Sample
 from tests.lab.lab import Lab
-from tests.lab.machine import LabError, os_release
+from tests.lab.machine import LabError, os_release, say
 
 HOW = """\
 Wall time and CPU are of the whole process on the controller. All install the same {packages} \
@@ -114,10 +114,13 @@ def _measure(args: argparse.Namespace) -> tuple[dict[str, Any], list[Sample]]:
             bench: Bench = FleetBench(ours, found, args.again, Path(folder) / "log")
         else:
             bench = Bench(ours, found, args.again)
-        for number in range(1 if args.no_warm_up else 0, args.pairs + 1):
-            bench.pair(number)
-        if args.turns and not args.fleet:
-            bench.programs(args.turns)
+        try:
+            for number in range(1 if args.no_warm_up else 0, args.pairs + 1):
+                bench.pair(number)
+            if args.turns and not args.fleet:
+                bench.programs(args.turns)
+        except KeyboardInterrupt:
+            say("interrupted: this is what was measured so far")
     ratios = figures.ratios(bench.samples)
     met, text = figures.verdict(ratios, fleet.TARGETS if args.fleet else figures.TARGETS)
     report = {
@@ -128,7 +131,7 @@ def _measure(args: argparse.Namespace) -> tuple[dict[str, Any], list[Sample]]:
         "fleet": args.fleet,
         "rivals": {rival.name: rival.about for rival in found},
         "left_out": left_out,
-        "packages": len(bench.added[figures.OURS]),
+        "packages": len(bench.added.get(figures.OURS, ())),
         "verdict": {"met": met, "text": text},
         "times": [asdict(line) for line in figures.lines(bench.samples)],
         "ratios": [asdict(ratio) for ratio in ratios],

@@ -119,6 +119,7 @@ class Session:
 
     def take_up(self, plans: dict[str, HostPlan], request: Request) -> list[Prepared]:
         """Connect for saved plans, by host."""
+        self._dial()
 
         def stage(prepared: Prepared, request: Request, connect: app.Connect) -> Iterator[Event]:
             return app.take_up(prepared, plans[prepared.host.name], request, connect)

@@ -61,6 +61,7 @@ def make_plan(
             key_owners=key_owners or {},
             upgrade=upgrade,
             resuming=verify or bool(facts.cut) or _failed_to_install(facts),
+            proving=verify,
             login=login,
             logins=logins,
             component=component,

@@ -102,7 +102,7 @@ class View:
     is what the user said, ``login`` whether a login for the proxy was given, ``logins`` the registries
     that one was given for; ``host`` is its name for messages. ``resuming`` says that a
     run before this one died, failed to install or only repaired: what is half done may be its doing,
-    and not somebody's choice.
+    and not somebody's choice. ``proving`` says that proof is all that is asked for.
     """
 
     facts: Facts
@@ -110,6 +110,7 @@ class View:
     key_owners: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     upgrade: bool = False
     resuming: bool = False
+    proving: bool = False
     login: bool = False
     logins: frozenset[str] = frozenset()
     component: str = ""

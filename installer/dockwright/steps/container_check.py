@@ -31,7 +31,7 @@ class ContainerCheck(StepBase):
     def decide(self, view: View) -> Decision:
         """A check, which the planner drops where nothing changes and the daemon answers."""
         answer = view.facts.daemon
-        if self.by == "none" and answer is None and not self.always:
+        if self.by == "none" and answer is None and not (self.always or view.proving):
             kept = action(
                 self, view, kind="container_check", verb=Verb.KEEP, target=self.image,
                 reason="no daemon to try it with: its start is left to others",
