@@ -26,7 +26,7 @@ pins() {
     case ${file##*/} in *.pref) ;; *.*) continue ;; esac # apt reads no others
     awk -v file="$file" '
       function told() {
-        if (names != "" && priority ~ /^(-?[0-9]+|never)$/) {
+        if (names != "" && pin != "" && priority ~ /^(-?[0-9]+|never)$/) {
           if (priority == "never") priority = -32768
           count = split(names, each, " "); kept = ""
           for (i = 1; i <= count; i++) if (each[i] != "*" || pin ~ /docker/) kept = kept " " each[i]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from dockwright.errors import DockwrightError
 from tests.field import scenarios
 from tests.field.document import Outcome, Told, system
 from tests.field.machine import Broken, Skipped
@@ -14,6 +15,8 @@ from tests.field.site import Site
 
 SIGNS = {"ok": "ok     ", "failed": "FAILED ", "skipped": "skipped", "refused": "REFUSED"}
 BRINGS = {"install", "gpu", "cut"}  # these make a Docker host
+# The last is for events that are none, or not those that have to be there.
+FAILURES = (Broken, DockwrightError, AssertionError, ValueError)
 
 
 class Check:
@@ -54,14 +57,14 @@ class Check:
             return
         try:
             there = self.site.there()
-        except Broken as broken:
+            if not there and changing & BRINGS:
+                self.site.mark(ours=True)
+        except FAILURES as broken:
             self._not = "failed", str(broken)
             return
         if there:
             found = "; ".join(there[:5]) + (f"; {len(there) - 5} more" if there[5:] else "")
             self._not = "refused", f"in use: {found} (--on-used-host changes it all the same)"
-        elif changing & BRINGS:
-            self.site.mark(ours=True)
 
     def _scenario(self, name: str) -> str:
         one = SCENARIOS[name]
@@ -74,7 +77,7 @@ class Check:
                 return one.run(self.site)
             seen = scenarios.purge(self.site, *self._confirm)
             self.site.mark(ours=False)
-        except (Broken, AssertionError):
+        except FAILURES:
             self._not = "skipped", f"{name} failed before it"
             raise
         return seen
@@ -90,7 +93,7 @@ class Check:
             one.seen, one.outcome, one.error = str(skipped), "skipped", ""
         except NotTriedError as not_tried:
             one.outcome, one.error = not_tried.outcome, str(not_tried)
-        except (Broken, AssertionError) as broken:
+        except FAILURES as broken:
             one.error = str(broken) or type(broken).__name__
         finally:
             one.seconds = round(time.monotonic() - begun, 1)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dockwright.cli.options import HostKeys, Reach, Values
+from dockwright.errors import InputError
 from dockwright.models import Facts
 from tests.field import __main__ as command
 from tests.field import check as checking
@@ -95,6 +96,16 @@ def test_after_a_failure_nothing_more_is_changed(monkeypatch: pytest.MonkeyPatch
         "facts": "ok", "plan": "failed", "install": "failed", "reboot": "skipped", "verify": "ok",
     }  # fmt: skip
     assert told.exit == 8
+
+
+def test_what_nobody_foresaw_is_a_failure_of_that_scenario(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ends = {"plan": ValueError("not JSON"), "doctor": InputError("ssh_config")}
+    told = tried(monkeypatch, FakeSite(), ["facts", "plan", "doctor", "verify"], **ends)
+    assert [(one.outcome, one.error) for one in told.scenarios] == [
+        ("ok", ""), ("failed", "not JSON"), ("failed", "ssh_config"), ("ok", ""),
+    ]  # fmt: skip
 
 
 def test_every_scenario_has_a_sentence_and_looks_do_not_change() -> None:
