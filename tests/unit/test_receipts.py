@@ -23,6 +23,7 @@ from dockwright.receipts import (
     question,
     read,
     read_receipt,
+    refuse_for_good,
 )
 from dockwright.receipts.unmerge import unmerged
 from dockwright.resources import directory
@@ -244,6 +245,15 @@ def test_a_run_that_cannot_be_undone_says_why(lines: tuple[str, ...], words: str
     with pytest.raises(RefusedError) as caught:
         plan_undo("web1", installed(), trail(*lines), "r9")
     assert words in f"{caught.value.brief}\n{caught.value.next_step}"
+
+
+@pytest.mark.parametrize("wanted", ["", "r9"])
+def test_what_cannot_come_back_is_refused_before_dpkg_is_mended(wanted: str) -> None:
+    receipts = f"receipt r9 {b64('package a 1 absent')}"
+    with pytest.raises(RefusedError, match="what it deleted cannot come back"):
+        refuse_for_good("web1", trail("run r9 1795599999 0 purge -", receipts), wanted)
+    refuse_for_good("web1", trail("run r9 1795599999 0 docker -", receipts), wanted)
+    refuse_for_good("web1", trail(), wanted)
 
 
 CDI = "/var/run/cdi/nvidia.yaml"

@@ -34,6 +34,8 @@ def prepare(prepared: Prepared, request: Request, connect: Connect) -> Iterator[
         prepared.joins = known.live if undoing else looking.joined(name, known.live, request)
         yield events.Note(host=name, at=time.time(), text=looking.under_way(known.live))
         return
+    if request.command == "undo":
+        receipts.refuse_for_good(name, trail, request.undoes)
     changing = request.command != "purge" or request.level.everything
     if known.dpkg_audit and changing:
         from dockwright import planner

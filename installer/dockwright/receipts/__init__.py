@@ -11,7 +11,7 @@ from dockwright.receipts.owned import Vendor
 from dockwright.receipts.purge import judge_again, meant, plan_purge
 from dockwright.receipts.receipt import Receipt, read_receipt
 from dockwright.receipts.trail import Trail, answered, question, read
-from dockwright.receipts.undo import plan_undo
+from dockwright.receipts.undo import plan_undo, refuse_for_good
 from dockwright.receipts.uninstall import plan_uninstall
 
 __all__ = [
@@ -31,4 +31,5 @@ __all__ = [
     "question",
     "read",
     "read_receipt",
+    "refuse_for_good",
 ]

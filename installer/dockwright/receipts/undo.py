@@ -71,6 +71,16 @@ def plan_undo(host: str, facts: Facts, trail: Trail, run_id: str = "") -> HostPl
     )
 
 
+def refuse_for_good(host: str, trail: Trail, run_id: str = "") -> None:
+    """Raise RefusedError where the run that is meant is none that can come back, whatever else is so.
+
+    Asked before a broken dpkg is mended: what is refused leaves a host as it is.
+    """
+    run = trail.run(run_id) if run_id else trail.last
+    if run is not None and run.playbook in _FOR_GOOD:
+        raise _for_good(host, run, trail)
+
+
 def _run(host: str, facts: Facts, trail: Trail, run_id: str) -> PastRun:
     run = trail.run(run_id) if run_id else trail.last
     if run is None and not run_id:
