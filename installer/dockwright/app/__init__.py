@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dockwright.app.hosts import guarded, interleave
     from dockwright.app.looking import gather, key_owners, planner_for
     from dockwright.app.mending import mend
-    from dockwright.app.rebooting import prepare_after
+    from dockwright.app.rebooting import ROUNDS, prepare_after
     from dockwright.app.rollout import Rollout, Share, roll, sizes_of
     from dockwright.app.room import Room
     from dockwright.app.run import Connect, Mends, Prepared, Request, Way, proxy_for
@@ -30,7 +30,7 @@ _HOMES = {
     "hosts": ("guarded", "interleave"),
     "looking": ("gather", "key_owners", "planner_for"),
     "mending": ("mend",),
-    "rebooting": ("prepare_after",),
+    "rebooting": ("ROUNDS", "prepare_after"),
     "rollout": ("Rollout", "Share", "roll", "sizes_of"),
     "room": ("Room",),
     "run": ("Connect", "Mends", "Prepared", "Request", "Way", "proxy_for"),
@@ -46,6 +46,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "ROUNDS",
     "Connect",
     "Mends",
     "Prepared",

@@ -14,6 +14,7 @@ from dockwright.errors import Exit, UnreachableError
 from dockwright.events import Event
 from dockwright.models import Host
 
+ROUNDS = 4  # plans that only make a host fit to be planned for, in a row
 LONGEST = 1200.0  # seconds for a boot: servers with much memory test it
 _RESUME = "dockwright-resume"  # the unit that runtime/driver.sh leaves
 _PAUSE = 1.0  # seconds between two attempts

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from dockwright import mirrors
+from dockwright import app, mirrors
 from dockwright.app import Request, Way
 from dockwright.cli.fleet import Fleet
 from dockwright.cli.options import (
@@ -31,7 +31,6 @@ from dockwright.plan import HostPlan
 from dockwright.proxies import Proxy
 from dockwright.registries import Logins
 
-_ROUNDS = 4  # plans that only make a host fit to be planned for, in a row
 _LONG = 4096  # characters of a command line that is repeated in events
 
 
@@ -165,7 +164,7 @@ def change(
         else:
             session.carry_out(request, rollout)
             # A repair, a driver and its reboot: each may be followed by what was asked for.
-            for _ in range(_ROUNDS):
+            for _ in range(app.ROUNDS):
                 prepared = session.again(request)
                 if not prepared:
                     break

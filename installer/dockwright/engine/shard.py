@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -89,13 +89,14 @@ def _shard(shard: Shard, stop: Stop) -> Iterator[Event]:
         finally:
             prepared.close()
 
-    # Once more for hosts that were only made fit to be planned for.
-    for _ in range(2):
+    prepare: Callable[[app.Prepared, app.Request, app.Connect], Iterator[Event]] = app.prepare
+    # Again for hosts that were only made fit to be planned for: mended, given a driver, booted.
+    for _ in range(1 + app.ROUNDS):
         prepared = [app.Prepared(host=host) for host in hosts]
         looks = (
             partial(room.parking, one, app.guarded(one, stage), looks=shard.looks)
             for one in prepared
-            for stage in (app.prepare(one, request.on(one.host.name), connect),)
+            for stage in (prepare(one, request.on(one.host.name), connect),)
         )
         yield from app.interleave(looks, room.forks)
         if shard.looks:
@@ -106,6 +107,8 @@ def _shard(shard: Shard, stop: Stop) -> Iterator[Event]:
         yield from app.roll(
             prepared, app.Rollout(), change, connect=connect, stop=stop, workers=room.forks
         )
-        hosts = tuple(one.host for one in prepared if one.again)
-        if not hosts or stop.after_step.is_set():
+        due = [one for one in prepared if one.again]
+        if not due or stop.after_step.is_set():
             return
+        hosts = tuple(one.host for one in due)
+        prepare = app.prepare_after({one.host.name: one.boot for one in due})
