@@ -19,8 +19,10 @@ runs() {
   # shellcheck disable=SC2012  # names of ours, without blanks, by age; more than 200 are not told
   for id in $(ls -1t "$state/runs" 2>/dev/null | head -n 200); do
     run=$state/runs/$id
-    # ID BEGAN EXIT PLAYBOOK WHO: words of its journal, "-" for what is not there.
-    awk -v id="$id" '
+    # ID BEGAN EXIT PLAYBOOK WHO: words of its journal, "-" for what is not there. What a run was that died
+    # before its first word, its program says.
+    asked=$(sed -n '/^playbook=/{s/^playbook=//p;q;}' "$run/program" 2>/dev/null | tr -cd 'a-z0-9-')
+    awk -v id="$id" -v playbook="$asked" '
       $3 == "start" { began = $6; playbook = $8; who = $9 } $3 == "end" { code = $6 }
       END { print "run", id, (began == "" ? "-" : began), (code == "" ? "-" : code), (playbook == "" ? "-" : playbook), (who == "" ? "-" : who) }
     ' "$run/ev" 2>/dev/null

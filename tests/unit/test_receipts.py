@@ -256,6 +256,24 @@ def test_what_cannot_come_back_is_refused_before_dpkg_is_mended(wanted: str) -> 
     refuse_for_good("web1", trail(), wanted)
 
 
+@pytest.mark.parametrize(
+    ("playbook", "refused"), [("purge", True), ("docker", True), ("-", True), ("undo", False)]
+)
+def test_what_was_before_a_run_that_died_comes_back_by_its_name_alone(
+    playbook: str, *, refused: bool
+) -> None:
+    """It died before it changed anything; an undo that did so goes on."""
+    facts = installed().model_copy(update={"cut": "r9"})
+    known = trail(f"run r9 1795599999 - {playbook} -", facts=facts)
+    if not refused:
+        assert plan_undo("web1", facts, known).undoes == INSTALL_RUN
+        return
+    with pytest.raises(RefusedError, match="changed nothing that could be undone") as caught:
+        plan_undo("web1", facts, known)
+    assert f"--run {INSTALL_RUN}" in str(caught.value.next_step)
+    assert plan_undo("web1", facts, known, INSTALL_RUN).undoes == INSTALL_RUN
+
+
 CDI = "/var/run/cdi/nvidia.yaml"
 
 

@@ -83,6 +83,14 @@ def refuse_for_good(host: str, trail: Trail, run_id: str = "") -> None:
 
 def _run(host: str, facts: Facts, trail: Trail, run_id: str) -> PastRun:
     run = trail.run(run_id) if run_id else trail.last
+    cut = trail.run(facts.cut) if facts.cut and not run_id else None
+    if run is not None and cut is not None and not cut.receipt and cut.playbook != "undo":
+        # It is not what was before that somebody wants back who has just seen this one die.
+        raise RefusedError(
+            f"run {cut.run_id} ({cut.playbook or '?'}) was cut, and changed nothing that could be undone",
+            details=(("before", f"run {run.run_id}: {run.playbook or 'a run'}, {run.changed}"),),
+            next_step=f"dockwright undo {host} --run {run.run_id} takes back the one before it",
+        )
     if run is None and not run_id:
         raise RefusedError(
             f"there is no run to undo on {facts.hostname}",
