@@ -18,7 +18,8 @@ dpkg-query -W -f='package ${{Package}} ${{db:Status-Abbrev}} ${{Version}}\\n'
 apt-mark showauto | sed 's/^/auto /'
 apt-mark showhold | sed 's/^/hold /'
 dpkg --audit | sed 's/^/audit /'
-for file in /var/lib/dpkg/updates/*; do [ ! -e "$file" ] || echo "updates $file"; done
+# tmp.i is where dpkg begins to write the next one: it counts for nothing, and the next dpkg writes over it.
+for file in /var/lib/dpkg/updates/[0-9]*; do [ ! -e "$file" ] || echo "updates $file"; done
 apt-get -q check >/dev/null 2>&1 || echo "apt-get check: $?"
 dpkg --verify docker-ce docker-ce-cli containerd.io 2>&1 | sed 's/^/verify /'
 own=' {_OWN} '
