@@ -402,32 +402,38 @@ def test_every_shell_reads_every_program(shell: str) -> None:
         assert (done.returncode, done.stderr) == (0, ""), name
 
 
-def test_shellcheck_finds_nothing_in_any_program(
-    tmp_path: Path, pytestconfig: pytest.Config
-) -> None:
+# Half a second a program, and most of each is the runtime that they share: these have nearly every
+# line there is. script/test looks at all.
+SHELLCHECK_ALWAYS = {
+    "back/purge", "docker/images", "docker/snap-replaced", "gpu/driver", "gpu/past", "onefile/gpu",
+    "verify/operations",
+}  # fmt: skip
+
+
+def often(name: str) -> Any:
+    few = name in SHELLCHECK_ALWAYS or name.startswith(("scripts/", "templates/"))
+    return pytest.param(name, marks=() if few else pytest.mark.slow)
+
+
+def test_what_is_always_checked_is_there() -> None:
+    assert set(SCRIPTS) >= SHELLCHECK_ALWAYS
+
+
+@pytest.mark.parametrize(
+    "name", [often(name) for name in ("templates/facts", "templates/doctor", *SCRIPTS)]
+)
+def test_shellcheck_finds_nothing(name: str) -> None:
     checker = Path(sysconfig.get_path("scripts")) / "shellcheck"
     if not checker.exists():
         pytest.skip("no shellcheck here")
-    argv = [str(checker), "-s", "dash", "-f", "gcc", "-e", ",".join(SHELLCHECK_EXCLUDES)]
-    looks = {
-        name: (directory("templates") / f"{name}.sh").read_text(encoding="utf-8")
-        for name in ("facts", "doctor")
-    }
-    texts = {name: rendered(name) for name in SCRIPTS} | looks
-    sums = {
-        name: hashlib.sha256(f"{argv}{text}".encode()).hexdigest() for name, text in texts.items()
-    }
-    # Half a second a program: what was found clean once is not looked at again.
-    clean = pytestconfig.cache.get("dockwright/shellcheck", []) if pytestconfig.cache else []
-    files = []
-    for name in [name for name in texts if sums[name] not in clean]:
-        files.append(tmp_path / f"{name.replace('/', '-')}.sh")
-        files[-1].write_text(texts[name], encoding="utf-8")
-    if files:
-        done = subprocess.run([*argv, *files], capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stdout) == (0, "")
-    if pytestconfig.cache:
-        pytestconfig.cache.set("dockwright/shellcheck", sorted(sums.values()))
+    folder, _, stem = name.partition("/")
+    if folder == "templates":
+        text = (directory("templates") / f"{stem}.sh").read_text(encoding="utf-8")
+    else:
+        text = rendered(name)
+    argv = [str(checker), "-s", "dash", "-f", "gcc", "-e", ",".join(SHELLCHECK_EXCLUDES), "-"]
+    done = subprocess.run(argv, input=text.encode(), capture_output=True, check=False)
+    assert (done.returncode, done.stdout.decode()) == (0, "")
 
 
 # --- quoting --------------------------------------------------------------------------------------
