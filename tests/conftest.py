@@ -13,7 +13,7 @@ from hypothesis import settings
 pytest.register_assert_rewrite("tests.hosts.support")
 
 # Machines that are shared take their time now and then.
-settings.register_profile("quick", deadline=None, max_examples=25)
+settings.register_profile("quick", deadline=None, max_examples=10)
 settings.register_profile("thorough", deadline=None)
 
 # What is imported and collected is no garbage, and the collector would look through it again and again.

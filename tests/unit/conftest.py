@@ -31,13 +31,20 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return made
 
 
+@pytest.fixture(scope="session")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the host program may call, and nothing else."""
+    place = tmp_path_factory.mktemp("tools")
+    for tool in TOOLS:
+        (place / tool).symlink_to(shutil.which(tool) or "/missing")
+    return place
+
+
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
+def bench(tmp_path: Path, tools: Path) -> Bench:
     """A folder in which parts of the host program run."""
     for name in ("bin", "run", "state", "etc"):
         (tmp_path / name).mkdir()
-    for tool in TOOLS:
-        (tmp_path / "bin" / tool).symlink_to(shutil.which(tool) or "/missing")
-    made = Bench(tmp_path)
+    made = Bench(tmp_path, tools)
     made.fake("chown", "")  # tests need no root
     return made

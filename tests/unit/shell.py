@@ -70,6 +70,7 @@ class Bench:
     """A folder in which parts of the runtime run with a PATH of their own."""
 
     top: Path
+    tools: Path
 
     def fake(self, name: str, body: str) -> None:
         path = self.top / "bin" / name
@@ -84,7 +85,7 @@ class Bench:
     def script(self, body: str, *parts: str) -> str:
         texts = [(RUNTIME / f"{part}.sh").read_text(encoding="utf-8") for part in parts]
         head = (
-            f"set -u\nPATH='{self.top}/bin' LC_ALL=C.UTF-8 run_id=r1 committed=0 step_id=s01\n"
+            f"set -u\nPATH='{self.top}/bin:{self.tools}' LC_ALL=C.UTF-8 run_id=r1 committed=0 step_id=s01\n"
             f"state='{self.top}/state' run='{self.top}/run' out='{self.top}/run/out'\n"
             f"exec 3>>'{self.top}/run/records' 4>>'{self.top}/run/log'\n: >\"$out\"\n"
         )

@@ -175,7 +175,7 @@ def test_the_extra_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_scheduler_answers() -> None:
-    words = ("--engine", "dask=tcp://127.0.0.1:9", "--connect-timeout", "0.5")
+    words = ("--engine", "dask=tcp://127.0.0.1:9", "--connect-timeout", "0.1")
     done = dockwright("install", "web1", "--yes", *words)
     assert done.exit_code == Exit.UNREACHABLE
     assert "no scheduler answers at tcp://127.0.0.1:9" in done.output.replace("\n", " ")
@@ -271,6 +271,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> type[FakeClient]:
         pass
 
     monkeypatch.setattr(controller, "Client", Fresh)
+    monkeypatch.setattr(controller, "_LOOK", 0.01)
     return Fresh
 
 

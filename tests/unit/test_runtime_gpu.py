@@ -192,7 +192,6 @@ esac""",
 def test_a_hook_that_came_after_dockerd_was_not_seen(
     bench: Bench, *, born: int, seen: bool
 ) -> None:
-    (bench.top / "bin/stat").unlink()
     bench.fake("stat", f'case "$*" in *docker.pid) echo 100.5 ;; *) echo {100.5 + born} ;; esac')
     assert (bench.run("hook_seen", *PARTS).status == 0) is seen
 
@@ -202,13 +201,11 @@ def test_e29_a_birth_in_whole_seconds_is_no_proof_within_that_second(
     bench: Bench, *, born: str, seen: bool
 ) -> None:
     """uutils prints no fraction of a birth: dockerd may have started before the hook came, or after."""
-    (bench.top / "bin/stat").unlink()
     bench.fake("stat", f'case "$*" in *docker.pid) echo 100.5 ;; *) echo {born} ;; esac')
     assert (bench.run("hook_seen", *PARTS).status == 0) is seen
 
 
 def test_where_dockerd_keeps_no_pid_there_trying_tells(bench: Bench) -> None:
-    (bench.top / "bin/stat").unlink()
     bench.fake("stat", "exit 1")
     assert bench.run("hook_seen", *PARTS).status == 0
 

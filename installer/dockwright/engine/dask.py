@@ -26,6 +26,7 @@ from dockwright.runner import Stop
 
 _MOST = 200  # hosts of a shard
 _ANSWER = 10.0  # seconds for the scheduler to tell of its workers
+_LOOK = 0.25  # seconds without news after which the workers are looked at
 _GONE = 60.0  # seconds without any worker that could go on
 _LEAVING = 15.0  # seconds for workers to tell that they left their hosts
 
@@ -125,7 +126,7 @@ class Engine:
         watch = _Watch(self, whole.topic, stop)
         while left:
             try:
-                number, text = lane.get(timeout=0.25)
+                number, text = lane.get(timeout=_LOOK)
             except queue.Empty:
                 number, text = -1, ""
             for lost, error in watch.look(left, self._futures, quiet=number < 0):
