@@ -21,7 +21,7 @@ prepare_private() {
   umask 022
   private=$(mktemp -d "$private_root/apt.XXXXXX") || return
   chmod 0755 "$private"
-  for dir in lists/partial cache/archives/partial sources.d trial.d keys log; do mkdir -p "$private/$dir" || return; done
+  (cd "$private" && mkdir -p lists/partial cache/archives/partial sources.d trial.d keys log) || return
   # apt's verifier and maintainer scripts write temporary files: the host's /tmp may be full, or noexec.
   mkdir -m 1777 "$private/tmp" && chmod 1777 "$private/tmp" && TMPDIR=$private/tmp || return
   export TMPDIR
@@ -44,11 +44,10 @@ add_repository() {
     cp -- "$private/trial.d/$1.sources" "$private/sources.d/zz-$1.sources"
 }
 
-# private_update STEP: our repositories must verify; the host's own lists are taken as they are.
-# A broken foreign source is thus no failure of ours. Without Error-Mode=any apt-get update ends
-# with 0 although a signature is wrong, and goes on with the old lists. Lists of ours are never taken over: an old
-# signed index on the host must not pass for today's.
-private_update() {
+# link_foreign: the host's own lists, as they are. Lists of ours are never taken over: an old signed
+# index on the host must not pass for today's.
+link_foreign() {
+  set --
   for file in /var/lib/apt/lists/*; do
     case ${file##*/} in lock|partial|auxfiles) continue ;; esac
     [ -f "$file" ] || continue
@@ -56,8 +55,16 @@ private_update() {
     for site in $sites; do
       case ${file##*/} in "$site"*) ours=1 ;; esac
     done
-    [ -n "$ours" ] || ln -s -- "$file" "$private/lists/${file##*/}"
+    [ -n "$ours" ] || set -- "$@" "$file"
   done
+  [ $# = 0 ] || ln -s -- "$@" "$private/lists/"
+}
+
+# private_update STEP: our repositories must verify; the host's own lists are taken as they are.
+# A broken foreign source is thus no failure of ours. Without Error-Mode=any apt-get update ends
+# with 0 although a signature is wrong, and goes on with the old lists.
+private_update() {
+  link_foreign
   # Where packages only go, no index is asked: that works without a network, too.
   if [ -z "$sites" ] && only_removals; then return; fi
   if ! parts=trial.d private_apt -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any update >"$out" 2>&1; then

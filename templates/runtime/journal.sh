@@ -89,7 +89,8 @@ step() {
   record begin "$1" "$2"
   : >"$out"
   if "check_$1" >"$out" 2>&1; then
-    record same "$1" "$(said)"
+    hear
+    record same "$1" "$heard"
     return
   fi
   settle
@@ -97,14 +98,16 @@ step() {
   if "apply_$1" >"$out" 2>&1; then rc=0; else rc=$?; fi
   cat "$out" >&4
   [ "$rc" = 0 ] || stop "${exit_code:-6}" "$1" "${brief:-$2: failed with $rc}" "${cause-}"
-  text=$(said)
+  hear
   "check_$1" >"$out" 2>&1 || stop 6 "$1" "$2: applied, yet the check still fails"
-  record changed "$1" "$text"
+  record changed "$1" "$heard"
 }
 
-# A check or an apply leaves one line for people in $run/said.
+# A check or an apply leaves one line for people in $run/said; it is taken from there into $heard.
 say() { printf '%s\n' "$1" >"$run/said"; }
-said() {
-  if [ -s "$run/said" ]; then head -n 1 "$run/said"; fi
+hear() {
+  heard=
+  [ -s "$run/said" ] || return 0
+  heard=$(head -n 1 "$run/said")
   : >"$run/said"
 }

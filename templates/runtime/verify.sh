@@ -6,10 +6,11 @@ verify() { # ID TITLE: a check that is run, not applied; it fails with 8
   : >"$out"
   cause=
   "apply_$1" >"$out" 2>&1 || stop "${exit_code:-8}" "$1" "${brief:-$2 failed}" "$cause"
-  record verified "$1" "$(said)"
+  hear
+  record verified "$1" "$heard"
 }
 
-# pull_once SECONDS IMAGE: docker pull, its output in $answer; pulled_goes undoes it. An image that is
+# pull_once SECONDS IMAGE: docker pull, its output, with the digest, in $answer; pulled_goes undoes it. An image that is
 # there only for the check goes again, also where a run was cut before it could.
 pull_once() {
   checking=dockwright.check=look
@@ -18,7 +19,7 @@ pull_once() {
   docker image inspect "$2" >/dev/null 2>&1 || had=
   ! grep -qsxF -- "$2" "$state/pulled" || had=
   [ -n "$had" ] || [ -z "${events-}" ] || printf '%s\n' "$2" >>"$state/pulled"
-  answer=$(timeout "$1" docker pull -q "$2" 2>&1) && return
+  answer=$(timeout "$1" docker pull "$2" 2>&1) && return
   docker image inspect "$2" >/dev/null 2>&1 || pulled_is_gone "$2"
   return 1
 }

@@ -67,11 +67,7 @@ LIARS = {
         "echo 'READY 0123456789abcdef0123456789abcdef root'; echo 'PASSWORD x'; echo 'dw1 x end - 0 0'; exit 0",
         {5},
     ),
-    "sudo that floods": (
-        "sudo",
-        f'[ "$*" != "-n sh -c :" ] || exit 0; exec yes "$(printf \'{OWNED}\')"',
-        {5},
-    ),
+    "sudo that floods": ("sudo", f"exec yes \"$(printf '{OWNED}')\"", {5}),
     "dpkg-query that floods": ("dpkg-query", f"exec yes \"$(printf '{OWNED}')\"", {5}),
     "dpkg-query that lies": (
         "dpkg-query",

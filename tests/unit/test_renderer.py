@@ -402,12 +402,9 @@ def test_every_shell_reads_every_program(shell: str) -> None:
         assert (done.returncode, done.stderr) == (0, ""), name
 
 
-# Half a second a program, and most of each is the runtime that they share: these have nearly every
-# line there is. script/test looks at all.
-SHELLCHECK_ALWAYS = {
-    "back/purge", "docker/images", "docker/snap-replaced", "gpu/driver", "gpu/past", "onefile/gpu",
-    "verify/operations",
-}  # fmt: skip
+# Half a second a program, and most of each is the runtime that they share: these two have most of
+# the lines that there are. script/test looks at all.
+SHELLCHECK_ALWAYS = {"back/purge", "gpu/driver"}
 
 
 def often(name: str) -> Any:
@@ -434,6 +431,42 @@ def test_shellcheck_finds_nothing(name: str) -> None:
     argv = [str(checker), "-s", "dash", "-f", "gcc", "-e", ",".join(SHELLCHECK_EXCLUDES), "-"]
     done = subprocess.run(argv, input=text.encode(), capture_output=True, check=False)
     assert (done.returncode, done.stdout.decode()) == (0, "")
+
+
+FUNCTION = re.compile(  # all but main, which is around them
+    r"^(?!main\b)(\w+)\(\) (?:\{ .*\}(?: *#.*)?|[{(](?:.*\n(?![})]).*)*\n[})].*)$", re.MULTILINE
+)
+COMMAND = re.compile(
+    r"(?:^|;;|[;|&({!]|\b(?:if|then|do|else|elif|until|while)) *(\w+)(?=[ ;|&)\n]|$)", re.MULTILINE
+)
+OF_THE_RUNTIME = {
+    found[1]
+    for path in directory("templates").joinpath("runtime").iterdir()
+    for found in FUNCTION.finditer(path.read_text(encoding="utf-8"))
+}
+
+
+@pytest.mark.parametrize("name", [*SCRIPTS, "attached"])
+def test_what_a_program_calls_it_has(name: str) -> None:
+    """A part of the runtime is left out only where nothing that runs calls it."""
+    if name == "attached":
+        text = renderer.render_program(
+            whole_plan(recorded("ubuntu-24.04-installed"), "verify"),
+            operator=OPERATOR,
+            attached=NONCE,
+        ).text
+    else:
+        text = rendered(name)
+    has = {found[1]: found[0] for found in FUNCTION.finditer(text)}
+    called: set[str] = set()
+    ahead = [FUNCTION.sub("", text)]
+    while ahead:
+        code = re.sub(r"(?m)(^|\s)#.*$", "", ahead.pop())
+        new = (set(COMMAND.findall(code)) & (OF_THE_RUNTIME | set(has))) - called
+        called |= new
+        ahead += [has[each].split("{", 1)[1] for each in new if each in has]
+    # Called only where a snap was disabled, and then its part is there.
+    assert called - set(has) - {"snap_back"} == set()
 
 
 # --- quoting --------------------------------------------------------------------------------------

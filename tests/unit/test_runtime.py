@@ -920,8 +920,8 @@ def climb(bench: Bench, **rungs: str) -> Done:
 
 WELL = {
     "version": "echo 29.7.2",
-    "inspect": '[ -e "$(dirname "$0")/../pulled" ] && echo hello-world@sha256:0123456789abcdef',
-    "pull": ': >"$(dirname "$0")/../pulled"',
+    "inspect": '[ -e "$(dirname "$0")/../pulled" ]',
+    "pull": ': >"$(dirname "$0")/../pulled"; echo latest; echo "Digest: sha256:0123456789abcdef"; echo Status: new',
     "run": "echo 'Hello from Docker!'",
 }
 

@@ -10,7 +10,7 @@ Where root is not needed, the user's own shell is ready (``READY N user``) inste
 
 Whatever comes before (banners, noisy rc files, look-alike prompts) is noise: it can't know the
 nonce, so no prompt text is ever matched (sudo-rs, other languages and PAM modules word theirs as
-they like). The password goes to sudo alone: the probe that decides runs the very command that is
+they like). The password goes to sudo alone: what decides is sudo itself, by the very command that is
 needed, and a line that sudo did not take is swallowed by the loop that waits for the marker.
 
 Facts: sudo(8), sudo-rs 0.2.5 and newer; the way is measured on dash, bash, zsh, fish and tcsh as
@@ -99,9 +99,11 @@ class Handshake:
             f'echo; echo "READY {n} $1"; while read -r k c; do [ "$k" = {m} ] || continue;'
             f' s=$(head -c "$c"); case $s in *{m}) eval "$s"; exit;; esac; break; done; exit 97'
         )
-        # A shell around it, so that one that is killed still gives a status.
-        around = 'sh -c "$1" sh "$2"; exit'
-        # The probe is the very command that is needed. sudo starts once the password is there: the end of
+        # A shell around it, so that one that is killed still gives a status. 1 is what sudo says where it
+        # refuses: a script behind "sudo -n" that ends with it ends with 93 for the shell outside.
+        around = 'sh -c "$1" sh "$2"; r=$?; case $2$r in free1) exit 93;; esac; exit $r'
+        # Asked without a password first, and by the very command that is needed: no probe goes before it, as
+        # each sudo costs a session of PAM. sudo starts again once the password is there: the end of
         # input at its prompt would count as a failed try (pam_faillock). -k: a cached login may end between
         # probe and run, and a line that sudo did not need would go to the command. The prompt's nonce
         # shows when sudo asks a second time. Not by env: below uutils' (0.0.30) sudo-rs takes no password.
@@ -117,8 +119,8 @@ class Handshake:
         outer = (
             f'n={n}; if [ "$(id -u)" = 0 ]; then exec sh -c "$1" sh "$2" root; fi;'
             f" command -v sudo >/dev/null 2>&1 || {{ {none}; }};"
-            " if sudo -n sh -c : </dev/null >/dev/null 2>&1;"
-            f' then exec sudo -n sh -c "$1" sh "$2" free; fi; {asked}'
+            ' sudo -n sh -c "$1" sh "$2" free; r=$?;'
+            f" case $r in 1) ;; 93) exit 1;; *) exit $r;; esac; {asked}"
         )
         return ["sh", "-c", outer, "sh", around, inner]
 
@@ -177,8 +179,9 @@ class Handshake:
         return errors.count(self.prompt.strip()) > 1
 
     def without_prompt(self, errors: str) -> str:
-        """``errors`` without the prompt of ours."""
-        return printable(errors.replace(self.prompt, ""))
+        """``errors`` without the prompt of ours, and without what "sudo -n" said before it."""
+        before, asked, after = errors.partition(self.prompt)
+        return printable((after if asked else before).replace(self.prompt, ""))
 
     def answer(self, script: str) -> bytes:
         """What the root shell waits for: a line with the marker and a length, and the script."""

@@ -134,7 +134,8 @@ step() {
   record begin "$1" "$2"
   : >"$out"
   if "check_$1" >"$out" 2>&1; then
-    record same "$1" "$(said)"
+    hear
+    record same "$1" "$heard"
     return
   fi
   settle
@@ -142,36 +143,18 @@ step() {
   if "apply_$1" >"$out" 2>&1; then rc=0; else rc=$?; fi
   cat "$out" >&4
   [ "$rc" = 0 ] || stop "${exit_code:-6}" "$1" "${brief:-$2: failed with $rc}" "${cause-}"
-  text=$(said)
+  hear
   "check_$1" >"$out" 2>&1 || stop 6 "$1" "$2: applied, yet the check still fails"
-  record changed "$1" "$text"
+  record changed "$1" "$heard"
 }
 
-# A check or an apply leaves one line for people in $run/said.
+# A check or an apply leaves one line for people in $run/said; it is taken from there into $heard.
 say() { printf '%s\n' "$1" >"$run/said"; }
-said() {
-  if [ -s "$run/said" ]; then head -n 1 "$run/said"; fi
+hear() {
+  heard=
+  [ -s "$run/said" ] || return 0
+  heard=$(head -n 1 "$run/said")
   : >"$run/said"
-}
-
-# --- one run at a time: $state/live names it, below the lock of $state/mutex ----------------------
-# The line is: RUN PID START-TIME BOOT-ID WISH SINCE WHO. A process is known by pid, start time
-# and boot: a line of a run that died, or of an earlier boot, counts for nothing. WISH is a digest of
-# what was asked for: the same command joins the run, whatever its plan would be in the middle of it.
-
-started_of() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
-
-boot_id() { cat /proc/sys/kernel/random/boot_id; }
-
-somebody_runs() { # true, with live_run and the rest set, while a run is under way
-  read -r live_run live_pid live_started live_boot live_wish live_since live_who 2>/dev/null <"$state/live" &&
-    [ "$live_boot" = "$(boot_id)" ] && [ "$(started_of "$live_pid")" = "$live_started" ]
-}
-
-who_runs() { printf '%s since %s, started by %s' "$live_run" "$(date -d "@$live_since" '+%H:%M:%S' 2>/dev/null)" "$live_who"; }
-
-announce() { # RUN PID START-TIME WISH WHO
-  printf '%s\n' "$1 $2 $3 $(boot_id) $4 $(date +%s) $5" >"$state/live"
 }
 
 # --- start: a run that is kept below $state, or one that only looks and leaves nothing -----------
@@ -260,6 +243,26 @@ holds() { # PATH MODE CONTENT: the file is there, with that content and mode
   [ -f "$1" ] && [ ! -L "$1" ] && [ "$(stat -c %04a "$1")" = "$2" ] || return
   hash=$(printf '%s' "$3" | sha256sum)
   [ "$(sum_of "$1")" = "${hash%% *}" ]
+}
+
+# --- one run at a time: $state/live names it, below the lock of $state/mutex ----------------------
+# The line is: RUN PID START-TIME BOOT-ID WISH SINCE WHO. A process is known by pid, start time
+# and boot: a line of a run that died, or of an earlier boot, counts for nothing. WISH is a digest of
+# what was asked for: the same command joins the run, whatever its plan would be in the middle of it.
+
+started_of() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+
+boot_id() { cat /proc/sys/kernel/random/boot_id; }
+
+somebody_runs() { # true, with live_run and the rest set, while a run is under way
+  read -r live_run live_pid live_started live_boot live_wish live_since live_who 2>/dev/null <"$state/live" &&
+    [ "$live_boot" = "$(boot_id)" ] && [ "$(started_of "$live_pid")" = "$live_started" ]
+}
+
+who_runs() { printf '%s since %s, started by %s' "$live_run" "$(date -d "@$live_since" '+%H:%M:%S' 2>/dev/null)" "$live_who"; }
+
+announce() { # RUN PID START-TIME WISH WHO
+  printf '%s\n' "$1 $2 $3 $(boot_id) $4 $(date +%s) $5" >"$state/live"
 }
 
 # --- locks: who holds apt's and dpkg's locks; a holder is waited for and never ended -------------
@@ -395,7 +398,7 @@ prepare_private() {
   umask 022
   private=$(mktemp -d "$private_root/apt.XXXXXX") || return
   chmod 0755 "$private"
-  for dir in lists/partial cache/archives/partial sources.d trial.d keys log; do mkdir -p "$private/$dir" || return; done
+  (cd "$private" && mkdir -p lists/partial cache/archives/partial sources.d trial.d keys log) || return
   # apt's verifier and maintainer scripts write temporary files: the host's /tmp may be full, or noexec.
   mkdir -m 1777 "$private/tmp" && chmod 1777 "$private/tmp" && TMPDIR=$private/tmp || return
   export TMPDIR
@@ -418,11 +421,10 @@ add_repository() {
     cp -- "$private/trial.d/$1.sources" "$private/sources.d/zz-$1.sources"
 }
 
-# private_update STEP: our repositories must verify; the host's own lists are taken as they are.
-# A broken foreign source is thus no failure of ours. Without Error-Mode=any apt-get update ends
-# with 0 although a signature is wrong, and goes on with the old lists. Lists of ours are never taken over: an old
-# signed index on the host must not pass for today's.
-private_update() {
+# link_foreign: the host's own lists, as they are. Lists of ours are never taken over: an old signed
+# index on the host must not pass for today's.
+link_foreign() {
+  set --
   for file in /var/lib/apt/lists/*; do
     case ${file##*/} in lock|partial|auxfiles) continue ;; esac
     [ -f "$file" ] || continue
@@ -430,8 +432,16 @@ private_update() {
     for site in $sites; do
       case ${file##*/} in "$site"*) ours=1 ;; esac
     done
-    [ -n "$ours" ] || ln -s -- "$file" "$private/lists/${file##*/}"
+    [ -n "$ours" ] || set -- "$@" "$file"
   done
+  [ $# = 0 ] || ln -s -- "$@" "$private/lists/"
+}
+
+# private_update STEP: our repositories must verify; the host's own lists are taken as they are.
+# A broken foreign source is thus no failure of ours. Without Error-Mode=any apt-get update ends
+# with 0 although a signature is wrong, and goes on with the old lists.
+private_update() {
+  link_foreign
   # Where packages only go, no index is asked: that works without a network, too.
   if [ -z "$sites" ] && only_removals; then return; fi
   if ! parts=trial.d private_apt -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any update >"$out" 2>&1; then
@@ -769,10 +779,11 @@ verify() { # ID TITLE: a check that is run, not applied; it fails with 8
   : >"$out"
   cause=
   "apply_$1" >"$out" 2>&1 || stop "${exit_code:-8}" "$1" "${brief:-$2 failed}" "$cause"
-  record verified "$1" "$(said)"
+  hear
+  record verified "$1" "$heard"
 }
 
-# pull_once SECONDS IMAGE: docker pull, its output in $answer; pulled_goes undoes it. An image that is
+# pull_once SECONDS IMAGE: docker pull, its output, with the digest, in $answer; pulled_goes undoes it. An image that is
 # there only for the check goes again, also where a run was cut before it could.
 pull_once() {
   checking=dockwright.check=look
@@ -781,7 +792,7 @@ pull_once() {
   docker image inspect "$2" >/dev/null 2>&1 || had=
   ! grep -qsxF -- "$2" "$state/pulled" || had=
   [ -n "$had" ] || [ -z "${events-}" ] || printf '%s\n' "$2" >>"$state/pulled"
-  answer=$(timeout "$1" docker pull -q "$2" 2>&1) && return
+  answer=$(timeout "$1" docker pull "$2" 2>&1) && return
   docker image inspect "$2" >/dev/null 2>&1 || pulled_is_gone "$2"
   return 1
 }
@@ -885,14 +896,20 @@ add_repositories() {
 
 # What the plan rests on must still be so.
 guard() {
-  [ "$(id -u)" = 0 ] || stop 5 guard "this must run as root"
-  os_id=$(sed -n 's/^ID=//p' /etc/os-release | tr -d "\"'")
-  codename=$(sed -n 's/^UBUNTU_CODENAME=//p' /etc/os-release | tr -d "\"'")
-  [ -n "$codename" ] || codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release | tr -d "\"'")
+  os_id='' codename='' version_codename=''
+  while IFS='=' read -r key value; do
+    value=${value#[\"\']} value=${value%[\"\']}
+    case $key in
+      ID) os_id=$value ;;
+      UBUNTU_CODENAME) codename=$value ;;
+      VERSION_CODENAME) version_codename=$value ;;
+    esac
+  done </etc/os-release
+  codename=${codename:-$version_codename} architecture=$(dpkg --print-architecture)
   [ "$os_id" = ubuntu ] && [ "$codename" = noble ] ||
     stop 3 guard "this host is $os_id $codename; "'the plan is for ubuntu noble'
-  [ "$(dpkg --print-architecture)" = amd64 ] ||
-    stop 3 guard "this host is $(dpkg --print-architecture); "'the plan is for amd64'
+  [ "$architecture" = amd64 ] ||
+    stop 3 guard "this host is $architecture; "'the plan is for amd64'
   [ "$(cat /etc/machine-id 2>/dev/null)" = 1caeb09cfa4f4ac3b8c51e385f6964f4 ] ||
     stop 3 guard "this is another machine than the plan was made for"
   [ "$(sum_of /etc/apt/sources.list.d/docker.sources)" = 12b3e1c6e74d2169b249f86f50a5e312fd36c299b8c6de7656cad944a6315d5e ] || stop 3 guard '/etc/apt/sources.list.d/docker.sources changed since the plan: plan again'

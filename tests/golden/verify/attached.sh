@@ -120,7 +120,8 @@ step() {
   record begin "$1" "$2"
   : >"$out"
   if "check_$1" >"$out" 2>&1; then
-    record same "$1" "$(said)"
+    hear
+    record same "$1" "$heard"
     return
   fi
   settle
@@ -128,36 +129,18 @@ step() {
   if "apply_$1" >"$out" 2>&1; then rc=0; else rc=$?; fi
   cat "$out" >&4
   [ "$rc" = 0 ] || stop "${exit_code:-6}" "$1" "${brief:-$2: failed with $rc}" "${cause-}"
-  text=$(said)
+  hear
   "check_$1" >"$out" 2>&1 || stop 6 "$1" "$2: applied, yet the check still fails"
-  record changed "$1" "$text"
+  record changed "$1" "$heard"
 }
 
-# A check or an apply leaves one line for people in $run/said.
+# A check or an apply leaves one line for people in $run/said; it is taken from there into $heard.
 say() { printf '%s\n' "$1" >"$run/said"; }
-said() {
-  if [ -s "$run/said" ]; then head -n 1 "$run/said"; fi
+hear() {
+  heard=
+  [ -s "$run/said" ] || return 0
+  heard=$(head -n 1 "$run/said")
   : >"$run/said"
-}
-
-# --- one run at a time: $state/live names it, below the lock of $state/mutex ----------------------
-# The line is: RUN PID START-TIME BOOT-ID WISH SINCE WHO. A process is known by pid, start time
-# and boot: a line of a run that died, or of an earlier boot, counts for nothing. WISH is a digest of
-# what was asked for: the same command joins the run, whatever its plan would be in the middle of it.
-
-started_of() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
-
-boot_id() { cat /proc/sys/kernel/random/boot_id; }
-
-somebody_runs() { # true, with live_run and the rest set, while a run is under way
-  read -r live_run live_pid live_started live_boot live_wish live_since live_who 2>/dev/null <"$state/live" &&
-    [ "$live_boot" = "$(boot_id)" ] && [ "$(started_of "$live_pid")" = "$live_started" ]
-}
-
-who_runs() { printf '%s since %s, started by %s' "$live_run" "$(date -d "@$live_since" '+%H:%M:%S' 2>/dev/null)" "$live_who"; }
-
-announce() { # RUN PID START-TIME WISH WHO
-  printf '%s\n' "$1 $2 $3 $(boot_id) $4 $(date +%s) $5" >"$state/live"
 }
 
 # --- start: a run that is kept below $state, or one that only looks and leaves nothing -----------
@@ -248,505 +231,6 @@ holds() { # PATH MODE CONTENT: the file is there, with that content and mode
   [ "$(sum_of "$1")" = "${hash%% *}" ]
 }
 
-# --- locks: who holds apt's and dpkg's locks; a holder is waited for and never ended -------------
-
-apt_locks="/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock"
-
-# Prints "LOCK PID SECONDS COMMAND" of the first lock that is held. The locks are fcntl locks, so
-# /proc/locks has them by inode; the holder is confirmed by its open file (inodes repeat between
-# file systems). A first boot counts as a holder: cloud-init writes sources and installs packages.
-lock_holder() {
-  for lock in $apt_locks; do
-    inode=$(stat -c %i "$lock" 2>/dev/null) || continue
-    while read -r _ kind _ mode pid device _; do
-      [ "$kind" = POSIX ] && [ "$mode" = WRITE ] && [ "${device##*:}" = "$inode" ] || continue
-      held=
-      for link in /proc/"$pid"/fd/*; do
-        [ "$(readlink "$link" 2>/dev/null)" != "$lock" ] || held=1
-      done
-      [ -n "$held" ] || continue
-      ticks=$(sed 's/^.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d' ' -f20)
-      now
-      age=$((${uptime%%.*} - ${ticks:-0} / $(getconf CLK_TCK 2>/dev/null || echo 100)))
-      printf '%s %s %s %s\n' "$lock" "$pid" "$age" "$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | head -c 120)"
-      return 0
-    done </proc/locks
-  done
-  unseen_holder || first_boot
-}
-
-# A holder outside our pid namespace is not in our /proc/locks; the kernel tells of it where it is
-# asked for the lock. perl-base is Essential.
-unseen_holder() {
-  # shellcheck disable=SC2016,SC2086  # perl's variables; a list of paths
-  lock=$(perl -e 'use Fcntl; for (@ARGV) { open(my $f, "+<", $_) or next; my $b = pack("s s x96", F_WRLCK, 0);
-    if (fcntl($f, F_GETLK, $b) and unpack("s", $b) != F_UNLCK) { print; last } }' $apt_locks 2>/dev/null) || return
-  [ -n "$lock" ] || return
-  printf '%s 0 0 a process that cannot be seen from here\n' "$lock"
-}
-
-# first_boot: cloud-init has begun, has no result yet, and systemd is at it. Not where it is cloud-init
-# that runs us: it would be waited for by what it waits for itself.
-first_boot() {
-  ! grep -q '/cloud-[a-z-]*\.service' /proc/self/cgroup 2>/dev/null || return
-  [ -e /run/cloud-init/status.json ] && [ ! -e /run/cloud-init/result.json ] &&
-    systemctl list-jobs --no-legend 2>/dev/null | grep -q ' cloud-' || return
-  now
-  pid=$(systemctl show -P MainPID cloud-init.service cloud-config.service cloud-final.service | awk '$1 { pid = $1 } END { print pid + 0 }')
-  printf '/run/cloud-init/status.json %s %s cloud-init, on the first boot\n' "$pid" "${uptime%%.*}"
-}
-
-# wait_for_locks STEP: until nobody holds one; gives up with 10 after $lock_timeout seconds.
-wait_for_locks() {
-  waited=0
-  while holder=$(lock_holder); do
-    [ "$waited" -lt "$((lock_timeout * 2))" ] ||
-      stop "$([ "$committed" = 0 ] && echo 10 || echo 6)" "$1" "another program still holds ${holder%% *}" "lock: ${holder#* }"
-    [ $((waited % 10)) != 0 ] || record_text wait "$1" "$holder"
-    asked_to_stop "$1"
-    sleep 0.5
-    waited=$((waited + 1))
-  done
-}
-
-# locked_out: apt gave up on a lock that was taken between our look and its start. It may be free
-# again by now, so apt's own words count; ten times at most in a run.
-locked_out() {
-  lockouts=$((${lockouts:-0} + 1))
-  [ "$lockouts" -le 10 ] && grep -qE 'Could not get lock|Unable to acquire the dpkg|Unable to lock' "$out"
-}
-
-# --- proxy: how apt gets out; $proxy is its URL without a login, or nothing ----------------------
-
-# through_proxy COMMAND ARGUMENT...: an apt program, with our proxy and its login where there are.
-through_proxy() {
-  if [ -n "${proxy-}" ]; then set -- "$@" -o Acquire::http::Proxy="$proxy" -o Acquire::https::Proxy="$proxy"; fi
-  if [ -n "${auth-}" ]; then set -- "$@" -o Dir::Etc::netrcparts="$auth"; fi
-  "$@"
-}
-
-# hold_login LINE: the proxy's login, in memory and for root alone, beside the host's own logins
-# (apt_auth.conf(5)); finish takes it away. apt reads these files before it drops to the user _apt.
-hold_login() {
-  auth=$(mktemp -d "${scratch:-/run}/dockwright-auth.XXXXXX") || return
-  (umask 077 && printf '%s\n' "$1" >"$auth/00-dockwright.conf") || return
-  for file in /etc/apt/auth.conf.d/*.conf; do
-    case $file in */95dockwright-proxy.conf) continue ;; esac
-    [ ! -f "$file" ] || cp -p -- "$file" "$auth/" || return
-  done
-}
-
-# configured_proxies: those of the host's own apt, without their logins.
-configured_proxies() {
-  apt-config dump 2>/dev/null |
-    sed -n 's/^Acquire::https*::Proxy[^ ]* "\([a-z]*:\/\/\)\([^"]*@\)\{0,1\}\([^"@]*\)";$/\1\3/p' | sort -u | head -n 8
-}
-
-# proxy_fails TEXT: whether apt's words are about a proxy, and not about a repository; sets culprit.
-proxy_fails() {
-  for culprit in ${proxy:-$(configured_proxies)}; do
-    place=${culprit#*://} place=${place%/} name=${place%:*}
-    case $1 in
-      *"407  Proxy Auth"*|*"Invalid response from proxy"*|*"connect to $place"*|*"connection to $place"*|*"resolving '$name'"*|*"resolve '$name'"*)
-        return 0 ;;
-    esac
-  done
-  return 1
-}
-
-stop_at_proxy() { # STEP TEXT: 5 where it is the proxy's fault
-  ! proxy_fails "$2" || stop 5 "$1" "the proxy $culprit does not let this host's apt through"
-}
-
-# --- apt in private: lists, archives, sources and keys of our own below $private ----------------
-# $private is 0755 with a 0711 way to it: apt drops to the user _apt to fetch, and must get there.
-
-# private_apt ARGUMENT...: apt-get that sees the host's installed packages, our copies of its
-# sources, and ours. All of Dir::State::lists, Dir::Cache and Dir::Log are named: else caches of
-# apt land in /var. The last options undo what a host's apt.conf may have loosened.
-private_apt() {
-  through_proxy apt-get -q -o Dir::Etc::sourcelist="$private/sources.list" -o Dir::Etc::sourceparts="$private/${parts:-sources.d}" \
-    -o Dir::State::lists="$private/lists" -o Dir::Cache="$private/cache" \
-    -o Dir::Cache::archives="$private/cache/archives" -o Dir::Log="$private/log" \
-    -o Acquire::Retries=3 -o Acquire::Languages=none \
-    -o APT::Get::AllowUnauthenticated=false -o Acquire::AllowInsecureRepositories=false \
-    -o Acquire::AllowWeakRepositories=false -o Acquire::AllowDowngradeToInsecureRepositories=false \
-    -o APT::Get::Assume-Yes=true -o APT::Install-Recommends=false -o APT::Install-Suggests=false \
-    -o APT::Get::Always-Include-Phased-Updates=true \
-    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 "$@"
-}
-
-# prepare_private: copies of the host's sources, without those that ours replace or edit ($replaced).
-prepare_private() {
-  umask 022
-  private=$(mktemp -d "$private_root/apt.XXXXXX") || return
-  chmod 0755 "$private"
-  for dir in lists/partial cache/archives/partial sources.d trial.d keys log; do mkdir -p "$private/$dir" || return; done
-  # apt's verifier and maintainer scripts write temporary files: the host's /tmp may be full, or noexec.
-  mkdir -m 1777 "$private/tmp" && chmod 1777 "$private/tmp" && TMPDIR=$private/tmp || return
-  export TMPDIR
-  chown _apt "$private/lists/partial" "$private/cache/archives/partial" 2>/dev/null || :
-  : >"$private/sources.list"
-  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
-    [ -f "$file" ] || continue
-    case " $replaced " in *" $file "*) continue ;; esac
-    cp -- "$file" "$private/sources.d/host-${file##*/}" || return
-  done
-}
-
-# stand_in PATH TEXT: a source of the host's as it will read once our entries are taken out of it.
-stand_in() { printf '%s' "$2" >"$private/sources.d/host-${1##*/}"; }
-
-# add_repository ID KEY-PATH KEY SOURCE: ours, signed by the private copy of its key.
-add_repository() {
-  printf '%s' "$3" >"$private/keys/$1.asc" &&
-    printf '%s' "$4" | sed "s|^Signed-By: $2|Signed-By: $private/keys/$1.asc|" >"$private/trial.d/$1.sources" &&
-    cp -- "$private/trial.d/$1.sources" "$private/sources.d/zz-$1.sources"
-}
-
-# private_update STEP: our repositories must verify; the host's own lists are taken as they are.
-# A broken foreign source is thus no failure of ours. Without Error-Mode=any apt-get update ends
-# with 0 although a signature is wrong, and goes on with the old lists. Lists of ours are never taken over: an old
-# signed index on the host must not pass for today's.
-private_update() {
-  for file in /var/lib/apt/lists/*; do
-    case ${file##*/} in lock|partial|auxfiles) continue ;; esac
-    [ -f "$file" ] || continue
-    ours=
-    for site in $sites; do
-      case ${file##*/} in "$site"*) ours=1 ;; esac
-    done
-    [ -n "$ours" ] || ln -s -- "$file" "$private/lists/${file##*/}"
-  done
-  # Where packages only go, no index is asked: that works without a network, too.
-  if [ -z "$sites" ] && only_removals; then return; fi
-  if ! parts=trial.d private_apt -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any update >"$out" 2>&1; then
-    update_failed "$1"
-  fi
-  # A fresh cloud image has no lists at all, and old ones name packages that are gone by now.
-  [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -1 2>/dev/null | head -n 1)" ] || update_foreign "$1"
-}
-
-only_removals() { # true where all that is wanted of apt is NAME-
-  for word in $wanted; do
-    case $word in *-) ;; *) return 1 ;; esac
-  done
-}
-
-update_foreign() { # STEP: the host's own sources, in private; one that is broken is only noted
-  foreign_updated=1
-  parts=sources.d private_apt -o APT::Get::List-Cleanup=0 update >>"$out" 2>&1 ||
-    record_text note "$1" "some of the host's own sources could not be updated"
-}
-
-update_failed() { # STEP: what apt said, as one of ours
-  said_by_apt=$(cat "$out")
-  stop_at_proxy "$1" "$said_by_apt"
-  case $said_by_apt in
-    *"Could not resolve"*|*"Temporary failure resolving"*|*"Something wicked happened resolving"*)
-      stop 5 "$1" "the host cannot fetch the repository's index" "DNS: the host does not resolve the repository's name; look at /etc/resolv.conf" ;;
-    *NOSPLIT*|*"network require authentication"*)
-      stop 5 "$1" "the host cannot fetch the repository's index" "something else answers in the repository's place: a captive portal, where somebody must log in to the network first?" ;;
-    *NO_PUBKEY*|*"not signed"*|*BADSIG*|*EXPKEYSIG*|*REVKEYSIG*|*"Missing key"*|*"ignature"*|*"certificate"*|*"not valid yet"*|*"expired"*|*"Hash Sum mismatch"*)
-      stop 4 "$1" "apt on the host does not trust the repository" ;;
-    *"does not have a Release file"*|*" 404 "*) stop 3 "$1" "the repository has no such suite" ;;
-    *) stop 5 "$1" "the host cannot fetch the repository's index" ;;
-  esac
-}
-
-# simulate: prints apt's Inst and Remv lines and what apt says of room.
-simulate() {
-  # shellcheck disable=SC2086  # words on purpose: NAME=VERSION and NAME- have no blanks
-  private_apt -s $apt_flags install $wanted
-}
-
-# simulate_fresh STEP: the simulation; with the host's own lists updated where it fails without.
-simulate_fresh() {
-  simulate >"$private/simulation" 2>"$out" && { cat "$private/simulation"; return; }
-  if [ -z "${foreign_updated-}" ] && ! only_removals; then
-    update_foreign "$1" >&2
-    simulate >"$private/simulation" 2>"$out" && { cat "$private/simulation"; return; }
-  fi
-  cat "$private/simulation" >>"$out"
-  stop 3 "$1" "apt cannot make this plan"
-}
-
-plan_of() { # the simulation as sorted lines: I NAME VERSION, R NAME
-  awk '$1 == "Inst" { name = $2; sub(/:.*/, "", name); v = $0; sub(/^[^(]*\(/, "", v); sub(/ .*/, "", v); print "I", name, v }
-    $1 == "Remv" { name = $2; sub(/:.*/, "", name); print "R", name }' | sort
-}
-
-progress_of() { # STEP: apt's status lines (apt-get(8), APT::Status-Fd) as records
-  while IFS=: read -r kind what percent text; do
-    case $kind in
-      dlstatus|pmstatus)
-        case $percent in *[!0-9.]*|'') percent=${text%%:*} text=${text#*:} ;; esac
-        [ "${percent%%.*}" = "${shown-}" ] || record progress "$1" "$percent $what $text"
-        shown=${percent%%.*} ;;
-    esac
-  done
-}
-
-# --- the one apt transaction ---------------------------------------------------------------------
-
-# preflight STEP: sources, signatures and simulation in private; nothing else of the host changes.
-preflight() {
-  asked_to_stop "$1"
-  record begin "$1" "trial update and simulation"
-  prepare_private >"$out" 2>&1 || stop 3 "$1" "no room for private apt directories in $private_root"
-  add_repositories >"$out" 2>&1 || stop 3 "$1" "no room for private apt directories in $private_root"
-  private_update "$1"
-  simulate_fresh "$1" >"$private/simulated"
-  plan_of <"$private/simulated" >"$private/got"
-  printf '%s' "$transaction" | sort >"$private/want"
-  if ! cmp -s "$private/got" "$private/want"; then
-    diff "$private/want" "$private/got" >"$out" 2>&1 || :
-    stop 3 "$1" "apt would not do what was planned; the host or the repository changed since: plan again"
-  fi
-  record passed "$1" "apt's simulation is the plan"
-}
-
-# download STEP: everything, before anything is removed; and what goes, while the archive has it.
-download() {
-  asked_to_stop "$1"
-  record begin "$1" "download"
-  # Lists and archives are ours alone and dpkg is not run: nobody who holds a lock is in the way.
-  # shellcheck disable=SC2086
-  if ! with_progress "$1" private_apt $apt_flags -o Debug::NoLocking=true --download-only install $wanted; then
-    ! grep -qE 'Hash Sum mismatch|unexpected size|could not be authenticated' "$out" ||
-      stop 4 "$1" "a package is not what the signed index says"
-    stop_at_proxy "$1" "$(cat "$out")"
-    stop 5 "$1" "a package could not be downloaded"
-  fi
-  for package in $removals; do
-    case " ${lost-} " in *" $package "*) continue ;; esac # copied from what is installed
-    version=$(dpkg-query -W -f='${Version}' "$package" 2>/dev/null) || continue
-    if ! keep_archive "$package=$version" >>"$out" 2>&1; then
-      record_text note "$1" "the archive no longer has $package $version: it cannot be kept for a way back"
-    fi
-  done
-  [ -z "$removals" ] || no_clash "$1"
-  record passed "$1" "$(count_of "$private"/cache/archives/*.deb) packages"
-}
-
-count_of() { echo $#; }
-
-keep_archive() { # NAME=VERSION: fetched as apt's own user, then root's alone
-  mkdir -p "$private/kept" "$state/debs" && chown _apt "$private/kept" &&
-    (cd "$private/kept" && private_apt download "$1") &&
-    chown root:root "$private"/kept/*.deb && mv -f "$private"/kept/*.deb "$state/debs/"
-}
-
-# no_clash STEP: no file of a new package belongs to a package that stays. apt's simulation does not
-# see this; dpkg would stop in the middle, with the old runtime gone. Paths are compared as /usr
-# merged has them; a package that is replaced, or declares Replaces, may lose its files.
-no_clash() {
-  # Of a package that was removed only conffiles are left in its list; dpkg lets others take them.
-  removed=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' | awk '$1 == "config-files" { printf " %s", $2 }')
-  for archive in "$private"/cache/archives/*.deb; do
-    package=$(dpkg-deb -f "$archive" Package)
-    replaces=$(dpkg-deb -f "$archive" Replaces | sed 's/([^)]*)//g' | tr -s ', \n' ' ')
-    dpkg-deb --fsys-tarfile "$archive" | tar -tf - | sed -n 's|^\./||; /\/$/!p' |
-      awk -v package="$package" -v free="$package $removals $replaces $(plan_names)$removed" '
-        function merged(path) { sub(/^\/usr/, "", path); return path }
-        BEGIN { count = split(free, words, " "); for (i = 1; i <= count; i++) allowed[words[i]] = 1 }
-        FILENAME == "-" { ours[merged("/" $0)] = 1; next }
-        FNR == 1 { owner = FILENAME; sub(/.*\//, "", owner); sub(/\.list$/, "", owner); sub(/:.*/, "", owner) }
-        !(owner in allowed) && (merged($0) in ours) { print package, owner, $0; exit }
-      ' - /var/lib/dpkg/info/*.list
-  done >"$private/clashes" 2>>"$out"
-  if read -r package owner path <"$private/clashes"; then
-    : >"$out"
-    stop 3 "$1" "$package would overwrite $path of $owner, which stays" "file clash: apt would stop with the old runtime gone; remove $owner first, if it is not needed"
-  fi
-}
-
-plan_names() { printf '%s' "$transaction" | cut -d' ' -f2 | tr '\n' ' '; }
-
-# with_progress STEP COMMAND...: its apt status stream as records, its output to $out, its status.
-with_progress() {
-  id=$1
-  shift
-  {
-    "$@" -o APT::Status-Fd=9 9>&1 >>"$out" 2>&1
-    echo $? >"$run/status"
-  } | progress_of "$id"
-  [ "$(cat "$run/status")" = 0 ]
-}
-
-version_of() { # PACKAGE: the installed version, or "absent"
-  case $(dpkg-query -W -f='${db:Status-Status} ${Version}' "$1" 2>/dev/null) in
-    "installed "*) dpkg-query -W -f='${Version}' "$1" ;;
-    *) printf absent ;;
-  esac
-}
-
-plan_versions() { # lines of the transaction: NAME HAVE WANTED, each a version or "absent"
-  # shellcheck disable=SC2046  # a list of names
-  {
-    printf '%s' "$transaction"
-    echo --
-    dpkg-query -W -f='${Package} ${db:Status-Status} ${Version}\n' $(plan_names) 2>/dev/null
-  } | awk '
-    $0 == "--" { asked = 1; next }
-    !asked { name[++count] = $2; want[$2] = $1 == "I" ? $3 : "absent"; next }
-    $2 == "installed" { have[$1] = $3 }
-    END { for (i = 1; i <= count; i++) print name[i], (name[i] in have ? have[name[i]] : "absent"), want[name[i]] }'
-}
-
-transaction_done() { # every package is as the transaction says
-  plan_versions | awk '$2 != $3 { bad = 1 } END { exit bad }'
-}
-
-also_enabled() { # UNIT: unless somebody chose otherwise, which the one file finds out ($chosen_off)
-  case " ${chosen_off-} " in *" $1 "*) return 0 ;; esac
-  [ "$(systemctl is-enabled "$1" 2>/dev/null)" != disabled ]
-}
-
-write_guard() {
-  cat >"$private/guard" <<'GUARD'
-#!/bin/sh
-# apt gives all that it is about to do (DPkg::Pre-Install-Pkgs, version 3): the plan, or nothing.
-dir=${0%/*}
-awk 'body { if ($NF == "**REMOVE**") print "R", $1; else if ($NF != "**CONFIGURE**") print "I", $1, $6 } /^$/ { body = 1 }' |
-  sort >"$dir/guarded"
-cmp -s "$dir/guarded" "$dir/want" && exit 0
-echo "dockwright: this is not the plan; nothing was done" >&2
-diff "$dir/want" "$dir/guarded" >&2
-exit 1
-GUARD
-  chmod 0755 "$private/guard"
-}
-
-# held_ones: packages of the transaction that are installed and held. apt lets go of a hold where it is
-# allowed to change such a package; who asked for the hold meant more than this once.
-held_ones() {
-  # shellcheck disable=SC2046  # a list of names
-  dpkg-query -W -f='${db:Status-Want} ${db:Status-Status} ${Package}\n' $(plan_names) 2>/dev/null |
-    awk '$1 == "hold" && $2 == "installed" { printf "%s ", $3 }'
-}
-
-hold_again() { # NAME...: those that are still there
-  # shellcheck disable=SC2046  # a list of names
-  set -- $(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p')
-  [ $# = 0 ] || apt-mark hold "$@"
-}
-
-# automatic_ones: packages that go and that apt had brought by itself; what comes back is marked so again.
-automatic_ones() {
-  names=$(printf '%s' "$transaction" | sed -n 's/^R //p')
-  # shellcheck disable=SC2086  # a list of names
-  [ -z "$names" ] || apt-mark showauto $names 2>/dev/null | tr '\n' ' '
-}
-
-transact() {
-  write_guard || return
-  were_held=$(held_ones) were_automatic=$(automatic_ones)
-  wait_for_locks "$step_id"
-  [ -n "${disabled_snap-}" ] || : >"$run/running"
-  [ -z "$removals" ] || timeout 20 docker ps -q --no-trunc >>"$run/running" 2>/dev/null
-  plan_versions | while read -r package before after; do receipt "package $package $before $after"; done
-  [ -z "$were_automatic" ] || receipt "auto $were_automatic"
-  receipt "asked $wanted"
-  # shellcheck disable=SC2086
-  if with_progress "$step_id" private_apt $apt_flags --no-download -o Dir::Log=/var/log/apt \
-      -o "DPkg::Pre-Install-Pkgs::=$private/guard" -o "DPkg::Tools::Options::$private/guard::Version=3" \
-      install $wanted; then
-    # shellcheck disable=SC2086  # a list of names
-    [ -z "$were_held" ] || hold_again $were_held >>"$out" 2>&1 || return
-    forget_removed >>"$out" 2>&1
-    case ${playbook-} in uninstall|purge) name_spare ;; esac
-    say "$(printf '%s' "$transaction" | grep -c '^I') packages in, $(printf '%s' "$transaction" | grep -c '^R') out"
-    return 0
-  fi
-  if grep -q 'dockwright: this is not the plan' "$out"; then
-    restore_files
-    committed=0
-    exit_code=3 cause="apt was about to do something else than the plan; the hook stopped it"
-  elif locked_out && ! grep -q '^Setting up\|^Unpacking\|^Removing' "$out"; then
-    transact
-    return
-  elif [ -n "$removals${disabled_snap-}" ]; then
-    put_back
-  elif [ -n "$(dpkg --audit 2>/dev/null)" ]; then
-    dpkg --audit
-    exit_code=6 cause="a package is half installed; after its cause is mended the same command goes on"
-  fi
-  return 1
-}
-
-# name_spare: what apt-get autoremove would take by now. Nothing here does: it may be somebody's.
-name_spare() {
-  spares=$(private_apt -s autoremove 2>/dev/null | sed -n 's/^Remv \([^ ]*\).*/\1/p' | tr '\n' ' ')
-  [ -z "$spares" ] || record_text note "$step_id" "apt-get autoremove would take by now: ${spares}(nothing here does)"
-}
-
-# forget_removed: dpkg forgets a removed package that leaves nothing behind. Where it was killed before
-# that last word of a removal of ours, the package stays listed, to be purged of nothing.
-forget_removed() {
-  for package in $(dpkg-query -W -f='${db:Status-Abbrev}${Package}\n' | sed -n 's/^pc //p'); do
-    [ ! -e "/var/lib/dpkg/info/$package.postrm" ] && [ -z "$(dpkg-query -W -f='${Conffiles}' "$package")" ] &&
-      grep -qs "^package $package [^ ]* absent\$" "$state"/runs/*/receipt && dpkg --purge "$package"
-  done
-}
-
-# put_back: the new set could not be installed and the old one is gone: the old one returns, from
-# the archives that were kept. A host is never left without its runtime.
-put_back() {
-  failure=$(grep -E '^(E: |dpkg: |Job for )|rror' "$out" | head -n 3)
-  back=
-  for package in $removals; do
-    for archive in "$state/debs/${package}"_*.deb; do
-      [ -f "$archive" ] || continue
-      back="$back $archive"
-    done
-  done
-  new=$(printf '%s' "$transaction" | while read -r kind package _; do
-    [ "$kind" = I ] && [ "$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null)" != "" ] && grep -q "^package $package absent " "$run/receipt" &&
-      case $(dpkg-query -W -f='${db:Status-Status}' "$package") in not-installed|config-files) ;; *) printf '%s- ' "$package" ;; esac
-  done)
-  restore_files
-  # shellcheck disable=SC2086  # words on purpose
-  if { [ -z "$removals" ] || [ -n "$back" ]; } && private_apt --allow-downgrades install $back $new >&4 2>&1 && old_runtime_answers >&4 2>&1; then
-    # shellcheck disable=SC2086
-    [ -z "${were_automatic-}" ] || apt-mark auto $were_automatic >&4 2>&1
-    exit_code=6 cause="the new packages could not be installed; the old runtime is back and answers. ${failure}"
-  else
-    exit_code=7 cause="the new packages could not be installed and the old ones not put back: apt-get -f install; apt-get install ${back:-$removals}${disabled_snap:+; snap enable $disabled_snap}"
-  fi
-}
-
-old_runtime_answers() {
-  [ -z "${disabled_snap-}" ] || snap_back || return
-  case " $removals " in *" docker.io "*|*" moby-engine "*|*" docker-engine "*) ;; *) return 0 ;; esac
-  systemctl reset-failed docker.service docker.socket
-  systemctl start docker.service
-  timeout 30 docker version || return
-  # What ran before runs again, where its own restart policy did not see to it.
-  xargs -r docker start <"$run/running"
-}
-
-# restore_files: what this run wrote, back to what stood there.
-restore_files() {
-  [ -f "$run/receipt" ] || return 0
-  sed -n '/^file /p' "$run/receipt" | while read -r _ path before backup; do
-    if [ "$before" = absent ]; then rm -f -- "$path"; else cp -p -- "$backup" "$path"; fi
-  done
-}
-
-# refresh: the host's own lists learn of our repositories, and of nothing else.
-refresh() {
-  for file in $source_paths; do
-    wait_for_locks "$step_id"
-    until through_proxy apt-get -q -o Dir::Etc::sourcelist="$file" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 \
-      -o APT::Update::Error-Mode=any -o Acquire::Retries=3 update; do
-      locked_out || return
-      wait_for_locks "$step_id"
-    done
-  done
-  refreshed=1
-}
-
 # --- verify: what a broken rung most likely means ------------------------------------------------
 
 verify() { # ID TITLE: a check that is run, not applied; it fails with 8
@@ -755,10 +239,11 @@ verify() { # ID TITLE: a check that is run, not applied; it fails with 8
   : >"$out"
   cause=
   "apply_$1" >"$out" 2>&1 || stop "${exit_code:-8}" "$1" "${brief:-$2 failed}" "$cause"
-  record verified "$1" "$(said)"
+  hear
+  record verified "$1" "$heard"
 }
 
-# pull_once SECONDS IMAGE: docker pull, its output in $answer; pulled_goes undoes it. An image that is
+# pull_once SECONDS IMAGE: docker pull, its output, with the digest, in $answer; pulled_goes undoes it. An image that is
 # there only for the check goes again, also where a run was cut before it could.
 pull_once() {
   checking=dockwright.check=look
@@ -767,7 +252,7 @@ pull_once() {
   docker image inspect "$2" >/dev/null 2>&1 || had=
   ! grep -qsxF -- "$2" "$state/pulled" || had=
   [ -n "$had" ] || [ -z "${events-}" ] || printf '%s\n' "$2" >>"$state/pulled"
-  answer=$(timeout "$1" docker pull -q "$2" 2>&1) && return
+  answer=$(timeout "$1" docker pull "$2" 2>&1) && return
   docker image inspect "$2" >/dev/null 2>&1 || pulled_is_gone "$2"
   return 1
 }
@@ -865,20 +350,22 @@ start_denied() {
 
 # --- this plan -----------------------------------------------------------------------------------
 
-add_repositories() {
-  :
-}
-
 # What the plan rests on must still be so.
 guard() {
-  [ "$(id -u)" = 0 ] || stop 5 guard "this must run as root"
-  os_id=$(sed -n 's/^ID=//p' /etc/os-release | tr -d "\"'")
-  codename=$(sed -n 's/^UBUNTU_CODENAME=//p' /etc/os-release | tr -d "\"'")
-  [ -n "$codename" ] || codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release | tr -d "\"'")
+  os_id='' codename='' version_codename=''
+  while IFS='=' read -r key value; do
+    value=${value#[\"\']} value=${value%[\"\']}
+    case $key in
+      ID) os_id=$value ;;
+      UBUNTU_CODENAME) codename=$value ;;
+      VERSION_CODENAME) version_codename=$value ;;
+    esac
+  done </etc/os-release
+  codename=${codename:-$version_codename} architecture=$(dpkg --print-architecture)
   [ "$os_id" = ubuntu ] && [ "$codename" = noble ] ||
     stop 3 guard "this host is $os_id $codename; "'the plan is for ubuntu noble'
-  [ "$(dpkg --print-architecture)" = amd64 ] ||
-    stop 3 guard "this host is $(dpkg --print-architecture); "'the plan is for amd64'
+  [ "$architecture" = amd64 ] ||
+    stop 3 guard "this host is $architecture; "'the plan is for amd64'
   [ "$(cat /etc/machine-id 2>/dev/null)" = 1caeb09cfa4f4ac3b8c51e385f6964f4 ] ||
     stop 3 guard "this is another machine than the plan was made for"
 }
@@ -907,9 +394,8 @@ if ! pull_once 180 "$image"; then
   silent_mirror
   return 1
 fi
-digest=$(docker image inspect --format '{{range .RepoDigests}}{{.}} {{end}}' "$image" 2>/dev/null)
-digest=${digest%% *}
-digest=${digest##*@}
+digest=${answer#*Digest: }
+digest=${digest%%[!a-z0-9:]*}
 record progress "$step_id" "60 verify pulled $digest"
 run_once 120 "$image"
 rc=$?

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -355,3 +357,66 @@ def test_stray_lines_before_the_marker_are_swallowed() -> None:
     assert done.stdout == f"\nREADY {shake._nonce} root\n".encode()
     assert b"stray" not in done.stderr
     assert done.returncode == 137
+
+
+SUDO = """#!/bin/sh
+# Stands in for sudo(8): free runs what comes behind its options, else it wants a password.
+echo "$*" | cut -c1-8 >>"$0.log"
+case $1 in
+  -n) [ -e "$0.free" ] || { echo "sudo: a password is required" >&2; exit 1; }; shift ;;
+  *) printf "%s" "$4" >&2; read -r _; shift 4 ;;
+esac
+exec "$@"
+"""
+
+
+@pytest.fixture
+def sudo(tmp_path: Path) -> Path:
+    (tmp_path / "id").write_text("#!/bin/sh\necho 1000\n")
+    (tmp_path / "sudo").write_text(SUDO)
+    for name in ("id", "sudo"):
+        (tmp_path / name).chmod(0o755)
+    return tmp_path / "sudo"
+
+
+def by_sudo(sudo: Path, shake: Handshake, given: bytes) -> subprocess.CompletedProcess[bytes]:
+    path = f"{sudo.parent}:{os.environ['PATH']}"
+    argv = ["sh", "-c", shake.command()]
+    return subprocess.run(
+        argv, input=given, capture_output=True, env={"PATH": path}, timeout=20, check=False
+    )
+
+
+@pytest.mark.parametrize("status", [0, 1, 2, 93, 97, 137])
+def test_where_sudo_is_free_it_is_called_once_and_the_status_is_the_scripts(
+    sudo: Path, status: int
+) -> None:
+    Path(f"{sudo}.free").touch()
+    shake = Handshake()
+    end = "kill -9 $$" if status == 137 else f"exit {status}"
+    done = by_sudo(sudo, shake, shake.answer(f"echo ran; {end}"))
+    assert done.stdout == f"\nREADY {shake._nonce} free\nran\n".encode()
+    # 93 says 1 outside: no script of ours ends with it.
+    assert done.returncode == (1 if status == 93 else status)
+    assert Path(f"{sudo}.log").read_text().splitlines() == ["-n sh -c"]
+
+
+@pytest.mark.parametrize("status", [0, 1, 7])
+def test_where_sudo_wants_a_password_what_it_said_before_is_not_the_scripts(
+    sudo: Path, status: int
+) -> None:
+    shake = Handshake()
+    answer = shake.answer(f"echo ran; echo oops >&2; exit {status}")
+    done = by_sudo(sudo, shake, b"\nhunter2\n" + answer)
+    assert f"PASSWORD {shake._nonce}\n\nREADY {shake._nonce} asked\nran\n" in done.stdout.decode()
+    assert done.returncode == status
+    assert shake.without_prompt(done.stderr.decode()).endswith("oops")
+    assert "required" not in shake.without_prompt(done.stderr.decode())
+    assert len(Path(f"{sudo}.log").read_text().splitlines()) == 2
+
+
+def test_without_root_a_refused_sudo_leaves_the_users_own_shell(sudo: Path) -> None:
+    shake = Handshake(needs_root=False)
+    done = by_sudo(sudo, shake, shake.answer("echo ran"))
+    assert done.stdout == f"\nREADY {shake._nonce} user\nran\n".encode()
+    assert done.returncode == 0
