@@ -109,6 +109,41 @@ def test_e08_no_room_and_no_inodes(lab: Lab, bare: Host) -> None:
         refused(install(lab, at(bare)), bare, 3, "inodes are free below /var/lib/docker", "df -i")
 
 
+def test_a_small_run(lab: Lab, bare: Host) -> None:
+    """A machine with little memory has a small /run: what apt is asked with lies in /var/tmp then."""
+    bare.mark()
+    options = bare.exec("findmnt -no OPTIONS /run").stdout.strip()
+    used = int(bare.exec("df -k --output=used /run | tail -n 1").stdout)
+    bare.exec(f"mount -o remount,size={used + 1024}k /run")
+    try:
+        run = dockwright(lab, "plan", "docker", at(bare))
+        left = bare.exec("ls -d /run/dockwright* /var/tmp/dockwright*", check=False).stdout
+    finally:
+        bare.exec(f"mount -o remount,{options} /run")
+    assert run.code == 0, run
+    assert run.plan.transaction.installs
+    assert left == ""
+    unseen(bare)
+
+
+def test_an_archive_is_asked_only_where_a_package_comes_from_it(
+    lab: Lab, host_factory: HostFactory
+) -> None:
+    """Most hosts have all that Docker depends on: there it takes no minute to fetch all lists, twice."""
+    host = host_factory()
+    needed = dockwright(lab, "plan", "docker", at(host)).plan.transaction.installs
+    names = {change.name for change in needed} - set(PACKAGES)
+    assert names
+    host.exec(f"apt-get -q update && apt-get -qy --no-install-recommends install {' '.join(names)}")
+    # As on a fresh image; to ask this archive would leave a note.
+    host.exec("find /var/lib/apt/lists -type f -delete; rm -f /etc/apt/sources.list.d/*")
+    host.put("/etc/apt/sources.list", "deb file:/nowhere none main\n")
+    run = install(lab, at(host))
+    assert run.code == 20, run
+    assert set(PACKAGES) <= set(versions(host))
+    assert " note " not in host.exec(f"cat {STATE}/runs/*/ev").stdout
+
+
 @pytest.mark.sampled("place", 1)
 @pytest.mark.parametrize("place", ["/usr", "/etc"])
 def test_e10_read_only(lab: Lab, bare: Host, place: str) -> None:

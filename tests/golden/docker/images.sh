@@ -397,7 +397,10 @@ private_apt() {
 # prepare_private: copies of the host's sources, without those that ours replace or edit ($replaced).
 prepare_private() {
   umask 022
-  private=$(mktemp -d "$private_root/apt.XXXXXX") || return
+  place=$private_root/apt
+  # Lists and caches of all of Ubuntu: a small machine's /run has less.
+  if [ -n "${scratch-}" ] && ! has_room "$scratch" 300; then place=/var/tmp/dockwright-apt; fi
+  private=$(mktemp -d "$place.XXXXXX") || return
   chmod 0755 "$private"
   (cd "$private" && mkdir -p lists/partial cache/archives/partial sources.d trial.d keys log) || return
   # apt's verifier and maintainer scripts write temporary files: the host's /tmp may be full, or noexec.
@@ -410,6 +413,12 @@ prepare_private() {
     case " $replaced " in *" $file "*) continue ;; esac
     cp -- "$file" "$private/sources.d/host-${file##*/}" || return
   done
+}
+
+has_room() { # DIRECTORY MEBIBYTES
+  # shellcheck disable=SC2046  # two numbers: free blocks, and their size
+  set -- "$2" $(stat -f -c '%a %S' "$1")
+  [ $(($2 * $3 / 1048576)) -ge "$1" ]
 }
 
 # stand_in PATH TEXT: a source of the host's as it will read once our entries are taken out of it.
@@ -448,8 +457,17 @@ private_update() {
   if ! parts=trial.d private_apt -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any update >"$out" 2>&1; then
     update_failed "$1"
   fi
-  # A fresh cloud image has no lists at all, and old ones name packages that are gone by now.
-  [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -1 2>/dev/null | head -n 1)" ] || update_foreign "$1"
+}
+
+# lists_are_old: none that is of the last day. A fresh cloud image has no lists at all.
+lists_are_old() { [ -z "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -1 2>/dev/null | head -n 1)" ]; }
+
+# fetches_foreign: whether apt would fetch a package from elsewhere than from $sites.
+fetches_foreign() {
+  set -- -e '^$'
+  for site in $sites; do set -- "$@" -e "^$site"; done
+  # shellcheck disable=SC2086  # words on purpose
+  private_apt --print-uris $apt_flags install $wanted 2>/dev/null | sed -n "s|^'[a-z+]*:/*||p" | tr / _ | grep -qv "$@"
 }
 
 only_removals() { # true where all that is wanted of apt is NAME-
@@ -459,7 +477,6 @@ only_removals() { # true where all that is wanted of apt is NAME-
 }
 
 update_foreign() { # STEP: the host's own sources, in private; one that is broken is only noted
-  foreign_updated=1
   parts=sources.d private_apt -o APT::Get::List-Cleanup=0 update >>"$out" 2>&1 ||
     record_text note "$1" "some of the host's own sources could not be updated"
 }
@@ -485,10 +502,15 @@ simulate() {
   private_apt -s $apt_flags install $wanted
 }
 
-# simulate_fresh STEP: the simulation; with the host's own lists updated where it fails without.
+# simulate_fresh STEP: the simulation. The host's own lists are updated only where it fails without, or
+# where a package comes from them and they are old: what they name may be gone by now. It takes a
+# minute where the way to the archive is slow, and most hosts have all that Docker depends on.
 simulate_fresh() {
-  simulate >"$private/simulation" 2>"$out" && { cat "$private/simulation"; return; }
-  if [ -z "${foreign_updated-}" ] && ! only_removals; then
+  if simulate >"$private/simulation" 2>"$out" && { ! lists_are_old || ! fetches_foreign; }; then
+    cat "$private/simulation"
+    return
+  fi
+  if ! only_removals; then
     update_foreign "$1" >&2
     simulate >"$private/simulation" 2>"$out" && { cat "$private/simulation"; return; }
   fi
