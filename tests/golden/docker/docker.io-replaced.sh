@@ -934,7 +934,7 @@ Signed-By: /etc/apt/keyrings/docker.asc 163B067A0B6218BDC67FC0B9938DA65A4DAD684E
 # What the plan rests on must still be so.
 guard() {
   os_id='' codename='' version_codename=''
-  while IFS='=' read -r key value; do
+  while IFS='=' read -r key value || [ -n "$key" ]; do
     value=${value#[\"\']} value=${value%[\"\']}
     case $key in
       ID) os_id=$value ;;

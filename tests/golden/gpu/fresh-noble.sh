@@ -1108,7 +1108,7 @@ Signed-By: /etc/apt/keyrings/nvidia-container-toolkit.asc D1B2E977926D78766CD7E1
 # What the plan rests on must still be so.
 guard() {
   os_id='' codename='' version_codename=''
-  while IFS='=' read -r key value; do
+  while IFS='=' read -r key value || [ -n "$key" ]; do
     value=${value#[\"\']} value=${value%[\"\']}
     case $key in
       ID) os_id=$value ;;

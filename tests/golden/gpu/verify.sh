@@ -511,7 +511,7 @@ gpu_after_reload() {
 # What the plan rests on must still be so.
 guard() {
   os_id='' codename='' version_codename=''
-  while IFS='=' read -r key value; do
+  while IFS='=' read -r key value || [ -n "$key" ]; do
     value=${value#[\"\']} value=${value%[\"\']}
     case $key in
       ID) os_id=$value ;;
