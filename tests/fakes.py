@@ -40,6 +40,9 @@ class FakeChannel:
                 return chunk
         return b""
 
+    def write(self, data: bytes) -> None:
+        self.written = getattr(self, "written", b"") + data
+
     def status(self) -> int:
         return self._status
 

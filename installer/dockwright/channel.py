@@ -16,6 +16,10 @@ class Channel(Protocol):
         """
         ...
 
+    def write(self, data: bytes) -> None:
+        """Hand ``data`` to a script that reads its standard input. Raises UnreachableError."""
+        ...
+
     def status(self) -> int:
         """The exit status; to be asked for after the end of the stream.
 

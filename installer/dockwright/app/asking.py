@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from dockwright.channel import Channel
 from dockwright.errors import UnreachableError
@@ -35,6 +36,7 @@ def converse(start: Callable[[str], Channel], script: str, whole: Callable[[str]
                     next_step="see what its login shell and its sudo print",
                 )
             last = last[-_LAST:] + data
+        _read_out(channel)
     except TimeoutError:
         raise UnreachableError(
             "the host did not answer within 60 s", next_step="look at its load, then try again"
@@ -42,3 +44,11 @@ def converse(start: Callable[[str], Channel], script: str, whole: Callable[[str]
     finally:
         channel.close()
     return output.decode("utf-8", "replace")
+
+
+def _read_out(channel: Channel) -> None:
+    """Read on to the end of a script that has given its answer: its shell is free for the next one."""
+    with suppress(TimeoutError, UnreachableError):
+        for _ in range(16):
+            if not channel.read(1.0):
+                return

@@ -55,7 +55,6 @@ def _told(transport: Transport, script: str, run_id: str) -> dict[str, str]:
         for record in runner.read_records(channel, run_id, timeout=300):
             if record.type == "end":
                 ended = record.text
-                break
             told[record.type] = record.decoded
     finally:
         channel.close()

@@ -81,8 +81,6 @@ def _get(
     try:
         for record in runner.read_records(bounded, run_id, timeout=deadline + _SLACK):
             url = names.get(record.step, "")
-            if record.type == "end":
-                break
             if record.type == "proxies":
                 told = record.decoded.split()
                 proxies = tuple(word for word in told if re.match(PROXY_URL, word))
@@ -149,6 +147,10 @@ class _Bounded:
                 next_step="look what its login shell and its sudo print",
             )
         return data
+
+    def write(self, data: bytes) -> None:
+        """As ``Channel.write``."""
+        self._channel.write(data)
 
     def status(self) -> int:
         """As ``Channel.status``."""

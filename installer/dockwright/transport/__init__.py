@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from dockwright.channel import Transport
 from dockwright.models import Host
+from dockwright.transport.lasting import Lasting
 from dockwright.transport.options import Asker, ConnectOptions, Secret, Silent
 
-__all__ = ["Asker", "ConnectOptions", "Secret", "Silent", "open_transport"]
+__all__ = ["Asker", "ConnectOptions", "Secret", "Silent", "bare_transport", "open_transport"]
 
 
 def open_transport(host: Host, options: ConnectOptions, ask: Asker) -> Transport:
-    """The transport of ``host``. It connects at its first ``root_shell``.
+    """The transport of ``host``. It connects at its first ``root_shell``, and keeps that shell.
 
     Raises InputError where ssh_config cannot be read.
     """
+    return Lasting(bare_transport(host, options, ask))
+
+
+def bare_transport(host: Host, options: ConnectOptions, ask: Asker) -> Transport:
+    """The same with a shell of its own for each script."""
     # Imported late: Paramiko takes 160 ms that a local run, or --help, has no use for.
     if host.local:
         from dockwright.transport.local import LocalTransport

@@ -210,6 +210,10 @@ class RootChannel:
             return rest
         return self._wire.read(timeout)
 
+    def write(self, data: bytes) -> None:
+        """Bytes for the script's standard input. Raises UnreachableError."""
+        self._wire.write(data)
+
     def status(self) -> int:
         """The exit status, 128 + N after signal N. Raises UnreachableError where none came."""
         return self._wire.status()

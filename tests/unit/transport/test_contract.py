@@ -18,7 +18,7 @@ import pytest
 from dockwright.channel import Channel, Transport
 from dockwright.errors import UnreachableError
 from dockwright.models import Host
-from dockwright.transport import ConnectOptions, Secret, Silent, open_transport
+from dockwright.transport import ConnectOptions, Secret, Silent, bare_transport
 from tests.unit.transport.ssh_server import Server, serving
 from tests.unit.transport.sshd import sshd
 
@@ -74,7 +74,7 @@ def opener(
         options = ConnectOptions(known_hosts=tmp_path / "kh", identity=(tmp_path / "user_key",))
 
     def make(password: str | None = None, **changed: object) -> Transport:
-        transport = open_transport(host, options, Knows(password))
+        transport = bare_transport(host, options, Knows(password))
         opened.append(transport)
         return transport
 
@@ -221,7 +221,7 @@ class TestSudo:
 
         def make(asker: Silent, **more: object) -> Transport:
             options = ConnectOptions(known_hosts=known, connect_timeout=5, **more)  # type: ignore[arg-type]
-            transport = open_transport(host, options, asker)
+            transport = bare_transport(host, options, asker)
             request.addfinalizer(transport.close)
             return transport
 
@@ -315,7 +315,7 @@ class TestSudo:
 
 def test_a_cut_connection_is_noticed_and_opened_again(server: Server, tmp_path: Path) -> None:
     host = Host(name="h", address="127.0.0.1", user="u", port=server.port)
-    transport = open_transport(host, ConnectOptions(known_hosts=tmp_path / "kh"), Silent())
+    transport = bare_transport(host, ConnectOptions(known_hosts=tmp_path / "kh"), Silent())
     channel = transport.root_shell("echo up; cat")
     assert channel.read(LIMIT) == b"up\n"
     server.cut()
@@ -334,7 +334,7 @@ def test_a_command_without_a_status_is_told_from_a_lost_connection(
     server: Server, tmp_path: Path
 ) -> None:
     host = Host(name="h", address="127.0.0.1", user="u", port=server.port)
-    transport = open_transport(host, ConnectOptions(known_hosts=tmp_path / "kh"), Silent())
+    transport = bare_transport(host, ConnectOptions(known_hosts=tmp_path / "kh"), Silent())
     server.tells_status = False
     channel = transport.root_shell("echo up")
     assert channel.read(LIMIT) == b"up\n"
@@ -347,7 +347,7 @@ def test_a_command_without_a_status_is_told_from_a_lost_connection(
 
 def test_a_cut_is_noticed_while_a_script_is_sent(server: Server, tmp_path: Path) -> None:
     host = Host(name="h", address="127.0.0.1", user="u", port=server.port)
-    transport = open_transport(host, ConnectOptions(known_hosts=tmp_path / "kh"), Silent())
+    transport = bare_transport(host, ConnectOptions(known_hosts=tmp_path / "kh"), Silent())
     channel = transport.root_shell("exec <&-; sleep 60")
     threading.Timer(0.1, server.cut).start()
     with pytest.raises(UnreachableError, match="lost"):
@@ -359,7 +359,7 @@ def test_a_cut_is_noticed_while_a_script_is_sent(server: Server, tmp_path: Path)
 @pytest.mark.lab
 def test_a_killed_session_of_sshd_is_a_lost_connection(sshd_host: Host, tmp_path: Path) -> None:
     options = ConnectOptions(known_hosts=tmp_path / "kh", identity=(tmp_path / "user_key",))
-    transport = open_transport(sshd_host, options, Silent())
+    transport = bare_transport(sshd_host, options, Silent())
     channel = transport.root_shell("echo $PPID; cat")
     pid = int(channel.read(LIMIT))
     names = []
@@ -387,7 +387,7 @@ def test_noise_of_the_login_shell_is_passed_over(server: Server, tmp_path: Path)
     noisy.chmod(0o755)
     server.shell = str(noisy)
     host = Host(name="h", address="127.0.0.1", user="u", port=server.port)
-    transport = open_transport(host, ConnectOptions(known_hosts=tmp_path / "kh"), Silent())
+    transport = bare_transport(host, ConnectOptions(known_hosts=tmp_path / "kh"), Silent())
     assert finish(transport.root_shell("echo hi; echo oops >&2"))[:2] == (b"hi\n", 0)
     transport.close()
 
@@ -395,7 +395,7 @@ def test_noise_of_the_login_shell_is_passed_over(server: Server, tmp_path: Path)
 def test_a_local_run_imports_no_ssh() -> None:
     code = (
         "import sys; from dockwright.models import Host; from dockwright.transport import *;"
-        "t = open_transport(Host(name='local'), ConnectOptions(), Silent()); t.close();"
+        "t = bare_transport(Host(name='local'), ConnectOptions(), Silent()); t.close();"
         "print([name for name in ('paramiko', 'fabric', 'invoke') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

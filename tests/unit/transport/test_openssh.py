@@ -14,7 +14,7 @@ import pytest
 from dockwright.channel import Transport
 from dockwright.errors import InputError, UnreachableError
 from dockwright.models import Host
-from dockwright.transport import ConnectOptions, Silent, open_transport
+from dockwright.transport import ConnectOptions, Silent, bare_transport
 from dockwright.transport.openssh import OpenSshTransport, refused
 from dockwright.transport.target import parse_target
 from tests.unit.transport.ssh_server import Server, serving
@@ -51,7 +51,7 @@ def opener(server: Server, tmp_path: Path, home: Path) -> Iterator[Opener]:
 
     def make(port: int = 0, user: str = "u", **changed: object) -> Transport:
         host = Host(name="h", address="127.0.0.1", user=user, port=port or server.port)
-        made = open_transport(host, replace(options, **changed), Silent())  # type: ignore[arg-type]
+        made = bare_transport(host, replace(options, **changed), Silent())  # type: ignore[arg-type]
         opened.append(made)
         return made
 
@@ -147,13 +147,13 @@ def test_ssh_config_is_read_by_ssh_itself(
         known_hosts=tmp_path / "kh", identity=(home / ".ssh" / "id_ecdsa",),
         ssh_config=tmp_path / "config",
     )  # fmt: skip
-    transport = open_transport(host, options, Silent())
+    transport = bare_transport(host, options, Silent())
     assert isinstance(transport, OpenSshTransport)
     assert said_by(transport) == b"hi\n"
     transport.close()
     (tmp_path / "config").write_text("Nonsense yes\n")
     with pytest.raises(InputError, match="Bad configuration option: nonsense"):
-        open_transport(host, options, Silent())
+        bare_transport(host, options, Silent())
 
 
 def test_without_ssh_it_is_said_before_any_contact(
