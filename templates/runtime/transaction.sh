@@ -4,17 +4,30 @@
 preflight() {
   asked_to_stop "$1"
   record begin "$1" "trial update and simulation"
-  prepare_private >"$out" 2>&1 || stop 3 "$1" "no room for private apt directories in $private_root"
-  add_repositories >"$out" 2>&1 || stop 3 "$1" "no room for private apt directories in $private_root"
-  private_update "$1"
-  simulate_fresh "$1" >"$private/simulated"
-  plan_of <"$private/simulated" >"$private/got"
-  printf '%s' "$transaction" | sort >"$private/want"
-  if ! cmp -s "$private/got" "$private/want"; then
-    diff "$private/want" "$private/got" >"$out" 2>&1 || :
+  if take_over >"$out" 2>&1; then
+    note_broken "$1"
+  else
+    prepare_private >"$out" 2>&1 || stop 3 "$1" "no room for private apt directories in $private_root"
+    add_repositories >"$out" 2>&1 || stop 3 "$1" "no room for private apt directories in $private_root"
+    private_update "$1"
+    simulate_fresh "$1" >"$private/simulated"
+  fi
+  plan_of <"$private/simulated" >"$work/got"
+  printf '%s' "$transaction" | sort >"$work/want"
+  if ! cmp -s "$work/got" "$work/want"; then
+    diff "$work/want" "$work/got" >"$out" 2>&1 || :
     stop 3 "$1" "apt would not do what was planned; the host or the repository changed since: plan again"
   fi
   record passed "$1" "apt's simulation is the plan"
+}
+
+# take_over: the lists that the probe verified a moment ago, and what apt said of them, where they wait still. What they
+# say is judged again, here and by the hook. /run is small and noexec: archives and temporary files are ours.
+take_over() {
+  ticket=/run/dockwright-probed.${probed:-none}
+  mv -- "$ticket" "$ticket.taken" || return # it is whose who renames it
+  workplace && read -r private <"$ticket.taken" && ln -s -- "$private" "$work/probed" && rm -- "$ticket.taken" && [ -s "$private/simulated" ] ||
+    { rm -rf -- ${private:+"$private"}; return 1; }
 }
 
 # download STEP: everything, before anything is removed; and what goes, while the archive has it.
@@ -37,15 +50,15 @@ download() {
     fi
   done
   [ -z "$removals" ] || no_clash "$1"
-  record passed "$1" "$(count_of "$private"/cache/archives/*.deb) packages"
+  record passed "$1" "$(count_of "$work"/archives/*.deb) packages"
 }
 
 count_of() { echo $#; }
 
 keep_archive() { # NAME=VERSION: fetched as apt's own user, then root's alone
-  mkdir -p "$private/kept" "$state/debs" && chown _apt "$private/kept" &&
-    (cd "$private/kept" && private_apt download "$1") &&
-    chown root:root "$private"/kept/*.deb && mv -f "$private"/kept/*.deb "$state/debs/"
+  mkdir -p "$work/kept" "$state/debs" && chown _apt "$work/kept" &&
+    (cd "$work/kept" && private_apt download "$1") &&
+    chown root:root "$work"/kept/*.deb && mv -f "$work"/kept/*.deb "$state/debs/"
 }
 
 # no_clash STEP: no file of a new package belongs to a package that stays. apt's simulation does not
@@ -54,7 +67,7 @@ keep_archive() { # NAME=VERSION: fetched as apt's own user, then root's alone
 no_clash() {
   # Of a package that was removed only conffiles are left in its list; dpkg lets others take them.
   removed=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' | awk '$1 == "config-files" { printf " %s", $2 }')
-  for archive in "$private"/cache/archives/*.deb; do
+  for archive in "$work"/archives/*.deb; do
     package=$(dpkg-deb -f "$archive" Package)
     replaces=$(dpkg-deb -f "$archive" Replaces | sed 's/([^)]*)//g' | tr -s ', \n' ' ')
     dpkg-deb --fsys-tarfile "$archive" | tar -tf - | sed -n 's|^\./||; /\/$/!p' |
@@ -65,8 +78,8 @@ no_clash() {
         FNR == 1 { owner = FILENAME; sub(/.*\//, "", owner); sub(/\.list$/, "", owner); sub(/:.*/, "", owner) }
         !(owner in allowed) && (merged($0) in ours) { print package, owner, $0; exit }
       ' - /var/lib/dpkg/info/*.list
-  done >"$private/clashes" 2>>"$out"
-  if read -r package owner path <"$private/clashes"; then
+  done >"$work/clashes" 2>>"$out"
+  if read -r package owner path <"$work/clashes"; then
     : >"$out"
     stop 3 "$1" "$package would overwrite $path of $owner, which stays" "file clash: apt would stop with the old runtime gone; remove $owner first, if it is not needed"
   fi
@@ -115,7 +128,7 @@ also_enabled() { # UNIT: unless somebody chose otherwise, which the one file fin
 }
 
 write_guard() {
-  cat >"$private/guard" <<'GUARD'
+  cat >"$work/guard" <<'GUARD'
 #!/bin/sh
 # apt gives all that it is about to do (DPkg::Pre-Install-Pkgs, version 3): the plan, or nothing.
 dir=${0%/*}
@@ -126,7 +139,7 @@ echo "dockwright: this is not the plan; nothing was done" >&2
 diff "$dir/want" "$dir/guarded" >&2
 exit 1
 GUARD
-  chmod 0755 "$private/guard"
+  chmod 0755 "$work/guard"
 }
 
 # held_ones: packages of the transaction that are installed and held. apt lets go of a hold where it is
@@ -161,7 +174,7 @@ transact() {
   receipt "asked $wanted"
   # shellcheck disable=SC2086
   if with_progress "$step_id" private_apt $apt_flags --no-download -o Dir::Log=/var/log/apt \
-      -o "DPkg::Pre-Install-Pkgs::=$private/guard" -o "DPkg::Tools::Options::$private/guard::Version=3" \
+      -o "DPkg::Pre-Install-Pkgs::=$work/guard" -o "DPkg::Tools::Options::$work/guard::Version=3" \
       install $wanted; then
     # shellcheck disable=SC2086  # a list of names
     [ -z "$were_held" ] || hold_again $were_held >>"$out" 2>&1 || return

@@ -103,7 +103,7 @@ undo_packages() {
   done
   transaction=$(printf '%s\nx' "$transaction")
   transaction=${transaction%x}
-  printf '%s' "$transaction" | sort >"$private/want"
+  printf '%s' "$transaction" | sort >"$work/want"
   # shellcheck disable=SC2086
   if ! private_apt $apt_flags --download-only install $wanted >>"$out" 2>&1; then
     stop_at_proxy "$1" "$(cat "$out")"
@@ -111,7 +111,7 @@ undo_packages() {
   fi
   # An archive that no source offers is taken from the cache alone where nothing may be downloaded.
   for word in $wanted; do
-    case $word in /*) cp -- "$word" "$private/cache/archives/" || stop 3 "$1" "no room for private apt directories" ;; esac
+    case $word in /*) cp -- "$word" "$work/archives/" || stop 3 "$1" "no room for private apt directories" ;; esac
   done
   wait_for_locks "$1"
   committed=1 removals=

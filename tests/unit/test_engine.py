@@ -92,6 +92,7 @@ def test_what_travels_is_listed(sent: list[Any], tmp_path: Path) -> None:
         "asked",
         "mends",
         "level",
+        "dry",
         "resume",
     }
     assert set(spreading._WORDS) == {field.name for field in fields(Request)} - kept

@@ -441,7 +441,7 @@ def test_the_hook_lets_apt_do_the_plan_and_nothing_else(bench: Bench, want: str,
     private = bench.top / "private"
     private.mkdir()
     (private / "want").write_text(want)
-    assert bench.run(f"private='{private}'; write_guard", "transaction").status == 0
+    assert bench.run(f"work='{private}'; write_guard", "transaction").status == 0
     done = bench.run(f"'{private}/guard'", stdin=GUARDED)
     assert done.status == code
     assert ("this is not the plan" in done.output) is bool(code)

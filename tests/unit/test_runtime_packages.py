@@ -29,7 +29,7 @@ esac
 
 def archive(bench: Bench, name: str, *paths: str, replaces: str = "") -> None:
     """A package with these files, as its tar alone."""
-    place = bench.top / f"private/cache/archives/{name}_1_all.deb"
+    place = bench.top / f"private/archives/{name}_1_all.deb"
     place.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(place, "w") as tar:
         for path in ("./", "./usr/", "./usr/bin/", *paths):
@@ -48,7 +48,7 @@ def clash(bench: Bench, *, installed: dict[str, str], removals: str = "", gone: 
     bench.fake("dpkg-query", f"echo 'config-files {gone}'")
     text = part("transaction").replace("/var/lib/dpkg/info", str(info))
     assert str(info) in text
-    body = f"private='{bench.top}/private' transaction='I docker-ce 5:29\n' removals='{removals}'\n"
+    body = f"work='{bench.top}/private' private='{bench.top}/private' transaction='I docker-ce 5:29\n' removals='{removals}'\n"
     return bench.run(f"{text}\n{body} no_clash download; finish 0", "journal")
 
 
@@ -205,7 +205,7 @@ def test_a_hold_outlives_a_change_that_was_allowed(bench: Bench) -> None:
     )
     bench.fake("apt-mark", "")
     body = f"""
-    private='{bench.top}/private' removals='' apt_flags='' wanted='docker-ce=2'
+    work='{bench.top}/private' private='{bench.top}/private' removals='' apt_flags='' wanted='docker-ce=2'
     transaction='I docker-ce 2
     '
     wait_for_locks() {{ :; }}
@@ -469,11 +469,11 @@ def of_packages(bench: Bench, simulated: str, lines: list[str], **here: str) -> 
     (bench.top / "private").mkdir(exist_ok=True)
     body = f"""
     version_of() {{ case $1 in {known} *) printf absent ;; esac; }}
-    private='{bench.top}/private'
-    prepare_private() {{ mkdir -p "$private/lists" "$private/cache/archives"; }}
+    work='{bench.top}/private' private='{bench.top}/private'
+    prepare_private() {{ mkdir -p "$private/lists" "$work/archives"; }}
     simulate() {{ echo "wanted$wanted" >>'{bench.top}/calls'; cat '{bench.top}/simulated'; }}
     private_apt() {{ echo "apt $*" >>'{bench.top}/calls'; }}
-    transact() {{ ls "$private/cache/archives"; echo "transact $wanted" >>'{bench.top}/calls'; }}
+    transact() {{ ls "$work/archives"; echo "transact $wanted" >>'{bench.top}/calls'; }}
     receipt=$state/runs/before/receipt
     undo_packages undo; finish 0
     """

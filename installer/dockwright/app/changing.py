@@ -79,6 +79,7 @@ def carry_out(prepared: Prepared, request: Request, stop: Stop) -> Iterator[Even
             wish=request.wish,
             login=request.proxy.machine if request.proxy and plan.proxy_login else "",
             registry_logins=request.logins.lines(plan.logins),
+            probed=prepared.probed,
         )
         yield from sending.send(transport, plan, run_id)
         ended = yield from runner.run_detached(

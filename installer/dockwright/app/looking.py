@@ -5,6 +5,7 @@ What comes after the facts is loaded while the host gathers them.
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -130,7 +131,9 @@ def planned(prepared: Prepared, request: Request) -> Iterator[Event]:
         from dockwright.app import probing
 
         begun = time.monotonic()
-        plan = probing.probe(prepared.transport, plan, known, proxy_for(plan.proxy, request.proxy))
+        prepared.probed = "" if request.looks else secrets.token_hex(8)
+        proxy = proxy_for(plan.proxy, request.proxy)
+        plan = probing.probe(prepared.transport, plan, known, proxy, kept=prepared.probed)
         room = min((disk.free_kib for disk in known.disks if disk.path in ("/", "/var")), default=0)
         yield events.PhaseFinished(
             host=name, at=time.time(), phase="preflight",

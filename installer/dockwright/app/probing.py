@@ -20,12 +20,21 @@ _NEXT = {
 
 
 def probe(
-    transport: Transport, plan: HostPlan, known: Facts, proxy: Proxy | None = None
+    transport: Transport,
+    plan: HostPlan,
+    known: Facts,
+    proxy: Proxy | None = None,
+    *,
+    kept: str = "",
 ) -> HostPlan:
-    """Ask apt on the host what it would do, and judge it. Raises where that is not the plan."""
-    run_id = secrets.token_hex(8)
+    """Ask apt on the host what it would do, and judge it. Raises where that is not the plan.
+
+    What apt fetched is left for the plan's program under the id ``kept``, if that is given.
+    """
+    run_id = kept or secrets.token_hex(8)
     login = proxy.machine if proxy else ""
-    told = _told(transport, renderer.render_probe(plan, run_id=run_id, login=login).text, run_id)
+    script = renderer.render_probe(plan, run_id=run_id, login=login, kept=bool(kept)).text
+    told = _told(transport, script, run_id)
     simulation = judge.read_simulation(
         told.get("simulated", ""), told.get("uris", ""), told.get("unkept", "")
     )

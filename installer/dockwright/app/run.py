@@ -70,7 +70,7 @@ class Request:
     this machine's own reboot. ``undoes`` is the run to take back, empty for
     the last. An uninstall knows Docker by the repository and packages of ``playbook``;
     ``level`` is how much a purge deletes; ``asked`` what messages that doctor was given mean,
-    ``mends`` where its playbooks come from, if it is to plan.
+    ``mends`` where its playbooks come from, if it is to plan. ``dry`` says that nothing is changed.
     """
 
     command: str
@@ -91,11 +91,12 @@ class Request:
     asked: tuple[Entry, ...] = ()
     mends: Mends | None = field(default=None, compare=False, repr=False)
     level: Level = field(default_factory=Level)
+    dry: bool = False
 
     @property
     def looks(self) -> bool:
         """Whether nothing follows what is looked at."""
-        return self.command in ("facts", "plan", "history", "doctor", "render")
+        return self.dry or self.command in ("facts", "plan", "history", "doctor", "render")
 
     @property
     def back(self) -> bool:
@@ -131,8 +132,9 @@ def proxy_for(url: str, given: Proxy | None) -> Proxy | None:
 class Prepared:
     """What is known of a host when its plan is made; ``plan`` stays None where it failed.
 
-    ``joins`` is a run that is under way there for the same wish; ``again`` says that the run only
-    made the host fit to be planned for, and ``boot`` is the boot that it ended, if the host reboots. ``how`` is the way the host was
+    ``probed`` is the id under which its probe left what it fetched on the host. ``joins`` is a run
+    that is under way there for the same wish; ``again`` says that the run only made the host fit to
+    be planned for, and ``boot`` is the boot that it ended, if the host reboots. ``how`` is the way it was
     reached, ``findings`` are doctor's. ``parked`` says that the
     connection was ended for now, as too many were open.
     """
@@ -146,6 +148,7 @@ class Prepared:
     how: str = ""
     findings: tuple[Finding, ...] = ()
     plan: HostPlan | None = None
+    probed: str = ""
     joins: LiveRun | None = None
     again: bool = False
     boot: str = ""

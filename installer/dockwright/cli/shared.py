@@ -132,6 +132,7 @@ def request_for(
         allow_restart=consent.allow_restart,
         lock_timeout=consent.lock_timeout,
         operator=operator(),
+        dry=consent.dry_run,
     )
 
 

@@ -90,12 +90,13 @@ def render_program(
     )
 
 
-def render_probe(plan: HostPlan, *, run_id: str, login: str = "") -> Program:
+def render_probe(plan: HostPlan, *, run_id: str, login: str = "", kept: bool = False) -> Program:
     """The read-only program that asks apt what it would do.
 
-    ``login`` is that of the plan's proxy (``Proxy.machine``): this text is run and not kept.
+    ``login`` is that of the plan's proxy (``Proxy.machine``): this text is run and not kept. What was
+    fetched is ``kept`` for the plan's own program, which follows in the same root shell.
     """
-    return _program("probe.sh.j2", plan, run_id=run_id, login=login)
+    return _program("probe.sh.j2", plan, run_id=run_id, login=login, kept=kept)
 
 
 def render_archive(plan: HostPlan, *, run_id: str, login: str = "") -> Program:
@@ -124,13 +125,14 @@ def render_launch(
     wish: str = "",
     login: str = "",
     registry_logins: str = "",
+    probed: str = "",
 ) -> str:
     """The script that stores a program on the host, starts it detached, and follows its records.
 
     ``wish`` is a digest of what was asked for: a live run of the same wish is joined. By itself a
     program is its own wish. ``login`` is that of the plan's proxy (``Proxy.machine``),
     ``registry_logins`` those of registries (``Logins.lines``): they are handed over beside the
-    program, which is kept.
+    program, which is kept. ``probed`` is the run id of a probe that kept what it fetched.
     """
     return (
         environment()
@@ -143,6 +145,7 @@ def render_launch(
             wish=wish or program.digest,
             login=login,
             registry_logins=registry_logins,
+            probed=probed,
         )
     )
 

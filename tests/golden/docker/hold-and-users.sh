@@ -72,7 +72,7 @@ finish() { # CODE: the last record; what is private goes
   trap '' HUP INT TERM PIPE
   trap - EXIT
   [ -z "${way_back-}" ] || "$way_back"
-  rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"} ${auth:+"$auth"} ${sent:+"$sent"}
+  rm -rf -- ${private:+"$private"} ${work:+"$work"} ${scratch:+"$scratch"} ${auth:+"$auth"} ${sent:+"$sent"}
   # Who reads the last record may ask the host at once: by then no run is under way. Below the lock,
   # as a launcher may be about to write the name down.
   [ -z "${events-}" ] || { flock -w 30 8; rm -f -- "$state/live"; } 8>"$state/mutex"
@@ -177,6 +177,7 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   echo "$$ $started" >"$run/pid"
   # A host that was left in the middle keeps private directories of earlier runs: they are ours.
   # Those of scripts that only look are elsewhere: one may be under way.
+  for left in "$state"/apt.??????/probed; do [ ! -L "$left" ] || rm -rf -- "$(readlink "$left")"; done
   rm -rf -- "$state"/apt.?????? /run/dockwright-auth.??????
   for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || rm -rf -- "$left"; done
   tell "run $run_id: $playbook, asked for by $operator"
@@ -370,7 +371,8 @@ stop_at_proxy() { # STEP TEXT: 5 where it is the proxy's fault
 }
 
 # --- apt in private: lists, archives, sources and keys of our own below $private ----------------
-# $private is 0755 with a 0711 way to it: apt drops to the user _apt to fetch, and must get there.
+# $private is 0755 with a 0711 way to it: apt drops to the user _apt to fetch, and must get there. It is $work, too, but where
+# a program has taken over what its probe left in /run.
 
 # private_apt ARGUMENT...: apt-get that sees the host's installed packages, our copies of its
 # sources, and ours. All of Dir::State::lists, Dir::Cache and Dir::Log are named: else caches of
@@ -378,7 +380,7 @@ stop_at_proxy() { # STEP TEXT: 5 where it is the proxy's fault
 private_apt() {
   through_proxy apt-get -q -o Dir::Etc::sourcelist="$private/sources.list" -o Dir::Etc::sourceparts="$private/${parts:-sources.d}" \
     -o Dir::State::lists="$private/lists" -o Dir::Cache="$private/cache" \
-    -o Dir::Cache::archives="$private/cache/archives" -o Dir::Log="$private/log" \
+    -o Dir::Cache::archives="$work/archives" -o Dir::Log="$private/log" \
     -o Acquire::Retries=3 -o Acquire::Languages=none \
     -o APT::Get::AllowUnauthenticated=false -o Acquire::AllowInsecureRepositories=false \
     -o Acquire::AllowWeakRepositories=false -o Acquire::AllowDowngradeToInsecureRepositories=false \
@@ -387,19 +389,27 @@ private_apt() {
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 "$@"
 }
 
-# prepare_private: copies of the host's sources, without those that ours replace or edit ($replaced).
-prepare_private() {
+# workplace: $work, where apt's archives and temporary files are.
+workplace() {
   umask 022
   place=$private_root/apt
-  # Lists and caches of all of Ubuntu: a small machine's /run has less.
-  if [ -n "${scratch-}" ] && ! has_room "$scratch" 300; then place=/var/tmp/dockwright-apt; fi
-  private=$(mktemp -d "$place.XXXXXX") || return
-  chmod 0755 "$private"
-  (cd "$private" && mkdir -p lists/partial cache/archives/partial sources.d trial.d keys log) || return
+  if [ -n "${scratch-}" ]; then
+    place=/run/dockwright-apt
+    # Lists and caches of all of Ubuntu: a small machine's /run has less.
+    has_room /run 300 || place=/var/tmp/dockwright-apt
+  fi
+  work=$(mktemp -d "$place.XXXXXX") || return
   # apt's verifier and maintainer scripts write temporary files: the host's /tmp may be full, or noexec.
-  mkdir -m 1777 "$private/tmp" && chmod 1777 "$private/tmp" && TMPDIR=$private/tmp || return
+  mkdir -p "$work/archives/partial" && mkdir -m 1777 "$work/tmp" && chmod 1777 "$work/tmp" && chmod 0755 "$work" || return
+  chown _apt "$work/archives/partial" 2>/dev/null || :
+  TMPDIR=$work/tmp
   export TMPDIR
-  chown _apt "$private/lists/partial" "$private/cache/archives/partial" 2>/dev/null || :
+}
+
+# prepare_private: copies of the host's sources, without those that ours replace or edit ($replaced).
+prepare_private() {
+  workplace && private=$work && (cd "$private" && mkdir -p lists/partial cache sources.d trial.d keys log) || return
+  chown _apt "$private/lists/partial" 2>/dev/null || :
   : >"$private/sources.list"
   for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
     [ -f "$file" ] || continue
@@ -470,8 +480,12 @@ only_removals() { # true where all that is wanted of apt is NAME-
 }
 
 update_foreign() { # STEP: the host's own sources, in private; one that is broken is only noted
-  parts=sources.d private_apt -o APT::Get::List-Cleanup=0 update >>"$out" 2>&1 ||
-    record_text note "$1" "some of the host's own sources could not be updated"
+  parts=sources.d private_apt -o APT::Get::List-Cleanup=0 update >>"$out" 2>&1 || : >"$private/broken"
+  note_broken "$1"
+}
+
+note_broken() { # STEP
+  [ ! -e "$private/broken" ] || record_text note "$1" "some of the host's own sources could not be updated"
 }
 
 update_failed() { # STEP: what apt said, as one of ours
@@ -533,17 +547,30 @@ progress_of() { # STEP: apt's status lines (apt-get(8), APT::Status-Fd) as recor
 preflight() {
   asked_to_stop "$1"
   record begin "$1" "trial update and simulation"
-  prepare_private >"$out" 2>&1 || stop 3 "$1" "no room for private apt directories in $private_root"
-  add_repositories >"$out" 2>&1 || stop 3 "$1" "no room for private apt directories in $private_root"
-  private_update "$1"
-  simulate_fresh "$1" >"$private/simulated"
-  plan_of <"$private/simulated" >"$private/got"
-  printf '%s' "$transaction" | sort >"$private/want"
-  if ! cmp -s "$private/got" "$private/want"; then
-    diff "$private/want" "$private/got" >"$out" 2>&1 || :
+  if take_over >"$out" 2>&1; then
+    note_broken "$1"
+  else
+    prepare_private >"$out" 2>&1 || stop 3 "$1" "no room for private apt directories in $private_root"
+    add_repositories >"$out" 2>&1 || stop 3 "$1" "no room for private apt directories in $private_root"
+    private_update "$1"
+    simulate_fresh "$1" >"$private/simulated"
+  fi
+  plan_of <"$private/simulated" >"$work/got"
+  printf '%s' "$transaction" | sort >"$work/want"
+  if ! cmp -s "$work/got" "$work/want"; then
+    diff "$work/want" "$work/got" >"$out" 2>&1 || :
     stop 3 "$1" "apt would not do what was planned; the host or the repository changed since: plan again"
   fi
   record passed "$1" "apt's simulation is the plan"
+}
+
+# take_over: the lists that the probe verified a moment ago, and what apt said of them, where they wait still. What they
+# say is judged again, here and by the hook. /run is small and noexec: archives and temporary files are ours.
+take_over() {
+  ticket=/run/dockwright-probed.${probed:-none}
+  mv -- "$ticket" "$ticket.taken" || return # it is whose who renames it
+  workplace && read -r private <"$ticket.taken" && ln -s -- "$private" "$work/probed" && rm -- "$ticket.taken" && [ -s "$private/simulated" ] ||
+    { rm -rf -- ${private:+"$private"}; return 1; }
 }
 
 # download STEP: everything, before anything is removed; and what goes, while the archive has it.
@@ -566,15 +593,15 @@ download() {
     fi
   done
   [ -z "$removals" ] || no_clash "$1"
-  record passed "$1" "$(count_of "$private"/cache/archives/*.deb) packages"
+  record passed "$1" "$(count_of "$work"/archives/*.deb) packages"
 }
 
 count_of() { echo $#; }
 
 keep_archive() { # NAME=VERSION: fetched as apt's own user, then root's alone
-  mkdir -p "$private/kept" "$state/debs" && chown _apt "$private/kept" &&
-    (cd "$private/kept" && private_apt download "$1") &&
-    chown root:root "$private"/kept/*.deb && mv -f "$private"/kept/*.deb "$state/debs/"
+  mkdir -p "$work/kept" "$state/debs" && chown _apt "$work/kept" &&
+    (cd "$work/kept" && private_apt download "$1") &&
+    chown root:root "$work"/kept/*.deb && mv -f "$work"/kept/*.deb "$state/debs/"
 }
 
 # no_clash STEP: no file of a new package belongs to a package that stays. apt's simulation does not
@@ -583,7 +610,7 @@ keep_archive() { # NAME=VERSION: fetched as apt's own user, then root's alone
 no_clash() {
   # Of a package that was removed only conffiles are left in its list; dpkg lets others take them.
   removed=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' | awk '$1 == "config-files" { printf " %s", $2 }')
-  for archive in "$private"/cache/archives/*.deb; do
+  for archive in "$work"/archives/*.deb; do
     package=$(dpkg-deb -f "$archive" Package)
     replaces=$(dpkg-deb -f "$archive" Replaces | sed 's/([^)]*)//g' | tr -s ', \n' ' ')
     dpkg-deb --fsys-tarfile "$archive" | tar -tf - | sed -n 's|^\./||; /\/$/!p' |
@@ -594,8 +621,8 @@ no_clash() {
         FNR == 1 { owner = FILENAME; sub(/.*\//, "", owner); sub(/\.list$/, "", owner); sub(/:.*/, "", owner) }
         !(owner in allowed) && (merged($0) in ours) { print package, owner, $0; exit }
       ' - /var/lib/dpkg/info/*.list
-  done >"$private/clashes" 2>>"$out"
-  if read -r package owner path <"$private/clashes"; then
+  done >"$work/clashes" 2>>"$out"
+  if read -r package owner path <"$work/clashes"; then
     : >"$out"
     stop 3 "$1" "$package would overwrite $path of $owner, which stays" "file clash: apt would stop with the old runtime gone; remove $owner first, if it is not needed"
   fi
@@ -644,7 +671,7 @@ also_enabled() { # UNIT: unless somebody chose otherwise, which the one file fin
 }
 
 write_guard() {
-  cat >"$private/guard" <<'GUARD'
+  cat >"$work/guard" <<'GUARD'
 #!/bin/sh
 # apt gives all that it is about to do (DPkg::Pre-Install-Pkgs, version 3): the plan, or nothing.
 dir=${0%/*}
@@ -655,7 +682,7 @@ echo "dockwright: this is not the plan; nothing was done" >&2
 diff "$dir/want" "$dir/guarded" >&2
 exit 1
 GUARD
-  chmod 0755 "$private/guard"
+  chmod 0755 "$work/guard"
 }
 
 # held_ones: packages of the transaction that are installed and held. apt lets go of a hold where it is
@@ -690,7 +717,7 @@ transact() {
   receipt "asked $wanted"
   # shellcheck disable=SC2086
   if with_progress "$step_id" private_apt $apt_flags --no-download -o Dir::Log=/var/log/apt \
-      -o "DPkg::Pre-Install-Pkgs::=$private/guard" -o "DPkg::Tools::Options::$private/guard::Version=3" \
+      -o "DPkg::Pre-Install-Pkgs::=$work/guard" -o "DPkg::Tools::Options::$work/guard::Version=3" \
       install $wanted; then
     # shellcheck disable=SC2086  # a list of names
     [ -z "$were_held" ] || hold_again $were_held >>"$out" 2>&1 || return
@@ -993,7 +1020,7 @@ say "daemon $version · pull $(printf '%s' "$digest" | cut -c1-19) · $image ran
 # --- begin ---------------------------------------------------------------------------------------
 
 case ${1-} in
-  --run) open_run "$2" ;;
+  --run) probed=${3-}; open_run "$2" ;;
   '') human=1; open_run "$(date +%Y-%m-%d)-$$" ;;
   *) echo "usage: sh $0" >&2; exit 2 ;;
 esac

@@ -52,7 +52,7 @@ echo "it'"'"'s $HOME"
   sum=$(sha256sum <"$run/program")
   [ "${sum%% *}" = "$digest" ] || refuse "the program did not arrive whole"
   : >"$run/ev"
-  setsid -f /bin/sh "$run/program" --run "$run_id" </dev/null >/dev/null 2>&1 8>&- || refuse "setsid does not start the program"
+  setsid -f /bin/sh "$run/program" --run "$run_id" '' </dev/null >/dev/null 2>&1 8>&- || refuse "setsid does not start the program"
   tries=0
   until [ -s "$run/pid" ]; do
     tries=$((tries + 1))

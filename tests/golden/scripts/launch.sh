@@ -53,7 +53,7 @@ echo "it'"'"'s $HOME"
   [ "${sum%% *}" = "$digest" ] || refuse "the program did not arrive whole"
   : >"$run/ev"
   systemd-run -q --collect --unit="dockwright-$run_id" -p KillMode=process -p StandardInput=null -- \
-    /bin/sh "$run/program" --run "$run_id" || refuse "systemd-run does not start the program"
+    /bin/sh "$run/program" --run "$run_id" '' || refuse "systemd-run does not start the program"
   tries=0
   until [ -s "$run/pid" ]; do
     tries=$((tries + 1))

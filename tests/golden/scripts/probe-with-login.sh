@@ -49,7 +49,7 @@ finish() { # CODE: the last record; what is private goes
   trap '' HUP INT TERM PIPE
   trap - EXIT
   [ -z "${way_back-}" ] || "$way_back"
-  rm -rf -- ${private:+"$private"} ${scratch:+"$scratch"} ${auth:+"$auth"} ${sent:+"$sent"}
+  rm -rf -- ${private:+"$private"} ${work:+"$work"} ${scratch:+"$scratch"} ${auth:+"$auth"} ${sent:+"$sent"}
   # Who reads the last record may ask the host at once: by then no run is under way. Below the lock,
   # as a launcher may be about to write the name down.
   [ -z "${events-}" ] || { flock -w 30 8; rm -f -- "$state/live"; } 8>"$state/mutex"
@@ -154,6 +154,7 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   echo "$$ $started" >"$run/pid"
   # A host that was left in the middle keeps private directories of earlier runs: they are ours.
   # Those of scripts that only look are elsewhere: one may be under way.
+  for left in "$state"/apt.??????/probed; do [ ! -L "$left" ] || rm -rf -- "$(readlink "$left")"; done
   rm -rf -- "$state"/apt.?????? /run/dockwright-auth.??????
   for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || rm -rf -- "$left"; done
   tell "run $run_id: $playbook, asked for by $operator"
@@ -215,7 +216,8 @@ stop_at_proxy() { # STEP TEXT: 5 where it is the proxy's fault
 }
 
 # --- apt in private: lists, archives, sources and keys of our own below $private ----------------
-# $private is 0755 with a 0711 way to it: apt drops to the user _apt to fetch, and must get there.
+# $private is 0755 with a 0711 way to it: apt drops to the user _apt to fetch, and must get there. It is $work, too, but where
+# a program has taken over what its probe left in /run.
 
 # private_apt ARGUMENT...: apt-get that sees the host's installed packages, our copies of its
 # sources, and ours. All of Dir::State::lists, Dir::Cache and Dir::Log are named: else caches of
@@ -223,7 +225,7 @@ stop_at_proxy() { # STEP TEXT: 5 where it is the proxy's fault
 private_apt() {
   through_proxy apt-get -q -o Dir::Etc::sourcelist="$private/sources.list" -o Dir::Etc::sourceparts="$private/${parts:-sources.d}" \
     -o Dir::State::lists="$private/lists" -o Dir::Cache="$private/cache" \
-    -o Dir::Cache::archives="$private/cache/archives" -o Dir::Log="$private/log" \
+    -o Dir::Cache::archives="$work/archives" -o Dir::Log="$private/log" \
     -o Acquire::Retries=3 -o Acquire::Languages=none \
     -o APT::Get::AllowUnauthenticated=false -o Acquire::AllowInsecureRepositories=false \
     -o Acquire::AllowWeakRepositories=false -o Acquire::AllowDowngradeToInsecureRepositories=false \
@@ -232,19 +234,27 @@ private_apt() {
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 "$@"
 }
 
-# prepare_private: copies of the host's sources, without those that ours replace or edit ($replaced).
-prepare_private() {
+# workplace: $work, where apt's archives and temporary files are.
+workplace() {
   umask 022
   place=$private_root/apt
-  # Lists and caches of all of Ubuntu: a small machine's /run has less.
-  if [ -n "${scratch-}" ] && ! has_room "$scratch" 300; then place=/var/tmp/dockwright-apt; fi
-  private=$(mktemp -d "$place.XXXXXX") || return
-  chmod 0755 "$private"
-  (cd "$private" && mkdir -p lists/partial cache/archives/partial sources.d trial.d keys log) || return
+  if [ -n "${scratch-}" ]; then
+    place=/run/dockwright-apt
+    # Lists and caches of all of Ubuntu: a small machine's /run has less.
+    has_room /run 300 || place=/var/tmp/dockwright-apt
+  fi
+  work=$(mktemp -d "$place.XXXXXX") || return
   # apt's verifier and maintainer scripts write temporary files: the host's /tmp may be full, or noexec.
-  mkdir -m 1777 "$private/tmp" && chmod 1777 "$private/tmp" && TMPDIR=$private/tmp || return
+  mkdir -p "$work/archives/partial" && mkdir -m 1777 "$work/tmp" && chmod 1777 "$work/tmp" && chmod 0755 "$work" || return
+  chown _apt "$work/archives/partial" 2>/dev/null || :
+  TMPDIR=$work/tmp
   export TMPDIR
-  chown _apt "$private/lists/partial" "$private/cache/archives/partial" 2>/dev/null || :
+}
+
+# prepare_private: copies of the host's sources, without those that ours replace or edit ($replaced).
+prepare_private() {
+  workplace && private=$work && (cd "$private" && mkdir -p lists/partial cache sources.d trial.d keys log) || return
+  chown _apt "$private/lists/partial" 2>/dev/null || :
   : >"$private/sources.list"
   for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
     [ -f "$file" ] || continue
@@ -315,8 +325,12 @@ only_removals() { # true where all that is wanted of apt is NAME-
 }
 
 update_foreign() { # STEP: the host's own sources, in private; one that is broken is only noted
-  parts=sources.d private_apt -o APT::Get::List-Cleanup=0 update >>"$out" 2>&1 ||
-    record_text note "$1" "some of the host's own sources could not be updated"
+  parts=sources.d private_apt -o APT::Get::List-Cleanup=0 update >>"$out" 2>&1 || : >"$private/broken"
+  note_broken "$1"
+}
+
+note_broken() { # STEP
+  [ ! -e "$private/broken" ] || record_text note "$1" "some of the host's own sources could not be updated"
 }
 
 update_failed() { # STEP: what apt said, as one of ours
@@ -393,8 +407,8 @@ if ! prepare_private >"$out" 2>&1 || ! add_repositories >"$out" 2>&1; then
   stop 3 preflight "no room for private apt directories in /run"
 fi
 private_update preflight
-simulate_fresh preflight >"$run/simulated"
-record_text simulated - "$(grep -E '^(Inst|Remv) ' "$run/simulated")"
+simulate_fresh preflight >"$private/simulated"
+record_text simulated - "$(grep -E '^(Inst|Remv) ' "$private/simulated")"
 # shellcheck disable=SC2086  # words on purpose
 record_text uris - "$(private_apt --print-uris $apt_flags install $wanted 2>/dev/null | grep -E "^'|^After this operation")"
 gone=
