@@ -27,9 +27,10 @@ put() { # PATH MODE CONTENT: by a temporary file beside it, made durable, then r
   # Each that is missing, so that all of them go again.
   above=$dir
   while [ ! -d "$above" ]; do receipt "directory $above" && above=${above%/*} || return; done
-  mkdir -p "$dir" || return
+  [ -d "$dir" ] || mkdir -p "$dir" || return
   temporary=$dir/.dockwright-$run_id
-  rm -f -- "$dir"/.dockwright-* # a run that was cut may have left its own
+  # A run that was cut may have left its own.
+  for left in "$dir"/.dockwright-*; do [ ! -e "$left" ] || rm -f -- "$left" || return; done
   { (umask 077 && set -C && printf '%s' "$3" >"$temporary") &&
     chown root:root "$temporary" && chmod "$2" "$temporary" && receipt "wrote $1 $(sum_of "$temporary")" &&
     sync "$temporary" "$run/receipt" && mv -f -- "$temporary" "$1"; } || { rm -f -- "$temporary"; return 1; }
@@ -38,6 +39,5 @@ put() { # PATH MODE CONTENT: by a temporary file beside it, made durable, then r
 
 holds() { # PATH MODE CONTENT: the file is there, with that content and mode
   [ -f "$1" ] && [ ! -L "$1" ] && [ "$(stat -c %04a "$1")" = "$2" ] || return
-  hash=$(printf '%s' "$3" | sha256sum)
-  [ "$(sum_of "$1")" = "${hash%% *}" ]
+  printf '%s' "$3" | cmp -s -- - "$1"
 }

@@ -24,7 +24,7 @@ show() { # TYPE STEP TEXT: the same for people, where the program is run by hand
 }
 
 record_text() { # TYPE STEP TEXT: a record with free text
-  record "$1" "$2" "$(printf '%s' "$3" | base64 | tr -d '\n')" "$3"
+  record "$1" "$2" "$(printf '%s' "$3" | base64 -w0)" "$3"
 }
 
 settle() { [ -z "${events-}" ] || sync -d "$events" 2>/dev/null || sync; } # the journal is on disk
@@ -55,6 +55,7 @@ stop() {
 # From the commit point to the end of its ladder a run is unverified, and the host says so: whatever
 # ends it, the next run makes up for the checks.
 owe_checks() {
+  [ ! -e "$state/unverified" ] || left_over=1 # a run that was cut may have left a container
   { printf '%s\n' "$run_id" >"$state/unverified" && sync "$state/unverified" "$state"; } 2>"$out" ||
     stop 3 commit "$state cannot be written: is the disk full?"
 }

@@ -6,6 +6,7 @@ apt_locks="/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/loc
 # /proc/locks has them by inode; the holder is confirmed by its open file (inodes repeat between
 # file systems). A first boot counts as a holder: cloud-init writes sources and installs packages.
 lock_holder() {
+  unseen=$(unseen_holder) || { first_boot; return; }
   for lock in $apt_locks; do
     inode=$(stat -c %i "$lock" 2>/dev/null) || continue
     while read -r _ kind _ mode pid device _; do
@@ -22,11 +23,11 @@ lock_holder() {
       return 0
     done </proc/locks
   done
-  unseen_holder || first_boot
+  printf '%s\n' "$unseen"
 }
 
-# A holder outside our pid namespace is not in our /proc/locks; the kernel tells of it where it is
-# asked for the lock. perl-base is Essential.
+# unseen_holder: the kernel tells of any holder where it is asked for the locks, also of one outside our
+# pid namespace, which is not in our /proc/locks. perl-base is Essential.
 unseen_holder() {
   # shellcheck disable=SC2016,SC2086  # perl's variables; a list of paths
   lock=$(perl -e 'use Fcntl; for (@ARGV) { open(my $f, "+<", $_) or next; my $b = pack("s s x96", F_WRLCK, 0);

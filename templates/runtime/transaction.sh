@@ -85,7 +85,11 @@ no_clash() {
   fi
 }
 
-plan_names() { printf '%s' "$transaction" | cut -d' ' -f2 | tr '\n' ' '; }
+plan_names() {
+  while read -r _ name _; do printf '%s ' "$name"; done <<NAMES
+$transaction
+NAMES
+}
 
 # with_progress STEP COMMAND...: its apt status stream as records, its output to $out, its status.
 with_progress() {
@@ -166,7 +170,6 @@ automatic_ones() {
 transact() {
   write_guard || return
   were_held=$(held_ones) were_automatic=$(automatic_ones)
-  wait_for_locks "$step_id"
   [ -n "${disabled_snap-}" ] || : >"$run/running"
   [ -z "$removals" ] || timeout 20 docker ps -q --no-trunc >>"$run/running" 2>/dev/null
   plan_versions | while read -r package before after; do receipt "package $package $before $after"; done
@@ -188,6 +191,7 @@ transact() {
     committed=0
     exit_code=3 cause="apt was about to do something else than the plan; the hook stopped it"
   elif locked_out && ! grep -q '^Setting up\|^Unpacking\|^Removing' "$out"; then
+    wait_for_locks "$step_id"
     transact
     return
   elif [ -n "$removals${disabled_snap-}" ]; then
@@ -258,8 +262,14 @@ restore_files() {
   done
 }
 
-# refresh: the host's own lists learn of our repositories, and of nothing else.
+# refresh: the host's own lists learn of our repositories, and of nothing else. What this run has verified in
+# private a moment ago need not be fetched again.
 refresh() {
+  wait_for_locks "$step_id"
+  if lists_moved; then
+    refreshed=1
+    return
+  fi
   for file in $source_paths; do
     wait_for_locks "$step_id"
     until through_proxy apt-get -q -o Dir::Etc::sourcelist="$file" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 \
@@ -269,4 +279,19 @@ refresh() {
     done
   done
   refreshed=1
+}
+
+# lists_moved: ours, as apt names and keeps them, beside the host's own; by way of partial/, so that none is there by half.
+lists_moved() {
+  [ -n "$sites" ] && [ -d "${private-}/lists" ] || return
+  for site in $sites; do
+    [ -n "$(find "$private/lists" -maxdepth 1 -name "$site*_Packages*" -size +0)" ] || return
+  done
+  mkdir -p /var/lib/apt/lists/partial || return
+  for site in $sites; do
+    for list in "$private/lists/$site"*; do
+      name=${list##*/}
+      cp -p -- "$list" "/var/lib/apt/lists/partial/$name" && mv -f -- "/var/lib/apt/lists/partial/$name" "/var/lib/apt/lists/$name" || return
+    done
+  done
 }

@@ -24,11 +24,11 @@ pull_once() {
   return 1
 }
 
-# pulled_goes IMAGE: with the containers of runs that were cut. One that was made and not started yet is
+# pulled_goes IMAGE: with the containers of runs that were cut ($left_over). One that was made and not started yet is
 # not taken away by --rm, and keeps the image. The host's lock says that no other run's check is on; a
 # look takes no lock, so the containers of looks are left alone.
 pulled_goes() {
-  [ -z "${events-}" ] || for left in $(docker ps -aq --filter "label=$checking"); do docker rm -f "$left"; done
+  [ -z "${events-}" ] || [ -z "${left_over-}" ] || for left in $(docker ps -aq --filter "label=$checking"); do docker rm -f "$left"; done
   [ -n "$had" ] || ! docker image rm "$1" || pulled_is_gone "$1"
 } >/dev/null 2>&1
 
@@ -65,7 +65,7 @@ run_once() {
   limit=$1
   shift
   for _ in 1 2 3; do
-    answer=$(timeout "$limit" docker run --rm --label "$checking" "$@" 2>&1) || return
+    answer=$(timeout "$limit" docker run --rm --label "$checking" "$@" 2>&1) || { rc=$? left_over=1; return "$rc"; }
     [ -z "$answer" ] || return 0
   done
   answer="the container ended with 0 and said nothing"

@@ -30,6 +30,7 @@ TOOLS = [
     "mkdir",
     "mktemp",
     "mv",
+    "perl",
     "readlink",
     "rm",
     "sed",

@@ -290,7 +290,7 @@ def lock(bench: Bench) -> Iterator[Path]:
 def locks_of(bench: Bench, body: str) -> Done:
     """The part with the lock files of the test in the place of the host's."""
     text = (RUNTIME / "locks.sh").read_text(encoding="utf-8")
-    own = re.sub(r"for lock in [^;]*;", f"for lock in '{bench.top}/lock-frontend';", text, count=1)
+    own = re.sub(r'apt_locks="[^"]*"', f"apt_locks='{bench.top}/lock-frontend'", text, count=1)
     assert own != text
     return bench.run(f"{own}\n{body}", "journal")
 

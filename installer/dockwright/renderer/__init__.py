@@ -134,20 +134,11 @@ def render_launch(
     ``registry_logins`` those of registries (``Logins.lines``): they are handed over beside the
     program, which is kept. ``probed`` is the run id of a probe that kept what it fetched.
     """
-    return (
-        environment()
-        .get_template("launch.sh.j2")
-        .render(
-            program=program,
-            run_id=run_id,
-            operator=one_line(operator),
-            booted=booted,
-            wish=wish or program.digest,
-            login=login,
-            registry_logins=registry_logins,
-            probed=probed,
-        )
-    )
+    template = environment().get_template("launch.sh.j2")
+    return template.render(
+        program=program, run_id=run_id, operator=one_line(operator), booted=booted,
+        wish=wish or program.digest, login=login, registry_logins=registry_logins, probed=probed,
+    )  # fmt: skip
 
 
 def render_follow(*, run_id: str, offset: int) -> str:

@@ -73,7 +73,7 @@ show() { # TYPE STEP TEXT: the same for people, where the program is run by hand
 }
 
 record_text() { # TYPE STEP TEXT: a record with free text
-  record "$1" "$2" "$(printf '%s' "$3" | base64 | tr -d '\n')" "$3"
+  record "$1" "$2" "$(printf '%s' "$3" | base64 -w0)" "$3"
 }
 
 settle() { [ -z "${events-}" ] || sync -d "$events" 2>/dev/null || sync; } # the journal is on disk
@@ -104,6 +104,7 @@ stop() {
 # From the commit point to the end of its ladder a run is unverified, and the host says so: whatever
 # ends it, the next run makes up for the checks.
 owe_checks() {
+  [ ! -e "$state/unverified" ] || left_over=1 # a run that was cut may have left a container
   { printf '%s\n' "$run_id" >"$state/unverified" && sync "$state/unverified" "$state"; } 2>"$out" ||
     stop 3 commit "$state cannot be written: is the disk full?"
 }
@@ -167,14 +168,16 @@ as_root() { [ "$(id -u)" = 0 ] || { echo "this must run as root" >&2; exit 5; };
 
 open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   trap - EXIT # of a look before it: until there is a journal, a plain exit is the word
-  as_root
   run_id=$1 run=$state/runs/$1
   umask 022
-  mkdir -p "$state" && chmod 0711 "$state" && mkdir -p "$run" && chmod 0700 "$state/runs" "$run" || exit 3
+  # The launcher has done this, and what is for people, for a run that a controller started.
+  if [ -n "${human-}" ]; then
+    as_root
+    mkdir -p "$state" && chmod 0711 "$state" && mkdir -p "$run" && chmod 0700 "$state/runs" "$run" || exit 3
+  fi
   private_root=$state out=$run/out events=$run/ev
   started=$(started_of $$)
   if [ -n "${human-}" ]; then
-    # The launcher has done this for a run that a controller started.
     exec 8>"$state/mutex"
     flock 8
     if somebody_runs; then echo "another run is under way: $(who_runs)" >&2; exit 10; fi
@@ -188,11 +191,11 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   # A host that was left in the middle keeps private directories of earlier runs: they are ours.
   # Those of scripts that only look are elsewhere: one may be under way.
   for left in "$state"/apt.??????/probed; do [ ! -L "$left" ] || rm -rf -- "$(readlink "$left")"; done
-  rm -rf -- "$state"/apt.?????? /run/dockwright-auth.??????
-  for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || rm -rf -- "$left"; done
+  for left in "$state"/apt.?????? /run/dockwright-auth.??????; do [ ! -e "$left" ] || rm -rf -- "$left"; done
+  for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || [ ! -e "$left" ] || rm -rf -- "$left"; done
   tell "run $run_id: $playbook, asked for by $operator"
   : >"$out"
-  record start - "$(date +%s) $(boot_id) $playbook $(printf '%s' "$operator" | base64 | tr -d '\n')"
+  record start - "$(date +%s) $(boot_id) $playbook $(printf '%s' "$operator" | base64 -w0)"
 }
 
 open_scratch() { # RUN-ID: records to standard output (or nowhere, for people), files below /run
@@ -235,9 +238,10 @@ put() { # PATH MODE CONTENT: by a temporary file beside it, made durable, then r
   # Each that is missing, so that all of them go again.
   above=$dir
   while [ ! -d "$above" ]; do receipt "directory $above" && above=${above%/*} || return; done
-  mkdir -p "$dir" || return
+  [ -d "$dir" ] || mkdir -p "$dir" || return
   temporary=$dir/.dockwright-$run_id
-  rm -f -- "$dir"/.dockwright-* # a run that was cut may have left its own
+  # A run that was cut may have left its own.
+  for left in "$dir"/.dockwright-*; do [ ! -e "$left" ] || rm -f -- "$left" || return; done
   { (umask 077 && set -C && printf '%s' "$3" >"$temporary") &&
     chown root:root "$temporary" && chmod "$2" "$temporary" && receipt "wrote $1 $(sum_of "$temporary")" &&
     sync "$temporary" "$run/receipt" && mv -f -- "$temporary" "$1"; } || { rm -f -- "$temporary"; return 1; }
@@ -246,8 +250,7 @@ put() { # PATH MODE CONTENT: by a temporary file beside it, made durable, then r
 
 holds() { # PATH MODE CONTENT: the file is there, with that content and mode
   [ -f "$1" ] && [ ! -L "$1" ] && [ "$(stat -c %04a "$1")" = "$2" ] || return
-  hash=$(printf '%s' "$3" | sha256sum)
-  [ "$(sum_of "$1")" = "${hash%% *}" ]
+  printf '%s' "$3" | cmp -s -- - "$1"
 }
 
 # --- one run at a time: $state/live names it, below the lock of $state/mutex ----------------------
@@ -255,9 +258,15 @@ holds() { # PATH MODE CONTENT: the file is there, with that content and mode
 # and boot: a line of a run that died, or of an earlier boot, counts for nothing. WISH is a digest of
 # what was asked for: the same command joins the run, whatever its plan would be in the middle of it.
 
-started_of() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+# started_of PID: in ticks since the boot, proc(5); no process is started for it, as a watch asks often.
+started_of() {
+  stat='' && { IFS= read -r stat <"/proc/$1/stat"; } 2>/dev/null
+  # shellcheck disable=SC2086  # words on purpose: numbers, behind the name
+  set -- ${stat##*) }
+  printf '%s\n' "${20-}"
+}
 
-boot_id() { cat /proc/sys/kernel/random/boot_id; }
+boot_id() { IFS= read -r this_boot </proc/sys/kernel/random/boot_id && printf '%s\n' "$this_boot"; }
 
 somebody_runs() { # true, with live_run and the rest set, while a run is under way
   read -r live_run live_pid live_started live_boot live_wish live_since live_who 2>/dev/null <"$state/live" &&
@@ -278,6 +287,7 @@ apt_locks="/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/loc
 # /proc/locks has them by inode; the holder is confirmed by its open file (inodes repeat between
 # file systems). A first boot counts as a holder: cloud-init writes sources and installs packages.
 lock_holder() {
+  unseen=$(unseen_holder) || { first_boot; return; }
   for lock in $apt_locks; do
     inode=$(stat -c %i "$lock" 2>/dev/null) || continue
     while read -r _ kind _ mode pid device _; do
@@ -294,11 +304,11 @@ lock_holder() {
       return 0
     done </proc/locks
   done
-  unseen_holder || first_boot
+  printf '%s\n' "$unseen"
 }
 
-# A holder outside our pid namespace is not in our /proc/locks; the kernel tells of it where it is
-# asked for the lock. perl-base is Essential.
+# unseen_holder: the kernel tells of any holder where it is asked for the locks, also of one outside our
+# pid namespace, which is not in our /proc/locks. perl-base is Essential.
 unseen_holder() {
   # shellcheck disable=SC2016,SC2086  # perl's variables; a list of paths
   lock=$(perl -e 'use Fcntl; for (@ARGV) { open(my $f, "+<", $_) or next; my $b = pack("s s x96", F_WRLCK, 0);
@@ -638,7 +648,11 @@ no_clash() {
   fi
 }
 
-plan_names() { printf '%s' "$transaction" | cut -d' ' -f2 | tr '\n' ' '; }
+plan_names() {
+  while read -r _ name _; do printf '%s ' "$name"; done <<NAMES
+$transaction
+NAMES
+}
 
 # with_progress STEP COMMAND...: its apt status stream as records, its output to $out, its status.
 with_progress() {
@@ -719,7 +733,6 @@ automatic_ones() {
 transact() {
   write_guard || return
   were_held=$(held_ones) were_automatic=$(automatic_ones)
-  wait_for_locks "$step_id"
   [ -n "${disabled_snap-}" ] || : >"$run/running"
   [ -z "$removals" ] || timeout 20 docker ps -q --no-trunc >>"$run/running" 2>/dev/null
   plan_versions | while read -r package before after; do receipt "package $package $before $after"; done
@@ -741,6 +754,7 @@ transact() {
     committed=0
     exit_code=3 cause="apt was about to do something else than the plan; the hook stopped it"
   elif locked_out && ! grep -q '^Setting up\|^Unpacking\|^Removing' "$out"; then
+    wait_for_locks "$step_id"
     transact
     return
   elif [ -n "$removals${disabled_snap-}" ]; then
@@ -811,8 +825,14 @@ restore_files() {
   done
 }
 
-# refresh: the host's own lists learn of our repositories, and of nothing else.
+# refresh: the host's own lists learn of our repositories, and of nothing else. What this run has verified in
+# private a moment ago need not be fetched again.
 refresh() {
+  wait_for_locks "$step_id"
+  if lists_moved; then
+    refreshed=1
+    return
+  fi
   for file in $source_paths; do
     wait_for_locks "$step_id"
     until through_proxy apt-get -q -o Dir::Etc::sourcelist="$file" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 \
@@ -822,6 +842,21 @@ refresh() {
     done
   done
   refreshed=1
+}
+
+# lists_moved: ours, as apt names and keeps them, beside the host's own; by way of partial/, so that none is there by half.
+lists_moved() {
+  [ -n "$sites" ] && [ -d "${private-}/lists" ] || return
+  for site in $sites; do
+    [ -n "$(find "$private/lists" -maxdepth 1 -name "$site*_Packages*" -size +0)" ] || return
+  done
+  mkdir -p /var/lib/apt/lists/partial || return
+  for site in $sites; do
+    for list in "$private/lists/$site"*; do
+      name=${list##*/}
+      cp -p -- "$list" "/var/lib/apt/lists/partial/$name" && mv -f -- "/var/lib/apt/lists/partial/$name" "/var/lib/apt/lists/$name" || return
+    done
+  done
 }
 
 # --- verify: what a broken rung most likely means ------------------------------------------------
@@ -850,11 +885,11 @@ pull_once() {
   return 1
 }
 
-# pulled_goes IMAGE: with the containers of runs that were cut. One that was made and not started yet is
+# pulled_goes IMAGE: with the containers of runs that were cut ($left_over). One that was made and not started yet is
 # not taken away by --rm, and keeps the image. The host's lock says that no other run's check is on; a
 # look takes no lock, so the containers of looks are left alone.
 pulled_goes() {
-  [ -z "${events-}" ] || for left in $(docker ps -aq --filter "label=$checking"); do docker rm -f "$left"; done
+  [ -z "${events-}" ] || [ -z "${left_over-}" ] || for left in $(docker ps -aq --filter "label=$checking"); do docker rm -f "$left"; done
   [ -n "$had" ] || ! docker image rm "$1" || pulled_is_gone "$1"
 } >/dev/null 2>&1
 
@@ -891,7 +926,7 @@ run_once() {
   limit=$1
   shift
   for _ in 1 2 3; do
-    answer=$(timeout "$limit" docker run --rm --label "$checking" "$@" 2>&1) || return
+    answer=$(timeout "$limit" docker run --rm --label "$checking" "$@" 2>&1) || { rc=$? left_over=1; return "$rc"; }
     [ -z "$answer" ] || return 0
   done
   answer="the container ended with 0 and said nothing"
@@ -1053,7 +1088,13 @@ if ! command -v docker >/dev/null; then
   brief="there is no docker client" cause="client: docker-ce-cli is not installed"
   return 1
 fi
-if ! version=$(timeout 20 docker version --format '{{.Server.Version}}' 2>&1); then
+# Both at once: a client takes its time to start.
+timeout 20 docker version --format '{{.Server.Version}}' >"$run/version" 2>&1 &
+asked=$! pulled=
+! pull_once 180 "$image" || pulled=1
+wait "$asked" || asked=
+version=$(cat "$run/version")
+if [ -z "$asked" ]; then
   printf '%s\n' "$version"
   journalctl -u docker -n 20 --no-pager 2>/dev/null
   brief="the daemon does not answer" cause=$(cause_of "$version") why=$(why_down docker)
@@ -1061,7 +1102,7 @@ if ! version=$(timeout 20 docker version --format '{{.Server.Version}}' 2>&1); t
   return 1
 fi
 record progress "$step_id" "25 verify daemon $version answers"
-if ! pull_once 180 "$image"; then
+if [ -z "$pulled" ]; then
   printf '%s\n' "$answer"
   brief="$image cannot be pulled; the daemon is healthy" cause=$(cause_of "$answer")
   silent_mirror

@@ -9,9 +9,15 @@ read -r pid started 2>/dev/null <"$run/pid" || { printf 'dw1 %s unknown - -\n' "
 # and boot: a line of a run that died, or of an earlier boot, counts for nothing. WISH is a digest of
 # what was asked for: the same command joins the run, whatever its plan would be in the middle of it.
 
-started_of() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+# started_of PID: in ticks since the boot, proc(5); no process is started for it, as a watch asks often.
+started_of() {
+  stat='' && { IFS= read -r stat <"/proc/$1/stat"; } 2>/dev/null
+  # shellcheck disable=SC2086  # words on purpose: numbers, behind the name
+  set -- ${stat##*) }
+  printf '%s\n' "${20-}"
+}
 
-boot_id() { cat /proc/sys/kernel/random/boot_id; }
+boot_id() { IFS= read -r this_boot </proc/sys/kernel/random/boot_id && printf '%s\n' "$this_boot"; }
 
 somebody_runs() { # true, with live_run and the rest set, while a run is under way
   read -r live_run live_pid live_started live_boot live_wish live_since live_who 2>/dev/null <"$state/live" &&

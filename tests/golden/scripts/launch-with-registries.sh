@@ -15,9 +15,15 @@ refuse() { rm -f "/run/dockwright-registries.$run_id"; answer refused - - "$(pri
 # and boot: a line of a run that died, or of an earlier boot, counts for nothing. WISH is a digest of
 # what was asked for: the same command joins the run, whatever its plan would be in the middle of it.
 
-started_of() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+# started_of PID: in ticks since the boot, proc(5); no process is started for it, as a watch asks often.
+started_of() {
+  stat='' && { IFS= read -r stat <"/proc/$1/stat"; } 2>/dev/null
+  # shellcheck disable=SC2086  # words on purpose: numbers, behind the name
+  set -- ${stat##*) }
+  printf '%s\n' "${20-}"
+}
 
-boot_id() { cat /proc/sys/kernel/random/boot_id; }
+boot_id() { IFS= read -r this_boot </proc/sys/kernel/random/boot_id && printf '%s\n' "$this_boot"; }
 
 somebody_runs() { # true, with live_run and the rest set, while a run is under way
   read -r live_run live_pid live_started live_boot live_wish live_since live_who 2>/dev/null <"$state/live" &&
@@ -30,10 +36,8 @@ announce() { # RUN PID START-TIME WISH WHO
   printf '%s\n' "$1 $2 $3 $(boot_id) $4 $(date +%s) $5" >"$state/live"
 }
 
-umask 022
-mkdir -p "$state" 2>/dev/null && chmod 0711 "$state" && mkdir -p "$state/runs" && chmod 0700 "$state/runs" ||
+mkdir -p "$state/runs" 2>/dev/null && chmod 0711 "$state" && chmod 0700 "$state/runs" ||
   refuse "$state cannot be written: $(mkdir -p "$state/runs" 2>&1)"
-umask 077
 exec 8>"$state/mutex"
 flock -w 20 8 || refuse "$state/mutex is held for 20 seconds"
 

@@ -40,7 +40,7 @@ show() { # TYPE STEP TEXT: the same for people, where the program is run by hand
 }
 
 record_text() { # TYPE STEP TEXT: a record with free text
-  record "$1" "$2" "$(printf '%s' "$3" | base64 | tr -d '\n')" "$3"
+  record "$1" "$2" "$(printf '%s' "$3" | base64 -w0)" "$3"
 }
 
 settle() { [ -z "${events-}" ] || sync -d "$events" 2>/dev/null || sync; } # the journal is on disk
@@ -71,6 +71,7 @@ stop() {
 # From the commit point to the end of its ladder a run is unverified, and the host says so: whatever
 # ends it, the next run makes up for the checks.
 owe_checks() {
+  [ ! -e "$state/unverified" ] || left_over=1 # a run that was cut may have left a container
   { printf '%s\n' "$run_id" >"$state/unverified" && sync "$state/unverified" "$state"; } 2>"$out" ||
     stop 3 commit "$state cannot be written: is the disk full?"
 }
@@ -134,14 +135,16 @@ as_root() { [ "$(id -u)" = 0 ] || { echo "this must run as root" >&2; exit 5; };
 
 open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   trap - EXIT # of a look before it: until there is a journal, a plain exit is the word
-  as_root
   run_id=$1 run=$state/runs/$1
   umask 022
-  mkdir -p "$state" && chmod 0711 "$state" && mkdir -p "$run" && chmod 0700 "$state/runs" "$run" || exit 3
+  # The launcher has done this, and what is for people, for a run that a controller started.
+  if [ -n "${human-}" ]; then
+    as_root
+    mkdir -p "$state" && chmod 0711 "$state" && mkdir -p "$run" && chmod 0700 "$state/runs" "$run" || exit 3
+  fi
   private_root=$state out=$run/out events=$run/ev
   started=$(started_of $$)
   if [ -n "${human-}" ]; then
-    # The launcher has done this for a run that a controller started.
     exec 8>"$state/mutex"
     flock 8
     if somebody_runs; then echo "another run is under way: $(who_runs)" >&2; exit 10; fi
@@ -155,11 +158,11 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   # A host that was left in the middle keeps private directories of earlier runs: they are ours.
   # Those of scripts that only look are elsewhere: one may be under way.
   for left in "$state"/apt.??????/probed; do [ ! -L "$left" ] || rm -rf -- "$(readlink "$left")"; done
-  rm -rf -- "$state"/apt.?????? /run/dockwright-auth.??????
-  for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || rm -rf -- "$left"; done
+  for left in "$state"/apt.?????? /run/dockwright-auth.??????; do [ ! -e "$left" ] || rm -rf -- "$left"; done
+  for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || [ ! -e "$left" ] || rm -rf -- "$left"; done
   tell "run $run_id: $playbook, asked for by $operator"
   : >"$out"
-  record start - "$(date +%s) $(boot_id) $playbook $(printf '%s' "$operator" | base64 | tr -d '\n')"
+  record start - "$(date +%s) $(boot_id) $playbook $(printf '%s' "$operator" | base64 -w0)"
 }
 
 open_scratch() { # RUN-ID: records to standard output (or nowhere, for people), files below /run

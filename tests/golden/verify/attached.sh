@@ -55,7 +55,7 @@ show() { # TYPE STEP TEXT: the same for people, where the program is run by hand
 }
 
 record_text() { # TYPE STEP TEXT: a record with free text
-  record "$1" "$2" "$(printf '%s' "$3" | base64 | tr -d '\n')" "$3"
+  record "$1" "$2" "$(printf '%s' "$3" | base64 -w0)" "$3"
 }
 
 settle() { [ -z "${events-}" ] || sync -d "$events" 2>/dev/null || sync; } # the journal is on disk
@@ -86,6 +86,7 @@ stop() {
 # From the commit point to the end of its ladder a run is unverified, and the host says so: whatever
 # ends it, the next run makes up for the checks.
 owe_checks() {
+  [ ! -e "$state/unverified" ] || left_over=1 # a run that was cut may have left a container
   { printf '%s\n' "$run_id" >"$state/unverified" && sync "$state/unverified" "$state"; } 2>"$out" ||
     stop 3 commit "$state cannot be written: is the disk full?"
 }
@@ -149,14 +150,16 @@ as_root() { [ "$(id -u)" = 0 ] || { echo "this must run as root" >&2; exit 5; };
 
 open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   trap - EXIT # of a look before it: until there is a journal, a plain exit is the word
-  as_root
   run_id=$1 run=$state/runs/$1
   umask 022
-  mkdir -p "$state" && chmod 0711 "$state" && mkdir -p "$run" && chmod 0700 "$state/runs" "$run" || exit 3
+  # The launcher has done this, and what is for people, for a run that a controller started.
+  if [ -n "${human-}" ]; then
+    as_root
+    mkdir -p "$state" && chmod 0711 "$state" && mkdir -p "$run" && chmod 0700 "$state/runs" "$run" || exit 3
+  fi
   private_root=$state out=$run/out events=$run/ev
   started=$(started_of $$)
   if [ -n "${human-}" ]; then
-    # The launcher has done this for a run that a controller started.
     exec 8>"$state/mutex"
     flock 8
     if somebody_runs; then echo "another run is under way: $(who_runs)" >&2; exit 10; fi
@@ -170,11 +173,11 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   # A host that was left in the middle keeps private directories of earlier runs: they are ours.
   # Those of scripts that only look are elsewhere: one may be under way.
   for left in "$state"/apt.??????/probed; do [ ! -L "$left" ] || rm -rf -- "$(readlink "$left")"; done
-  rm -rf -- "$state"/apt.?????? /run/dockwright-auth.??????
-  for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || rm -rf -- "$left"; done
+  for left in "$state"/apt.?????? /run/dockwright-auth.??????; do [ ! -e "$left" ] || rm -rf -- "$left"; done
+  for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || [ ! -e "$left" ] || rm -rf -- "$left"; done
   tell "run $run_id: $playbook, asked for by $operator"
   : >"$out"
-  record start - "$(date +%s) $(boot_id) $playbook $(printf '%s' "$operator" | base64 | tr -d '\n')"
+  record start - "$(date +%s) $(boot_id) $playbook $(printf '%s' "$operator" | base64 -w0)"
 }
 
 open_scratch() { # RUN-ID: records to standard output (or nowhere, for people), files below /run
@@ -217,9 +220,10 @@ put() { # PATH MODE CONTENT: by a temporary file beside it, made durable, then r
   # Each that is missing, so that all of them go again.
   above=$dir
   while [ ! -d "$above" ]; do receipt "directory $above" && above=${above%/*} || return; done
-  mkdir -p "$dir" || return
+  [ -d "$dir" ] || mkdir -p "$dir" || return
   temporary=$dir/.dockwright-$run_id
-  rm -f -- "$dir"/.dockwright-* # a run that was cut may have left its own
+  # A run that was cut may have left its own.
+  for left in "$dir"/.dockwright-*; do [ ! -e "$left" ] || rm -f -- "$left" || return; done
   { (umask 077 && set -C && printf '%s' "$3" >"$temporary") &&
     chown root:root "$temporary" && chmod "$2" "$temporary" && receipt "wrote $1 $(sum_of "$temporary")" &&
     sync "$temporary" "$run/receipt" && mv -f -- "$temporary" "$1"; } || { rm -f -- "$temporary"; return 1; }
@@ -228,8 +232,7 @@ put() { # PATH MODE CONTENT: by a temporary file beside it, made durable, then r
 
 holds() { # PATH MODE CONTENT: the file is there, with that content and mode
   [ -f "$1" ] && [ ! -L "$1" ] && [ "$(stat -c %04a "$1")" = "$2" ] || return
-  hash=$(printf '%s' "$3" | sha256sum)
-  [ "$(sum_of "$1")" = "${hash%% *}" ]
+  printf '%s' "$3" | cmp -s -- - "$1"
 }
 
 # --- verify: what a broken rung most likely means ------------------------------------------------
@@ -258,11 +261,11 @@ pull_once() {
   return 1
 }
 
-# pulled_goes IMAGE: with the containers of runs that were cut. One that was made and not started yet is
+# pulled_goes IMAGE: with the containers of runs that were cut ($left_over). One that was made and not started yet is
 # not taken away by --rm, and keeps the image. The host's lock says that no other run's check is on; a
 # look takes no lock, so the containers of looks are left alone.
 pulled_goes() {
-  [ -z "${events-}" ] || for left in $(docker ps -aq --filter "label=$checking"); do docker rm -f "$left"; done
+  [ -z "${events-}" ] || [ -z "${left_over-}" ] || for left in $(docker ps -aq --filter "label=$checking"); do docker rm -f "$left"; done
   [ -n "$had" ] || ! docker image rm "$1" || pulled_is_gone "$1"
 } >/dev/null 2>&1
 
@@ -299,7 +302,7 @@ run_once() {
   limit=$1
   shift
   for _ in 1 2 3; do
-    answer=$(timeout "$limit" docker run --rm --label "$checking" "$@" 2>&1) || return
+    answer=$(timeout "$limit" docker run --rm --label "$checking" "$@" 2>&1) || { rc=$? left_over=1; return "$rc"; }
     [ -z "$answer" ] || return 0
   done
   answer="the container ended with 0 and said nothing"
@@ -381,7 +384,13 @@ if ! command -v docker >/dev/null; then
   brief="there is no docker client" cause="client: docker-ce-cli is not installed"
   return 1
 fi
-if ! version=$(timeout 20 docker version --format '{{.Server.Version}}' 2>&1); then
+# Both at once: a client takes its time to start.
+timeout 20 docker version --format '{{.Server.Version}}' >"$run/version" 2>&1 &
+asked=$! pulled=
+! pull_once 180 "$image" || pulled=1
+wait "$asked" || asked=
+version=$(cat "$run/version")
+if [ -z "$asked" ]; then
   printf '%s\n' "$version"
   journalctl -u docker -n 20 --no-pager 2>/dev/null
   brief="the daemon does not answer" cause=$(cause_of "$version") why=$(why_down docker)
@@ -389,7 +398,7 @@ if ! version=$(timeout 20 docker version --format '{{.Server.Version}}' 2>&1); t
   return 1
 fi
 record progress "$step_id" "25 verify daemon $version answers"
-if ! pull_once 180 "$image"; then
+if [ -z "$pulled" ]; then
   printf '%s\n' "$answer"
   brief="$image cannot be pulled; the daemon is healthy" cause=$(cause_of "$answer")
   silent_mirror
