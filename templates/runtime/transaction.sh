@@ -26,8 +26,23 @@ preflight() {
 take_over() {
   ticket=/run/dockwright-probed.${probed:-none}
   mv -- "$ticket" "$ticket.taken" || return # it is whose who renames it
-  workplace && read -r private <"$ticket.taken" && ln -s -- "$private" "$work/probed" && rm -- "$ticket.taken" && [ -s "$private/simulated" ] ||
-    { rm -rf -- ${private:+"$private"}; return 1; }
+  workplace && read -r private fetched <"$ticket.taken" && ln -s -- "$private" "$work/probed" && rm -- "$ticket.taken" &&
+    if [ -n "$fetched" ]; then mv "$work/archives" "$work/unused" && ln -s -- "$fetched" "$work/archives"; fi && [ -s "$private/simulated" ] ||
+    { rm -rf -- ${private:+"$private"} ${fetched:+"$fetched"}; return 1; }
+}
+
+# fetched_ahead STEP: whether the download that the probe began came to a good end; what it tells is told.
+fetched_ahead() {
+  [ -n "${fetched-}" ] && read -r fetcher <"$private/fetcher" || return
+  turn=0
+  until [ -e "$private/fetched" ]; do
+    kill -0 "$fetcher" 2>/dev/null || [ -e "$private/fetched" ] || return
+    [ $((turn % 10)) != 9 ] || tail -n 1 "$private/progress" | progress_of "$1"
+    asked_to_stop "$1"
+    sleep 0.03
+    turn=$((turn + 1))
+  done
+  read -r rc words <"$private/fetched" && [ "$rc $words" = "0 $wanted" ]
 }
 
 # download STEP: everything, before anything is removed; and what goes, while the archive has it.
@@ -36,7 +51,7 @@ download() {
   record begin "$1" "download"
   # Lists and archives are ours alone and dpkg is not run: nobody who holds a lock is in the way.
   # shellcheck disable=SC2086
-  if ! with_progress "$1" private_apt $apt_flags -o Debug::NoLocking=true --download-only install $wanted; then
+  if ! fetched_ahead "$1" && ! with_progress "$1" private_apt $apt_flags -o Debug::NoLocking=true --download-only install $wanted; then
     ! grep -qE 'Hash Sum mismatch|unexpected size|could not be authenticated' "$out" ||
       stop 4 "$1" "a package is not what the signed index says"
     stop_at_proxy "$1" "$(cat "$out")"

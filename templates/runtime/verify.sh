@@ -16,6 +16,7 @@ pull_once() {
   checking=dockwright.check=look
   [ -z "${events-}" ] || checking=dockwright.check=run
   had=1
+  [ ! -e "$state/pulled" ] || left_over=1 # an earlier run was cut
   docker image inspect "$2" >/dev/null 2>&1 || had=
   ! grep -qsxF -- "$2" "$state/pulled" || had=
   [ -n "$had" ] || [ -z "${events-}" ] || printf '%s\n' "$2" >>"$state/pulled"

@@ -216,7 +216,7 @@ def clean(host: Host) -> None:
 def leftovers(host: Host) -> list[str]:
     """What a run must not leave: private directories, half-written files."""
     found = host.exec(
-        f"ls -d /run/dockwright* {STATE}/apt.* {STATE}/live 2>/dev/null;"
+        f"ls -d /run/dockwright* /var/tmp/dockwright* {STATE}/apt.* {STATE}/live 2>/dev/null;"
         " find /etc /usr -xdev -name '.dockwright*'",
         check=False,
     )

@@ -18,6 +18,7 @@ from tests.hosts.support import (
     Run,
     at,
     clean,
+    dockwright,
     ended,
     install,
     leftovers,
@@ -87,17 +88,56 @@ def test_cut_in_the_probe_s_update(lab: Lab, prepared: Make) -> None:
     clean(host)
 
 
-def test_cut_in_the_program_s_update(lab: Lab, prepared: Make) -> None:
-    """I01, I02: the program's own update goes on, and the run is joined again at its byte."""
-    host = prepared("fresh")
+def test_cut_in_the_program_s_update(lab: Lab, prepared: Make, tmp_path: Path) -> None:
+    """I01, I02: the program's own update goes on, and the run is joined again at its byte.
+
+    With a plan that was saved, no probe went before it.
+    """
+    host, saved = prepared("fresh"), tmp_path / "plan.json"
+    assert dockwright(lab, "plan", "docker", at(host, "ops"), "-o", saved).code == 0
     gate(host, "apt-get", f'*{STATE}/apt.*" update"')
-    with under_way(lab, "install", at(host, "ops"), "--yes", "--detailed-exitcode") as process:
+    with under_way(lab, "apply", saved, at(host, "ops"), "--detailed-exitcode") as process:
         reached(host)
         cut_sessions(host)
         host.exec("rm /run/hold")
         run = ended(process, BOUND)
     assert run.code == 20, run
     assert len(runs(host)) == 1
+    clean(host)
+
+
+@pytest.mark.parametrize("how", ["cut", "killed"])
+def test_cut_while_packages_are_fetched_ahead(lab: Lab, prepared: Make, how: str) -> None:
+    """I02, I03: what the probe has begun goes on for the program, or the program does it itself."""
+    host = prepared("fresh")
+    gate(host, "apt-get", '*"archives=/var/tmp/dockwright-apt."*"--download-only"*')
+    with under_way(lab, "install", at(host, "ops"), "--yes", "--detailed-exitcode") as process:
+        read_until(process, '"event":"program_started"')
+        reached(host)
+        if how == "cut":
+            cut_sessions(host)
+        else:
+            host.exec("kill -9 $(cat /run/dockwright-apt.*/fetcher) $(pgrep -f archives=/var/tmp)")
+        host.exec("rm /run/hold")
+        run = ended(process, BOUND)
+    assert run.code == 20, run
+    assert len(runs(host)) == 1
+    clean(host)
+
+
+def test_the_controller_is_lost_before_the_program(lab: Lab, prepared: Make) -> None:
+    """I01: what the probe kept goes with its root shell, and the same command goes on."""
+    host = prepared("fresh")
+    gate(host, "apt-get", '*" --print-uris "*')
+    with under_way(lab, "install", at(host, "ops"), "--yes") as process:
+        reached(host)
+        process.kill()
+        process.wait()
+    host.exec("rm /run/hold")
+    until(lambda: leftovers(host) == [], "what was kept goes")
+    unseen(host)
+    again = install(lab, at(host, "ops"))
+    assert again.code == 20, again
     clean(host)
 
 

@@ -27,6 +27,7 @@ TOOLS = [
     "grep",
     "head",
     "kill",
+    "ln",
     "mkdir",
     "mktemp",
     "mv",

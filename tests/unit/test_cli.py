@@ -45,6 +45,7 @@ from tests.unit.playing import (
     fresh,
     probe_of,
     records,
+    run_id_of,
     with_runs,
 )
 
@@ -181,19 +182,25 @@ REPLACED = (facts_of("debian-13-docker.io"), probe_of("debian-13-docker.io"))
 
 
 @pytest.mark.usefixtures("terminal")
-@pytest.mark.parametrize(("typed", "scripts"), [("n\n", 2), ("\n", 2), ("", 2), ("y\n", 3)])
-def test_a_removal_is_asked_about_once(world: World, typed: str, scripts: int) -> None:
+@pytest.mark.parametrize(
+    ("typed", "agreed"), [("n\n", False), ("\n", False), ("", False), ("y\n", True)]
+)
+def test_a_removal_is_asked_about_once(world: World, *, typed: str, agreed: bool) -> None:
     host = world.host("web1", *REPLACED, records(*INSTALLED))
     done = dockwright("install", "web1", "--allow-restart", *PIN, typed=typed)
     assert done.exit_code == Exit.OK, done.output
     assert done.output.count("Apply this to web1?") == 1
-    assert len(host.scripts) == scripts
+    _, probe, last = host.scripts
+    assert "ticket=/run/dockwright-probed.$run_id" in probe
+    # What the probe kept is taken over by the program, or taken away.
+    assert (f'--run "$run_id" {run_id_of(probe)}' in last) == agreed
+    assert (f"run_id={run_id_of(probe)}\n" in last and "drop_kept" in last) == (not agreed)
 
 
 @pytest.mark.usefixtures("terminal")
 def test_one_question_is_for_all_hosts(world: World) -> None:
     for name in ("web1", "web2"):
-        world.host(name, *REPLACED)
+        world.host(name, *REPLACED, records("end - 0"))
     done = dockwright("install", "web1", "web2", "--allow-restart", *PIN, typed="n\n")
     assert done.output.count("Apply this to 2 hosts?") == 1
 

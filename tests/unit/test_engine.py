@@ -93,6 +93,7 @@ def test_what_travels_is_listed(sent: list[Any], tmp_path: Path) -> None:
         "mends",
         "level",
         "dry",
+        "ahead",
         "resume",
     }
     assert set(spreading._WORDS) == {field.name for field in fields(Request)} - kept

@@ -55,6 +55,7 @@ from dockwright.renderer import (
     onefile,
     render_archive,
     render_attach,
+    render_drop,
     render_fetch,
     render_follow,
     render_forget,
@@ -345,6 +346,10 @@ SCRIPTS: dict[str, Callable[[], str]] = {
     "undo/docker": lambda: program(undo(recorded("debian-13-bare"))),
     "docker/proxy-kept": lambda: program(proxied()),
     "scripts/probe": lambda: render_probe(judged("debian-13-docker.io"), run_id=RUN_ID).text,
+    "scripts/probe-ahead": lambda: (
+        render_probe(judged("ubuntu-24.04-bare"), run_id=RUN_ID, kept=True, ahead=True).text
+    ),
+    "scripts/drop": lambda: render_drop(run_id=RUN_ID),
     "scripts/probe-with-login": lambda: (
         render_probe(proxied(), run_id=RUN_ID, login=PROXY.machine).text
     ),
@@ -578,10 +583,11 @@ def of_fields(value: Fill) -> dict[str, str]:
     return {
         "program": render_program(plan, operator=operator).text,
         "attached": render_program(plan, operator=operator, attached=value("run")).text,
-        "probe": render_probe(plan, run_id=value("run")).text,
+        "probe": render_probe(plan, run_id=value("run"), kept=True, ahead=True).text,
+        "drop": render_drop(run_id=value("run")),
         "launch": render_launch(
             Program(text=value("program"), digest=value("digest")),
-            run_id=value("run"), operator=operator, booted=True, wish=value("wish"),
+            run_id=value("run"), operator=operator, booted=True, wish=value("wish"), probed=value("probed"),
         ),
         "attach": render_attach(run_id=value("run")),
         "follow": render_follow(run_id=value("run"), offset=1),

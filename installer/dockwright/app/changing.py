@@ -145,8 +145,12 @@ def _follow(run_id: str, offset: int) -> str:
 
 
 def finish(prepared: Prepared) -> Iterator[Event]:
-    """The end of a run that only looked."""
+    """The end of a run that only looked, or was not agreed to."""
     prepared.finished = True
+    if prepared.probed:
+        from dockwright.app import probing
+
+        probing.drop(prepared.transport, prepared.probed)
     plan = prepared.plan
     yield events.RunFinished(
         host=prepared.host.name,

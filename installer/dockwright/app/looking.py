@@ -131,9 +131,15 @@ def planned(prepared: Prepared, request: Request) -> Iterator[Event]:
         from dockwright.app import probing
 
         begun = time.monotonic()
-        prepared.probed = "" if request.looks else secrets.token_hex(8)
+        # Its program follows, but where nothing is to be changed, or containers would stop that may not.
+        follows = not request.looks and (request.allow_restart or not plan.stops)
+        prepared.probed = secrets.token_hex(8) if follows else ""
         proxy = proxy_for(plan.proxy, request.proxy)
-        plan = probing.probe(prepared.transport, plan, known, proxy, kept=prepared.probed)
+        # A login for the proxy goes with the probe.
+        ahead = request.ahead and not (plan.destructive or plan.proxy_login)
+        plan = probing.probe(
+            prepared.transport, plan, known, proxy, kept=prepared.probed, ahead=ahead
+        )
         room = min((disk.free_kib for disk in known.disks if disk.path in ("/", "/var")), default=0)
         yield events.PhaseFinished(
             host=name, at=time.time(), phase="preflight",

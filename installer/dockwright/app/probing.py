@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 
 from dockwright import judge, renderer, runner
+from dockwright.app.asking import converse
 from dockwright.channel import Transport
-from dockwright.errors import BY_EXIT, Exit, FailedError, UnreachableError
+from dockwright.errors import BY_EXIT, DockwrightError, Exit, FailedError, UnreachableError
 from dockwright.models import Facts
 from dockwright.plan import HostPlan
 from dockwright.proxies import Proxy
@@ -26,19 +28,38 @@ def probe(
     proxy: Proxy | None = None,
     *,
     kept: str = "",
+    ahead: bool = False,
 ) -> HostPlan:
     """Ask apt on the host what it would do, and judge it. Raises where that is not the plan.
 
-    What apt fetched is left for the plan's program under the id ``kept``, if that is given.
+    What apt fetched is left for the plan's program under the id ``kept``, if that is given; the
+    download of the packages begins ``ahead``.
     """
     run_id = kept or secrets.token_hex(8)
     login = proxy.machine if proxy else ""
-    script = renderer.render_probe(plan, run_id=run_id, login=login, kept=bool(kept)).text
+    script = renderer.render_probe(
+        plan, run_id=run_id, login=login, kept=bool(kept), ahead=ahead
+    ).text
     told = _told(transport, script, run_id)
     simulation = judge.read_simulation(
         told.get("simulated", ""), told.get("uris", ""), told.get("unkept", "")
     )
-    return judge.judge(plan, simulation, known)
+    try:
+        return judge.judge(plan, simulation, known)
+    except DockwrightError:
+        drop(transport, kept)
+        raise
+
+
+def drop(transport: Transport | None, kept: str) -> None:
+    """Take away at once what a probe left under the id ``kept``, as its program does not come.
+
+    Where the host is not reached any more, it goes with the root shell.
+    """
+    if kept and transport is not None:
+        with suppress(UnreachableError):
+            script = renderer.render_drop(run_id=kept)
+            converse(transport.root_shell, script, lambda text: f"dw1 {kept} end" in text)
 
 
 def archive(transport: Transport, plan: HostPlan, proxy: Proxy | None = None) -> Offer:

@@ -165,6 +165,10 @@ def _one(
             why, code = "the run was interrupted", Exit.INTERRUPTED
         if why:
             prepared.finished = True
+            if prepared.probed:
+                from dockwright.app import probing
+
+                probing.drop(prepared.transport, prepared.probed)
             yield events.Failed(
                 host=name, at=time.time(), exit=code, brief=f"not begun: {why}",
                 next_step=_GO_ON, begun=False,

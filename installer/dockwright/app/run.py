@@ -70,7 +70,8 @@ class Request:
     this machine's own reboot. ``undoes`` is the run to take back, empty for
     the last. An uninstall knows Docker by the repository and packages of ``playbook``;
     ``level`` is how much a purge deletes; ``asked`` what messages that doctor was given mean,
-    ``mends`` where its playbooks come from, if it is to plan. ``dry`` says that nothing is changed.
+    ``mends`` where its playbooks come from, if it is to plan. ``dry`` says that nothing is changed,
+    ``ahead`` that the download of what a plan adds may begin while it is judged.
     """
 
     command: str
@@ -92,6 +93,7 @@ class Request:
     mends: Mends | None = field(default=None, compare=False, repr=False)
     level: Level = field(default_factory=Level)
     dry: bool = False
+    ahead: bool = False
 
     @property
     def looks(self) -> bool:

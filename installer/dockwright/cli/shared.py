@@ -9,6 +9,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from dockwright import app, mirrors
@@ -150,6 +151,9 @@ def change(
 
         return spread(request, fleet, consent, rolling, reach, show)
     rollout = rollout_of(rolling)
+    # Where nobody is asked and no host waits for another one.
+    at_once = not (rollout.batches or rollout.before) and len(fleet.hosts) <= reach.forks
+    request = replace(request, ahead=consent.yes and not consent.dry_run and at_once)
     with Session(fleet, reach, show) as session:
         if not (consent.dry_run or consent.yes or session.terminal):
             raise InputError(

@@ -68,14 +68,10 @@ def render_program(
         # All package actions are one transaction: its end is told once.
         of_packages = [action.id for action in plan.actions if action.kind == "packages"]
         ids = [action.id for action in plan.actions if action.id not in of_packages[:-1]]
-        template = environment().get_template("undo.sh.j2")
-        text = template.render(
-            plan=plan,
-            ids=ids,
-            version=__version__,
-            operator=one_line(operator),
+        text = _text(
+            "undo.sh.j2", plan=plan, ids=ids, version=__version__, operator=one_line(operator),
             lock_timeout=lock_timeout,
-        )
+        )  # fmt: skip
         return Program.of(text)
     return _program(
         "program.sh.j2",
@@ -90,13 +86,18 @@ def render_program(
     )
 
 
-def render_probe(plan: HostPlan, *, run_id: str, login: str = "", kept: bool = False) -> Program:
+def render_probe(
+    plan: HostPlan, *, run_id: str, login: str = "", kept: bool = False, ahead: bool = False
+) -> Program:
     """The read-only program that asks apt what it would do.
 
     ``login`` is that of the plan's proxy (``Proxy.machine``): this text is run and not kept. What was
-    fetched is ``kept`` for the plan's own program, which follows in the same root shell.
+    fetched is ``kept`` for the plan's own program, which follows in the same root shell; the packages
+    themselves are fetched ``ahead`` of it, too.
     """
-    return _program("probe.sh.j2", plan, run_id=run_id, login=login, kept=kept)
+    return _program(
+        "probe.sh.j2", plan, run_id=run_id, login=login, kept=kept, ahead=kept and ahead
+    )
 
 
 def render_archive(plan: HostPlan, *, run_id: str, login: str = "") -> Program:
@@ -109,9 +110,8 @@ def render_fetch(
 ) -> str:
     """The read-only script that has a host's apt get ``files``: addresses with their most bytes."""
     named = [{"url": url, "limit": limit} for url, limit in files.items()]
-    template = environment().get_template("fetch.sh.j2")
-    return template.render(
-        files=named, run_id=run_id, seconds=seconds,
+    return _text(
+        "fetch.sh.j2", files=named, run_id=run_id, seconds=seconds,
         proxy=proxy.url if proxy else "", login=proxy.machine if proxy else "",
     )  # fmt: skip
 
@@ -134,16 +134,15 @@ def render_launch(
     ``registry_logins`` those of registries (``Logins.lines``): they are handed over beside the
     program, which is kept. ``probed`` is the run id of a probe that kept what it fetched.
     """
-    template = environment().get_template("launch.sh.j2")
-    return template.render(
-        program=program, run_id=run_id, operator=one_line(operator), booted=booted,
+    return _text(
+        "launch.sh.j2", program=program, run_id=run_id, operator=one_line(operator), booted=booted,
         wish=wish or program.digest, login=login, registry_logins=registry_logins, probed=probed,
     )  # fmt: skip
 
 
 def render_follow(*, run_id: str, offset: int) -> str:
     """The script that follows a run that is on the host already, from a byte offset."""
-    return environment().get_template("follow.sh.j2").render(run_id=run_id, offset=offset)
+    return _text("follow.sh.j2", run_id=run_id, offset=offset)
 
 
 def render_attach(*, run_id: str) -> str:
@@ -151,18 +150,22 @@ def render_attach(*, run_id: str) -> str:
 
     ``run_id`` is a nonce that frames its first answer.
     """
-    return environment().get_template("attach.sh.j2").render(run_id=run_id)
+    return _text("attach.sh.j2", run_id=run_id)
 
 
 def render_send(*, run_id: str, name: str, piece: str, first: bool) -> str:
     """The script that takes a piece of a file (base64) for the step ``name`` of a run to come."""
-    template = environment().get_template("send.sh.j2")
-    return template.render(run_id=run_id, name=name, piece=piece, first=first)
+    return _text("send.sh.j2", run_id=run_id, name=name, piece=piece, first=first)
+
+
+def render_drop(*, run_id: str) -> str:
+    """The script that takes away what the probe ``run_id`` kept for its program."""
+    return _text("drop.sh.j2", run_id=run_id)
 
 
 def render_forget(*, run_id: str) -> str:
     """The script that takes the state directory away; ``run_id`` is a nonce that frames its answer."""
-    return environment().get_template("forget.sh.j2").render(run_id=run_id)
+    return _text("forget.sh.j2", run_id=run_id)
 
 
 def titles(plan: HostPlan) -> dict[str, str]:
@@ -192,6 +195,10 @@ def _title(action: Action) -> str:
         "snap_remove": f"remove the snap {name}",
     }
     return words.get(action.kind, action.step)
+
+
+def _text(template: str, **values: Any) -> str:
+    return environment().get_template(template).render(**values)
 
 
 def _program(name: str, plan: HostPlan, **values: Any) -> Program:

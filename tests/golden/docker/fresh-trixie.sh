@@ -77,7 +77,7 @@ finish() { # CODE: the last record; what is private goes
   trap '' HUP INT TERM PIPE
   trap - EXIT
   [ -z "${way_back-}" ] || "$way_back"
-  rm -rf -- ${private:+"$private"} ${work:+"$work"} ${scratch:+"$scratch"} ${auth:+"$auth"} ${sent:+"$sent"}
+  rm -rf -- ${private:+"$private"} ${work:+"$work"} ${fetched:+"$fetched"} ${scratch:+"$scratch"} ${auth:+"$auth"} ${sent:+"$sent"}
   # Who reads the last record may ask the host at once: by then no run is under way. Below the lock,
   # as a launcher may be about to write the name down.
   [ -z "${events-}" ] || { flock -w 30 8; rm -f -- "$state/live"; } 8>"$state/mutex"
@@ -185,7 +185,7 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   echo "$$ $started" >"$run/pid"
   # A host that was left in the middle keeps private directories of earlier runs: they are ours.
   # Those of scripts that only look are elsewhere: one may be under way.
-  for left in "$state"/apt.??????/probed; do [ ! -L "$left" ] || rm -rf -- "$(readlink "$left")"; done
+  for left in "$state"/apt.??????/probed "$state"/apt.??????/archives; do [ ! -L "$left" ] || rm -rf -- "$(readlink "$left")"; done
   for left in "$state"/apt.?????? /run/dockwright-auth.??????; do [ ! -e "$left" ] || rm -rf -- "$left"; done
   for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || [ ! -e "$left" ] || rm -rf -- "$left"; done
   tell "run $run_id: $playbook, asked for by $operator"
@@ -584,8 +584,23 @@ preflight() {
 take_over() {
   ticket=/run/dockwright-probed.${probed:-none}
   mv -- "$ticket" "$ticket.taken" || return # it is whose who renames it
-  workplace && read -r private <"$ticket.taken" && ln -s -- "$private" "$work/probed" && rm -- "$ticket.taken" && [ -s "$private/simulated" ] ||
-    { rm -rf -- ${private:+"$private"}; return 1; }
+  workplace && read -r private fetched <"$ticket.taken" && ln -s -- "$private" "$work/probed" && rm -- "$ticket.taken" &&
+    if [ -n "$fetched" ]; then mv "$work/archives" "$work/unused" && ln -s -- "$fetched" "$work/archives"; fi && [ -s "$private/simulated" ] ||
+    { rm -rf -- ${private:+"$private"} ${fetched:+"$fetched"}; return 1; }
+}
+
+# fetched_ahead STEP: whether the download that the probe began came to a good end; what it tells is told.
+fetched_ahead() {
+  [ -n "${fetched-}" ] && read -r fetcher <"$private/fetcher" || return
+  turn=0
+  until [ -e "$private/fetched" ]; do
+    kill -0 "$fetcher" 2>/dev/null || [ -e "$private/fetched" ] || return
+    [ $((turn % 10)) != 9 ] || tail -n 1 "$private/progress" | progress_of "$1"
+    asked_to_stop "$1"
+    sleep 0.03
+    turn=$((turn + 1))
+  done
+  read -r rc words <"$private/fetched" && [ "$rc $words" = "0 $wanted" ]
 }
 
 # download STEP: everything, before anything is removed; and what goes, while the archive has it.
@@ -594,7 +609,7 @@ download() {
   record begin "$1" "download"
   # Lists and archives are ours alone and dpkg is not run: nobody who holds a lock is in the way.
   # shellcheck disable=SC2086
-  if ! with_progress "$1" private_apt $apt_flags -o Debug::NoLocking=true --download-only install $wanted; then
+  if ! fetched_ahead "$1" && ! with_progress "$1" private_apt $apt_flags -o Debug::NoLocking=true --download-only install $wanted; then
     ! grep -qE 'Hash Sum mismatch|unexpected size|could not be authenticated' "$out" ||
       stop 4 "$1" "a package is not what the signed index says"
     stop_at_proxy "$1" "$(cat "$out")"
@@ -872,6 +887,7 @@ pull_once() {
   checking=dockwright.check=look
   [ -z "${events-}" ] || checking=dockwright.check=run
   had=1
+  [ ! -e "$state/pulled" ] || left_over=1 # an earlier run was cut
   docker image inspect "$2" >/dev/null 2>&1 || had=
   ! grep -qsxF -- "$2" "$state/pulled" || had=
   [ -n "$had" ] || [ -z "${events-}" ] || printf '%s\n' "$2" >>"$state/pulled"

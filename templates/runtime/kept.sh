@@ -1,0 +1,10 @@
+# --- kept: what a probe fetched, for the program of its plan ----------------------------------------
+# /run/dockwright-probed.RUN is the ticket: it names the private directory, and the one of packages that are fetched
+# ahead. Who renames it has them.
+
+drop_kept() { # as nobody came for it
+  ticket=/run/dockwright-probed.$run_id
+  mv -- "$ticket" "$ticket.over" && read -r private fetched <"$ticket.over" || return
+  ! read -r fetcher <"$private/fetcher" || kill "$fetcher"
+  rm -rf -- "$private" ${fetched:+"$fetched"} "$ticket.over"
+}

@@ -1,0 +1,467 @@
+# What apt would do, asked in private: reads the host, writes below /run, and takes that away again.
+main() {
+set -u
+umask 022
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
+export PATH HOME LC_ALL DEBIAN_FRONTEND NEEDRESTART_SUSPEND
+committed=0
+state=/var/lib/dockwright operator=controller playbook=probe
+wanted='docker-ce=5:29.7.2-1~ubuntu.24.04~noble docker-ce-cli=5:29.7.2-1~ubuntu.24.04~noble containerd.io=2.2.1-1~ubuntu.24.04~noble docker-buildx-plugin=0.30.1-1~ubuntu.24.04~noble docker-compose-plugin=5.0.1-1~ubuntu.24.04~noble docker-ce-rootless-extras=5:29.7.2-1~ubuntu.24.04~noble'
+apt_flags=''
+replaced=/etc/apt/sources.list.d/docker.sources
+removals=''
+sites=download.docker.com_linux_ubuntu_dists_noble
+proxy=''
+
+# --- journal: framed records that the controller follows, and that stay as the host's own log ---
+# A record is one line: dw1 RUN TYPE STEP UPTIME TEXT. Free text is base64. Only this program writes
+# to descriptor 3; what commands print goes to the log, so that no output can pass for a record.
+
+now() { read -r uptime _ </proc/uptime; }
+
+record() { # TYPE STEP [TEXT]: one record, at once
+  now
+  printf 'dw1 %s %s %s %s %s\n' "$run_id" "$1" "$2" "$uptime" "${3-}" >&3
+  [ -z "${human-}" ] || show "$1" "$2" "${4-${3-}}"
+}
+
+show() { # TYPE STEP TEXT: the same for people, where the program is run by hand
+  case $1 in
+    begin) shown_title=$3 ;;
+    passed|changed|verified) printf '  ok       %s%s\n' "${shown_title:-$2}" "${3:+: $3}" ;;
+    same) printf '  already  %s%s\n' "${shown_title:-$2}" "${3:+: $3}" ;;
+    stop) rest=${3#* } && printf '  failed   %s\n' "${rest#* }" ;;
+    cause|note) printf '           %s\n' "$3" ;;
+    output) [ -z "$3" ] || printf '%s\n' "$3" | sed 's/^/           | /' ;;
+    wait) printf '  waiting  %s\n' "$3" ;;
+    end) printf 'exit %s\n' "$3" ;;
+  esac
+}
+
+record_text() { # TYPE STEP TEXT: a record with free text
+  record "$1" "$2" "$(printf '%s' "$3" | base64 -w0)" "$3"
+}
+
+settle() { [ -z "${events-}" ] || sync -d "$events" 2>/dev/null || sync; } # the journal is on disk
+
+finish() { # CODE: the last record; what is private goes
+  trap '' HUP INT TERM PIPE
+  trap - EXIT
+  [ -z "${way_back-}" ] || "$way_back"
+  rm -rf -- ${private:+"$private"} ${work:+"$work"} ${fetched:+"$fetched"} ${scratch:+"$scratch"} ${auth:+"$auth"} ${sent:+"$sent"}
+  # Who reads the last record may ask the host at once: by then no run is under way. Below the lock,
+  # as a launcher may be about to write the name down.
+  [ -z "${events-}" ] || { flock -w 30 8; rm -f -- "$state/live"; } 8>"$state/mutex"
+  record end - "$1"
+  settle
+  [ -z "${events-}" ] || tell "run $run_id ended with $1"
+  exit "$1"
+}
+
+# stop CODE STEP BRIEF [CAUSE]: give up. Before the commit point nothing outside $state has changed.
+stop() {
+  record_text stop "$2" "$1 $committed $3"
+  [ -z "${4-}" ] || record_text cause "$2" "$4"
+  tail -n 40 "$out" 2>/dev/null | head -c 4000 >"$out.tail"
+  record_text output "$2" "$(cat "$out.tail")"
+  finish "$1"
+}
+
+# From the commit point to the end of its ladder a run is unverified, and the host says so: whatever
+# ends it, the next run makes up for the checks.
+owe_checks() {
+  [ ! -e "$state/unverified" ] || left_over=1 # a run that was cut may have left a container
+  { printf '%s\n' "$run_id" >"$state/unverified" && sync "$state/unverified" "$state"; } 2>"$out" ||
+    stop 3 commit "$state cannot be written: is the disk full?"
+}
+
+ended_well() { # undo takes back the newest run that changed something
+  newest=$(newest_receipt)
+  printf '%s\n' "${newest:-$run_id}" >"$state/last"
+}
+
+newest_receipt() { # the run that it is of; an undo that was cut is none: what it was taking back still is
+  # shellcheck disable=SC2012  # names of ours, without blanks, by age
+  ls -1t "$state"/runs/*/receipt 2>/dev/null | while read -r newest; do
+    newest=${newest%/receipt}
+    grep -qs '^dw1 [^ ]* start - [^ ]* [^ ]* [^ ]* undo ' "$newest/ev" && continue
+    printf '%s' "${newest##*/}"
+    break
+  done
+}
+
+tell() { # who changed what here: journalctl -t dockwright
+  if command -v systemd-cat >/dev/null 2>&1 && [ -d /run/systemd/system ]; then
+    printf '%s\n' "$1" | systemd-cat -t dockwright 2>/dev/null || :
+  fi
+}
+
+asked_to_stop() { [ ! -e "$run/stop" ] || stop 130 "$1" "stopped after a step, as asked"; }
+
+# step ID TITLE: check; if not so yet, apply and check again. The one rule for every kind.
+step() {
+  asked_to_stop "$1"
+  brief=
+  record begin "$1" "$2"
+  : >"$out"
+  if "check_$1" >"$out" 2>&1; then
+    hear
+    record same "$1" "$heard"
+    return
+  fi
+  settle
+  : >"$out"
+  if "apply_$1" >"$out" 2>&1; then rc=0; else rc=$?; fi
+  cat "$out" >&4
+  [ "$rc" = 0 ] || stop "${exit_code:-6}" "$1" "${brief:-$2: failed with $rc}" "${cause-}"
+  hear
+  "check_$1" >"$out" 2>&1 || stop 6 "$1" "$2: applied, yet the check still fails"
+  record changed "$1" "$heard"
+}
+
+# A check or an apply leaves one line for people in $run/said; it is taken from there into $heard.
+say() { printf '%s\n' "$1" >"$run/said"; }
+hear() {
+  heard=
+  [ -s "$run/said" ] || return 0
+  heard=$(head -n 1 "$run/said")
+  : >"$run/said"
+}
+
+# --- start: a run that is kept below $state, or one that only looks and leaves nothing -----------
+
+as_root() { [ "$(id -u)" = 0 ] || { echo "this must run as root" >&2; exit 5; }; }
+
+open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
+  trap - EXIT # of a look before it: until there is a journal, a plain exit is the word
+  run_id=$1 run=$state/runs/$1
+  umask 022
+  # The launcher has done this, and what is for people, for a run that a controller started.
+  if [ -n "${human-}" ]; then
+    as_root
+    mkdir -p "$state" && chmod 0711 "$state" && mkdir -p "$run" && chmod 0700 "$state/runs" "$run" || exit 3
+  fi
+  private_root=$state out=$run/out events=$run/ev
+  started=$(started_of $$)
+  if [ -n "${human-}" ]; then
+    exec 8>"$state/mutex"
+    flock 8
+    if somebody_runs; then echo "another run is under way: $(who_runs)" >&2; exit 10; fi
+    announce "$run_id" $$ "$started" by-hand "${SUDO_USER:-root}"
+    exec 8>&-
+  fi
+  exec 3>>"$events" 4>>"$run/log"
+  trap 'finish 143' HUP INT TERM PIPE
+  trap 'finish 1' EXIT # only a bug of ours ends elsewhere than in finish
+  echo "$$ $started" >"$run/pid"
+  # A host that was left in the middle keeps private directories of earlier runs: they are ours.
+  # Those of scripts that only look are elsewhere: one may be under way.
+  for left in "$state"/apt.??????/probed "$state"/apt.??????/archives; do [ ! -L "$left" ] || rm -rf -- "$(readlink "$left")"; done
+  for left in "$state"/apt.?????? /run/dockwright-auth.??????; do [ ! -e "$left" ] || rm -rf -- "$left"; done
+  for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || [ ! -e "$left" ] || rm -rf -- "$left"; done
+  tell "run $run_id: $playbook, asked for by $operator"
+  : >"$out"
+  record start - "$(date +%s) $(boot_id) $playbook $(printf '%s' "$operator" | base64 -w0)"
+}
+
+open_scratch() { # RUN-ID: records to standard output (or nowhere, for people), files below /run
+  as_root
+  run_id=$1
+  run=$(mktemp -d /run/dockwright.XXXXXX) && chmod 0711 "$run" || exit 3
+  scratch=$run private_root=$run out=$run/out
+  if [ -n "${human-}" ]; then exec 3>/dev/null 4>/dev/null; else exec 3>&1 4>/dev/null >/dev/null; fi
+  trap 'finish 143' HUP INT TERM PIPE
+  trap 'finish 1' EXIT # only a bug of ours ends elsewhere than in finish
+  : >"$out"
+}
+
+# --- proxy: how apt gets out; $proxy is its URL without a login, or nothing ----------------------
+
+# through_proxy COMMAND ARGUMENT...: an apt program, with our proxy and its login where there are.
+through_proxy() {
+  if [ -n "${proxy-}" ]; then set -- "$@" -o Acquire::http::Proxy="$proxy" -o Acquire::https::Proxy="$proxy"; fi
+  if [ -n "${auth-}" ]; then set -- "$@" -o Dir::Etc::netrcparts="$auth"; fi
+  "$@"
+}
+
+# hold_login LINE: the proxy's login, in memory and for root alone, beside the host's own logins
+# (apt_auth.conf(5)); finish takes it away. apt reads these files before it drops to the user _apt.
+hold_login() {
+  auth=$(mktemp -d "${scratch:-/run}/dockwright-auth.XXXXXX") || return
+  (umask 077 && printf '%s\n' "$1" >"$auth/00-dockwright.conf") || return
+  for file in /etc/apt/auth.conf.d/*.conf; do
+    case $file in */95dockwright-proxy.conf) continue ;; esac
+    [ ! -f "$file" ] || cp -p -- "$file" "$auth/" || return
+  done
+}
+
+# configured_proxies: those of the host's own apt, without their logins.
+configured_proxies() {
+  apt-config dump 2>/dev/null |
+    sed -n 's/^Acquire::https*::Proxy[^ ]* "\([a-z]*:\/\/\)\([^"]*@\)\{0,1\}\([^"@]*\)";$/\1\3/p' | sort -u | head -n 8
+}
+
+# proxy_fails TEXT: whether apt's words are about a proxy, and not about a repository; sets culprit.
+proxy_fails() {
+  for culprit in ${proxy:-$(configured_proxies)}; do
+    place=${culprit#*://} place=${place%/} name=${place%:*}
+    case $1 in
+      *"407  Proxy Auth"*|*"Invalid response from proxy"*|*"connect to $place"*|*"connection to $place"*|*"resolving '$name'"*|*"resolve '$name'"*)
+        return 0 ;;
+    esac
+  done
+  return 1
+}
+
+stop_at_proxy() { # STEP TEXT: 5 where it is the proxy's fault
+  ! proxy_fails "$2" || stop 5 "$1" "the proxy $culprit does not let this host's apt through"
+}
+
+# --- apt in private: lists, archives, sources and keys of our own below $private ----------------
+# $private is 0755 with a 0711 way to it: apt drops to the user _apt to fetch, and must get there. It is $work, too, but where
+# a program has taken over what its probe left in /run.
+
+# private_apt ARGUMENT...: apt-get that sees the host's installed packages, our copies of its
+# sources, and ours. All of Dir::State::lists, Dir::Cache and Dir::Log are named: else caches of
+# apt land in /var. The last options undo what a host's apt.conf may have loosened.
+private_apt() {
+  through_proxy apt-get -q -o Dir::Etc::sourcelist="$private/sources.list" -o Dir::Etc::sourceparts="$private/${parts:-sources.d}" \
+    -o Dir::State::lists="$private/lists" -o Dir::Cache="$private/cache" \
+    -o Dir::Cache::archives="$work/archives" -o Dir::Log="$private/log" \
+    -o Acquire::Retries=3 -o Acquire::Languages=none \
+    -o APT::Get::AllowUnauthenticated=false -o Acquire::AllowInsecureRepositories=false \
+    -o Acquire::AllowWeakRepositories=false -o Acquire::AllowDowngradeToInsecureRepositories=false \
+    -o APT::Get::Assume-Yes=true -o APT::Install-Recommends=false -o APT::Install-Suggests=false \
+    -o APT::Get::Always-Include-Phased-Updates=true \
+    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 "$@"
+}
+
+# workplace: $work, where apt's archives and temporary files are.
+workplace() {
+  umask 022
+  place=$private_root/apt
+  if [ -n "${scratch-}" ]; then
+    place=/run/dockwright-apt
+    # Lists and caches of all of Ubuntu: a small machine's /run has less.
+    has_room /run 300 || place=/var/tmp/dockwright-apt
+  fi
+  work=$(mktemp -d "$place.XXXXXX") || return
+  # apt's verifier and maintainer scripts write temporary files: the host's /tmp may be full, or noexec.
+  mkdir -p "$work/archives/partial" && mkdir -m 1777 "$work/tmp" && chmod 1777 "$work/tmp" && chmod 0755 "$work" || return
+  chown _apt "$work/archives/partial" 2>/dev/null || :
+  TMPDIR=$work/tmp
+  export TMPDIR
+}
+
+# prepare_private: copies of the host's sources, without those that ours replace or edit ($replaced).
+prepare_private() {
+  workplace && private=$work && (cd "$private" && mkdir -p lists/partial cache sources.d trial.d keys log) || return
+  chown _apt "$private/lists/partial" 2>/dev/null || :
+  : >"$private/sources.list"
+  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+    [ -f "$file" ] || continue
+    case " $replaced " in *" $file "*) continue ;; esac
+    cp -- "$file" "$private/sources.d/host-${file##*/}" || return
+  done
+}
+
+has_room() { # DIRECTORY MEBIBYTES
+  # shellcheck disable=SC2046  # two numbers: free blocks, and their size
+  set -- "$2" $(stat -f -c '%a %S' "$1")
+  [ $(($2 * $3 / 1048576)) -ge "$1" ]
+}
+
+# stand_in PATH TEXT: a source of the host's as it will read once our entries are taken out of it.
+stand_in() { printf '%s' "$2" >"$private/sources.d/host-${1##*/}"; }
+
+# add_repository ID KEY-PATH KEY SOURCE: ours, signed by the private copy of its key.
+add_repository() {
+  printf '%s' "$3" >"$private/keys/$1.asc" &&
+    printf '%s' "$4" | sed "s|^Signed-By: $2|Signed-By: $private/keys/$1.asc|" >"$private/trial.d/$1.sources" &&
+    cp -- "$private/trial.d/$1.sources" "$private/sources.d/zz-$1.sources"
+}
+
+# link_foreign: the host's own lists, as they are. Lists of ours are never taken over: an old signed
+# index on the host must not pass for today's.
+link_foreign() {
+  set --
+  for file in /var/lib/apt/lists/*; do
+    case ${file##*/} in lock|partial|auxfiles) continue ;; esac
+    [ -f "$file" ] || continue
+    ours=
+    for site in $sites; do
+      case ${file##*/} in "$site"*) ours=1 ;; esac
+    done
+    [ -n "$ours" ] || set -- "$@" "$file"
+  done
+  [ $# = 0 ] || ln -s -- "$@" "$private/lists/"
+}
+
+# private_update STEP: our repositories must verify; the host's own lists are taken as they are.
+# A broken foreign source is thus no failure of ours. Without Error-Mode=any apt-get update ends
+# with 0 although a signature is wrong, and goes on with the old lists.
+private_update() {
+  link_foreign
+  # Where packages only go, no index is asked: that works without a network, too.
+  if [ -z "$sites" ] && only_removals; then return; fi
+  if ! parts=trial.d private_apt -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any update >"$out" 2>&1; then
+    update_failed "$1"
+  fi
+}
+
+# lists_are_old: none that is of the last day. A fresh cloud image has no lists at all.
+lists_are_old() { [ -z "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -1 2>/dev/null | head -n 1)" ]; }
+
+# fetches_foreign: whether apt would fetch a package from elsewhere than from $sites.
+fetches_foreign() {
+  set -- -e '^$'
+  for site in $sites; do set -- "$@" -e "^$site"; done
+  # shellcheck disable=SC2086  # words on purpose
+  private_apt --print-uris $apt_flags install $wanted 2>/dev/null | sed -n "s|^'[a-z+]*:/*||p" | tr / _ | grep -qv "$@"
+}
+
+only_removals() { # true where all that is wanted of apt is NAME-
+  for word in $wanted; do
+    case $word in *-) ;; *) return 1 ;; esac
+  done
+}
+
+update_foreign() { # STEP: the host's own sources, in private; one that is broken is only noted
+  parts=sources.d private_apt -o APT::Get::List-Cleanup=0 update >>"$out" 2>&1 || : >"$private/broken"
+  note_broken "$1"
+}
+
+note_broken() { # STEP
+  [ ! -e "$private/broken" ] || record_text note "$1" "some of the host's own sources could not be updated"
+}
+
+update_failed() { # STEP: what apt said, as one of ours
+  said_by_apt=$(cat "$out")
+  stop_at_proxy "$1" "$said_by_apt"
+  case $said_by_apt in
+    *"Could not resolve"*|*"Temporary failure resolving"*|*"Something wicked happened resolving"*)
+      stop 5 "$1" "the host cannot fetch the repository's index" "DNS: the host does not resolve the repository's name; look at /etc/resolv.conf" ;;
+    *NOSPLIT*|*"network require authentication"*)
+      stop 5 "$1" "the host cannot fetch the repository's index" "something else answers in the repository's place: a captive portal, where somebody must log in to the network first?" ;;
+    *NO_PUBKEY*|*"not signed"*|*BADSIG*|*EXPKEYSIG*|*REVKEYSIG*|*"Missing key"*|*"ignature"*|*"certificate"*|*"not valid yet"*|*"expired"*|*"Hash Sum mismatch"*)
+      stop 4 "$1" "apt on the host does not trust the repository" ;;
+    *"does not have a Release file"*|*" 404 "*) stop 3 "$1" "the repository has no such suite" ;;
+    *) stop 5 "$1" "the host cannot fetch the repository's index" ;;
+  esac
+}
+
+# simulate: prints apt's Inst and Remv lines and what apt says of room.
+simulate() {
+  # shellcheck disable=SC2086  # words on purpose: NAME=VERSION and NAME- have no blanks
+  private_apt -s $apt_flags install $wanted
+}
+
+# simulate_fresh STEP: the simulation. The host's own lists are updated only where it fails without, or
+# where a package comes from them and they are old: what they name may be gone by now. It takes a
+# minute where the way to the archive is slow, and most hosts have all that Docker depends on.
+simulate_fresh() {
+  if simulate >"$private/simulation" 2>"$out" && { ! lists_are_old || ! fetches_foreign; }; then
+    cat "$private/simulation"
+    return
+  fi
+  if ! only_removals; then
+    update_foreign "$1" >&2
+    simulate >"$private/simulation" 2>"$out" && { cat "$private/simulation"; return; }
+  fi
+  cat "$private/simulation" >>"$out"
+  stop 3 "$1" "apt cannot make this plan"
+}
+
+plan_of() { # the simulation as sorted lines: I NAME VERSION, R NAME
+  awk '$1 == "Inst" { name = $2; sub(/:.*/, "", name); v = $0; sub(/^[^(]*\(/, "", v); sub(/ .*/, "", v); print "I", name, v }
+    $1 == "Remv" { name = $2; sub(/:.*/, "", name); print "R", name }' | sort
+}
+
+progress_of() { # STEP: apt's status lines (apt-get(8), APT::Status-Fd) as records
+  while IFS=: read -r kind what percent text; do
+    case $kind in
+      dlstatus|pmstatus)
+        case $percent in *[!0-9.]*|'') percent=${text%%:*} text=${text#*:} ;; esac
+        [ "${percent%%.*}" = "${shown-}" ] || record progress "$1" "$percent $what $text"
+        shown=${percent%%.*} ;;
+    esac
+  done
+}
+
+add_repositories() {
+  :
+  add_repository docker /etc/apt/keyrings/docker.asc '-----BEGIN PGP PUBLIC KEY BLOCK-----
+
+bm90IGEga2V5
+-----END PGP PUBLIC KEY BLOCK-----
+' 'Types: deb
+URIs: https://download.docker.com/linux/ubuntu
+Suites: noble
+Components: stable
+Architectures: amd64
+Signed-By: /etc/apt/keyrings/docker.asc 163B067A0B6218BDC67FC0B9938DA65A4DAD684E
+' || return
+}
+
+# --- kept: what a probe fetched, for the program of its plan ----------------------------------------
+# /run/dockwright-probed.RUN is the ticket: it names the private directory, and the one of packages that are fetched
+# ahead. Who renames it has them.
+
+drop_kept() { # as nobody came for it
+  ticket=/run/dockwright-probed.$run_id
+  mv -- "$ticket" "$ticket.over" && read -r private fetched <"$ticket.over" || return
+  ! read -r fetcher <"$private/fetcher" || kill "$fetcher"
+  rm -rf -- "$private" ${fetched:+"$fetched"} "$ticket.over"
+}
+
+# hand_over: what was fetched waits for the program, for half an hour at most. It goes with the shell that we run in, too.
+hand_over() {
+  ticket=/run/dockwright-probed.$run_id
+  printf '%s\n' "$private ${fetched-}" >"$ticket" || return
+  (
+    trap '' HUP INT TERM PIPE
+    waited=0
+    while [ -e "$ticket" ] && [ -d "/proc/$$" ] && [ "$waited" -lt 1800 ]; do
+      sleep 1
+      waited=$((waited + 1))
+    done
+    drop_kept
+  ) </dev/null >/dev/null 2>&1 3>&- 4>&- &
+  private='' work='' fetched=''
+}
+
+# fetch_ahead: the download begins while the plan is judged. Not where the disk is small: how much comes is not known yet.
+fetch_ahead() {
+  has_room /var/tmp 3072 && fetched=$(mktemp -d /var/tmp/dockwright-apt.XXXXXX) || return
+  chmod 0755 "$fetched" && mkdir "$fetched/partial" && chown _apt "$fetched/partial"
+  (
+    trap '' HUP PIPE
+    # shellcheck disable=SC2086  # words on purpose
+    private_apt $apt_flags -o Dir::Cache::archives="$fetched" -o Debug::NoLocking=true -o APT::Status-Fd=9 --download-only install $wanted 9>"$private/progress"
+    echo "$? $wanted" >"$private/.fetched"
+    mv -- "$private/.fetched" "$private/fetched"
+  ) </dev/null >/dev/null 2>&1 3>&- 4>&- &
+  echo "$!" >"$private/fetcher"
+}
+
+open_scratch 2026-11-24-1f3a2b
+if ! prepare_private >"$out" 2>&1 || ! add_repositories >"$out" 2>&1; then
+  stop 3 preflight "no room for private apt directories in /run"
+fi
+private_update preflight
+simulate_fresh preflight >"$private/simulated"
+[ -z "$wanted" ] || fetch_ahead 2>/dev/null
+record_text simulated - "$(grep -E '^(Inst|Remv) ' "$private/simulated")"
+# shellcheck disable=SC2086  # words on purpose
+record_text uris - "$(private_apt --print-uris $apt_flags install $wanted 2>/dev/null | grep -E "^'|^After this operation")"
+gone=
+for package in $removals; do
+  version=$(dpkg-query -W -f='${Version}' "$package" 2>/dev/null) || continue
+  private_apt --print-uris download "$package=$version" >/dev/null 2>&1 || gone="$gone $package"
+done
+record_text unkept - "$gone"
+hand_over
+finish 0
+}
+main </dev/null

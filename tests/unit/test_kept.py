@@ -1,0 +1,138 @@
+"""What a probe keeps for its program: taken over, waited for, or taken away; on real shells."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.unit.shell import RUNTIME, Bench, Done
+
+WANTED = "docker-ce=5:29 containerd.io=2"
+
+
+def run(bench: Bench, body: str, *parts: str) -> Done:
+    """Parts of the runtime with the test's folder in the place of /run and /var."""
+    texts = "\n".join((RUNTIME / f"{part}.sh").read_text(encoding="utf-8") for part in parts)
+    for place in ("/run/dockwright", "/var/lib/apt", "/var/tmp"):
+        texts = texts.replace(place, f"{bench.top}{place}")
+    head = f"probed=p1 wanted='{WANTED}' sites='vendor.example_dists_noble' private_root='{bench.top}/state'\n"
+    return bench.run(f"{texts}\nrun_id=r1\n{head}{body}", "journal", "proxy")
+
+
+@pytest.fixture
+def kept(bench: Bench) -> Path:
+    """What the probe left, with packages that are fetched ahead; its ticket has the id p1."""
+    private, fetched = bench.top / "run/dockwright-apt.a", bench.top / "var/tmp/dockwright-apt.b"
+    for place in (private / "lists", fetched / "partial"):
+        place.mkdir(parents=True)
+    (private / "simulated").write_text("Inst docker-ce (5:29 Docker)\n")
+    (fetched / "docker-ce_29.deb").write_text("a package")
+    (bench.top / "run/dockwright-probed.p1").write_text(f"{private} {fetched}\n")
+    return private
+
+
+def test_a_program_takes_over_what_its_probe_kept(bench: Bench, kept: Path) -> None:
+    body = """
+    take_over || exit 9
+    echo "$private"; cat "$work"/archives/*.deb; echo; [ "$TMPDIR" = "$work/tmp" ] && echo "${work%.*}"
+    take_over 2>/dev/null || echo "only once"
+    finish 0"""
+    done = run(bench, body, "apt", "transaction")
+    assert done.output.splitlines()[:3] == [str(kept), "a package", f"{bench.top}/state/apt"]
+    assert done.output.endswith("only once\n")
+    # With the end of the run all of it is gone.
+    assert not kept.exists()
+    assert list((bench.top / "var/tmp").iterdir()) == []
+    assert list((bench.top / "run").glob("dockwright-*")) == []
+
+
+@pytest.mark.parametrize("spoilt", ["ticket", "simulated"])
+def test_what_is_not_whole_is_made_anew(bench: Bench, kept: Path, spoilt: str) -> None:
+    (
+        kept / "simulated" if spoilt == "simulated" else bench.top / "run/dockwright-probed.p1"
+    ).unlink()
+    done = run(bench, "take_over 2>/dev/null || echo anew; exit 0", "apt", "transaction")
+    assert done.output.splitlines()[-1] == "anew"
+    assert kept.exists() == (spoilt == "ticket")  # without a ticket it is somebody else's
+
+
+@pytest.mark.parametrize(
+    ("told", "taken"),
+    [
+        (f"0 {WANTED}", True),
+        (f"0 {WANTED} more=1", False),
+        (f"100 {WANTED}", False),
+        (None, False),
+    ],
+    ids=["whole", "of other packages", "failed", "died"],
+)
+def test_packages_that_were_fetched_ahead(
+    bench: Bench, kept: Path, *, told: str | None, taken: bool
+) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    (kept / "fetcher").write_text(f"{gone.pid}\n")
+    (kept / "progress").write_text("dlstatus:1:42.0:Retrieving\n")
+    if told is not None:
+        (kept / "fetched").write_text(f"{told}\n")
+    done = run(bench, "take_over && fetched_ahead d && echo taken; exit 0", "apt", "transaction")
+    assert ("taken" in done.output) == taken
+
+
+def test_packages_that_are_on_their_way_are_waited_for(bench: Bench, kept: Path) -> None:
+    (kept / "progress").write_text("dlstatus:1:42.0:Retrieving docker-ce\n")
+    body = """
+    take_over || exit 9
+    (while [ ! -e "$private/go" ]; do sleep 0.02; done; echo "0 $wanted" >"$private/fetched") &
+    echo "$!" >"$private/fetcher"
+    sleep() { command sleep 0.02; turns=$((${turns:-0} + 1)); [ "$turns" -lt 12 ] || : >"$private/go"; }
+    fetched_ahead download && echo "taken"
+    exit 0"""
+    done = run(bench, body, "apt", "transaction")
+    assert done.output.splitlines()[-1] == "taken"
+    assert done.of("progress") == ["42.0 1 Retrieving docker-ce"]
+
+
+def test_what_nobody_comes_for_is_taken_away(bench: Bench, kept: Path) -> None:
+    with subprocess.Popen(["sleep", "100"]) as fetcher:
+        (kept / "fetcher").write_text(f"{fetcher.pid}\n")
+        done = run(bench, "run_id=p1; drop_kept; exit 0", "kept")
+        assert (done.status, done.output) == (0, "")
+        assert fetcher.wait(60) == -15
+    assert [path.name for path in (bench.top / "run").iterdir() if "dockwright" in path.name] == []
+    assert list((bench.top / "var/tmp").iterdir()) == []
+
+
+def test_a_ticket_that_is_taken_is_not_dropped(bench: Bench, kept: Path) -> None:
+    (bench.top / "run/dockwright-probed.p1").rename(bench.top / "run/dockwright-probed.p1.taken")
+    run(bench, "run_id=p1; drop_kept; exit 0", "kept")
+    assert (kept / "simulated").exists()
+
+
+def test_verified_lists_become_the_hosts_own(bench: Bench) -> None:
+    lists, private = bench.top / "var/lib/apt/lists", bench.top / "private/lists"
+    lists.mkdir(parents=True)
+    private.mkdir(parents=True)
+    for name, text in (("InRelease", "signed"), ("stable_binary-amd64_Packages", "packages")):
+        (private / f"vendor.example_dists_noble_{name}").write_text(text)
+    (private / "archive.example_dists_noble_InRelease").write_text("theirs")
+    body = f"private='{bench.top}/private'; lists_moved && echo moved; exit 0"
+    assert run(bench, body, "transaction").output == "moved\n"
+    found = {path.name: path.read_text() for path in lists.iterdir() if path.is_file()}
+    assert found == {
+        "vendor.example_dists_noble_InRelease": "signed",
+        "vendor.example_dists_noble_stable_binary-amd64_Packages": "packages",
+    }
+    assert list((lists / "partial").iterdir()) == []
+
+
+@pytest.mark.parametrize("there", [None, ""])
+def test_lists_that_are_not_there_are_fetched(bench: Bench, there: str | None) -> None:
+    private = bench.top / "private/lists"
+    private.mkdir(parents=True)
+    if there is not None:
+        (private / "vendor.example_dists_noble_Packages").write_text(there)
+    body = f"private='{bench.top}/private'; lists_moved || echo fetch; exit 0"
+    assert run(bench, body, "transaction").output == "fetch\n"
