@@ -85,7 +85,7 @@ def test_fingerprint_in_signed_by(lab: Lab, prepared: Make, without: Without) ->
 
 def test_hook(lab: Lab, prepared: Make, without: Without) -> None:
     """C08: What somebody installs between simulation and transaction is removed without a word."""
-    hook = '-o "DPkg::Pre-Install-Pkgs::=$private/guard" -o "DPkg::Tools::Options::$private/guard::Version=3"'
+    hook = '-o "DPkg::Pre-Install-Pkgs::=$work/guard" -o "DPkg::Tools::Options::$work/guard::Version=3"'
     env = without("templates/runtime/transaction.sh", (hook, ""))
     package = {"Package": "panel", "Version": "1.0", "Depends": "docker.io"}
     twin = deb.small(lab.dir / "panel.deb", package)
