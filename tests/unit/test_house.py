@@ -245,7 +245,7 @@ def test_every_family_has_recorded_facts() -> None:
 
 
 def test_every_command_has_a_line_of_help_and_a_panel() -> None:
-    for command in commands.typer_app.registered_commands:
+    for command in commands.app().registered_commands:
         assert command.rich_help_panel in ("Everyday", "Plans", "Look")
         assert command.callback is not None
         assert command.callback.__doc__

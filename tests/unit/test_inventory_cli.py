@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from dockwright import events
 from dockwright.cli import session
-from dockwright.cli.commands import typer_app
+from dockwright.cli.commands import app as command_line
 from dockwright.cli.fleet import Fleet
 from dockwright.cli.options import Reach, Show
 from dockwright.errors import Exit, InputError, UnreachableError
@@ -34,7 +34,7 @@ groups:
 
 
 def dockwright(*words: str, typed: str | bytes | None = None) -> Result:
-    done = CliRunner().invoke(typer_app, list(words), input=typed, prog_name="dockwright")
+    done = CliRunner().invoke(command_line(words), list(words), input=typed, prog_name="dockwright")
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return done

@@ -2,6 +2,8 @@
 
 import atexit
 import gc
+import os
+import sys
 from typing import NoReturn
 
 from dockwright.errors import Exit
@@ -15,7 +17,9 @@ def main() -> NoReturn:
     # once more at the exit, took a quarter of a short command's processor time.
     gc.set_threshold(20_000, 20, 20)
     atexit.register(gc.freeze)
-    from dockwright.cli.commands import typer_app
+    # Else pydantic reads the metadata of all that is installed, to find plugins that could watch it.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    from dockwright.cli.commands import app
 
-    typer_app()
-    raise SystemExit(Exit.BUG)  # typer_app does not return
+    app(sys.argv[1:])()
+    raise SystemExit(Exit.BUG)  # the app does not return
