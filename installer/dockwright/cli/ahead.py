@@ -8,10 +8,11 @@ from __future__ import annotations
 import importlib
 
 _NEXT = (
-    *("dockwright.planner", "dockwright.trust.key", "dockwright.report.console"),
-    *("dockwright.app.rollout", "dockwright.app.changing"),
+    *("dockwright.planner", "dockwright.trust.key", "pysequoia.packet"),
+    *("dockwright.report.console", "dockwright.app.rollout", "dockwright.app.changing"),
 )
 _TO_PROVE = ("dockwright.renderer",)
+_TO_PLAN = ("debian.deb822",)  # apt's sources are read first of all
 
 
 def load_transport() -> None:
@@ -21,5 +22,5 @@ def load_transport() -> None:
 
 def load_rest(command: str) -> None:
     """Load what the answers to that command need."""
-    for name in _NEXT + (_TO_PROVE if command == "verify" else ()):
+    for name in _NEXT + (_TO_PROVE if command == "verify" else _TO_PLAN):
         importlib.import_module(name)

@@ -219,6 +219,8 @@ class Session:
     def _dial(self) -> None:
         """Begin to connect to the one host of a run; what comes next is loaded meanwhile."""
         if len(self.hosts) == 1:
+            # Who loads gives way more often than each 5 ms to who logs in.
+            sys.setswitchinterval(0.0005)
             with suppress(DockwrightError):  # its stage meets it again, and tells it
                 self._ahead = self._connect(self.hosts[0])
                 getattr(self._ahead, "begin", lambda: None)()
