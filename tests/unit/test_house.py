@@ -251,6 +251,15 @@ def test_every_command_has_a_line_of_help_and_a_panel() -> None:
         assert command.callback.__doc__
 
 
+def test_only_the_command_that_was_typed_is_looked_at() -> None:
+    def names(*words: str) -> int:
+        return len(commands.app(words).registered_commands)
+
+    assert names("verify", "web1") == 1
+    # Help, a typing error that wants a hint, an option before the command.
+    assert names() == names("--help") == names("verfy") == names("--version", "verify") > 10
+
+
 # --- exit codes -----------------------------------------------------------------------------------
 
 
