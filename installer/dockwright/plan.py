@@ -151,7 +151,7 @@ class HostPlan(Frozen):
     summary: str
     assumes: Assumptions
     actions: tuple[Action, ...] = ()
-    transaction: Transaction = Transaction()
+    transaction: Transaction = Field(default_factory=Transaction)
     unresolved: tuple[str, ...] = ()
     trust: tuple[str, ...] = ()
     fetched: str = ""

@@ -117,7 +117,9 @@ def test_cut_while_packages_are_fetched_ahead(lab: Lab, prepared: Make, how: str
         if how == "cut":
             cut_sessions(host)
         else:
-            host.exec("kill -9 $(cat /run/dockwright-apt.*/fetcher) $(pgrep -f [a]rchives=/var/tmp)")
+            host.exec(
+                "kill -9 $(cat /run/dockwright-apt.*/fetcher) $(pgrep -f [a]rchives=/var/tmp)"
+            )
         host.exec("rm /run/hold")
         run = ended(process, BOUND)
     assert run.code == 20, run

@@ -197,9 +197,11 @@ def test_a_probe_that_breaks_off_is_unreachable(world: World, lines: tuple[str, 
 
 
 def test_a_simulation_that_is_not_the_plan_is_refused(world: World) -> None:
-    world.host("web1", facts_of("ubuntu-24.04-bare"), probe_of("ubuntu-24.04-behind"))
+    answers = facts_of("ubuntu-24.04-bare"), probe_of("ubuntu-24.04-behind"), records("end - 0")
+    host = world.host("web1", *answers)
     with pytest.raises(RefusedError, match=r"apt would not install containerd\.io"):
         prepared_on(world)
+    assert "drop_kept" in host.scripts[-1]  # what the probe kept
 
 
 # --- changing -------------------------------------------------------------------------------------

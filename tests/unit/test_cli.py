@@ -22,7 +22,7 @@ from typer.testing import CliRunner, Result
 
 from dockwright import events
 from dockwright.cli import session, shared
-from dockwright.cli.commands import typer_app
+from dockwright.cli.commands import app as command_line
 from dockwright.errors import BY_EXIT, DockwrightError, Exit, InputError, UnreachableError
 from dockwright.events import Event
 from dockwright.plan import HostPlan
@@ -51,7 +51,7 @@ from tests.unit.playing import (
 
 
 def dockwright(*words: str, typed: str | None = None) -> Result:
-    done = CliRunner().invoke(typer_app, list(words), input=typed, prog_name="dockwright")
+    done = CliRunner().invoke(command_line(words), list(words), input=typed, prog_name="dockwright")
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return done

@@ -20,7 +20,7 @@ from typing_extensions import Self
 from dockwright import __version__, engine
 from dockwright.app import Request
 from dockwright.cli import spreading
-from dockwright.cli.commands import typer_app
+from dockwright.cli.commands import app as command_line
 from dockwright.engine import Shard
 from dockwright.engine import dask as controller
 from dockwright.errors import Exit, RefusedError, UnreachableError
@@ -33,7 +33,8 @@ DASK = "dask=tcp://localhost:8786"
 
 
 def dockwright(*words: str | Path) -> Any:
-    return CliRunner().invoke(typer_app, [str(word) for word in words], prog_name="dockwright")
+    typed = [str(word) for word in words]
+    return CliRunner().invoke(command_line(typed), typed, prog_name="dockwright")
 
 
 # --- what is refused, and what travels ------------------------------------------------------------

@@ -245,10 +245,19 @@ def test_every_family_has_recorded_facts() -> None:
 
 
 def test_every_command_has_a_line_of_help_and_a_panel() -> None:
-    for command in commands.typer_app.registered_commands:
+    for command in commands.app().registered_commands:
         assert command.rich_help_panel in ("Everyday", "Plans", "Look")
         assert command.callback is not None
         assert command.callback.__doc__
+
+
+def test_only_the_command_that_was_typed_is_looked_at() -> None:
+    def names(*words: str) -> int:
+        return len(commands.app(words).registered_commands)
+
+    assert names("verify", "web1") == 1
+    # Help, a typing error that wants a hint, an option before the command.
+    assert names() == names("--help") == names("verfy") == names("--version", "verify") > 10
 
 
 # --- exit codes -----------------------------------------------------------------------------------

@@ -306,7 +306,7 @@ def test_operations_are_walked_where_they_are_asked_for() -> None:
 
 def test_a_registry_goes_with_operations(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        commands.typer_app(["verify", "local", "--registry", HOST])
+        commands.app()(["verify", "local", "--registry", HOST])
     assert ended.value.code == 2
     assert "--registry goes with --operations" in capsys.readouterr().err
 
@@ -373,7 +373,7 @@ def test_a_saved_plan_wants_its_logins_again(
     other.write_text("https://robot:word@other.example\n")
     for more in ([], ["--registry-logins", str(other)]):
         with pytest.raises(SystemExit) as ended:
-            commands.typer_app(["apply", str(file), "web1", *more])
+            commands.app()(["apply", str(file), "web1", *more])
         assert ended.value.code == 2
         assert f"wants a login at {HOST}" in " ".join(capsys.readouterr().err.split())
 
@@ -381,7 +381,7 @@ def test_a_saved_plan_wants_its_logins_again(
 def test_one_option_alone_reads_standard_input(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["install", "a", "--yes", "--registry-logins", "-", "--sudo-password-file", "-"]
     with pytest.raises(SystemExit) as ended:
-        commands.typer_app(words)
+        commands.app(words)(words)
     assert ended.value.code == 2
     assert "only one option can read -" in capsys.readouterr().err
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from dockwright import events
 from dockwright.cli import session
-from dockwright.cli.commands import typer_app
+from dockwright.cli.commands import app as command_line
 from dockwright.cli.fleet import Fleet
 from dockwright.cli.options import Reach, Show
 from dockwright.errors import Exit, InputError, UnreachableError
@@ -34,7 +34,7 @@ groups:
 
 
 def dockwright(*words: str, typed: str | bytes | None = None) -> Result:
-    done = CliRunner().invoke(typer_app, list(words), input=typed, prog_name="dockwright")
+    done = CliRunner().invoke(command_line(words), list(words), input=typed, prog_name="dockwright")
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return done
@@ -161,7 +161,7 @@ def test_a_rollout_that_stopped_goes_on_with_what_is_unfinished(world: World) ->
     """A canary fails, nobody else is begun; the next run has those, and what the log never had."""
     broken = records("started -", f"stop s03 {b64('6 0 broken')}", "end - 6")
     world.host("web1", *fresh()[:2], broken)
-    world.host("web2", *fresh()[:2])
+    world.host("web2", *fresh()[:2], records("end - 0"))
     words = ("install", "-i", "inv.yaml", "--yes", "--json", "--log", "run.jsonl", *PIN)
     done = dockwright(*words, "--batches", "1", "web1", "web2")
     assert done.exit_code == Exit.FAILED

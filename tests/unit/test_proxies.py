@@ -63,7 +63,7 @@ def test_what_is_no_proxy_is_refused_and_never_shown(text: str) -> None:
 
 def run(*args: str) -> int:
     with pytest.raises(SystemExit) as ended:
-        commands.typer_app([*args], standalone_mode=True)
+        commands.app(args)([*args], standalone_mode=True)
     return int(ended.value.code or 0)
 
 

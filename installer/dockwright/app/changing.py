@@ -1,14 +1,17 @@
-"""The program of a plan: started on the host and followed to its end."""
+"""The program of a plan: started on the host and followed to its end.
+
+What renders programs is loaded where there is one: most runs find nothing to do.
+"""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 
-from dockwright import __version__, events, receipts, renderer, runner
-from dockwright.app import looking, sending
+from dockwright import __version__, events, receipts, runner
+from dockwright.app import looking
 from dockwright.app.run import Connect, Prepared, Request
 from dockwright.channel import Transport
 from dockwright.errors import DestructiveError, Exit
@@ -55,42 +58,10 @@ def carry_out(prepared: Prepared, request: Request, stop: Stop) -> Iterator[Even
             f"containers would stop: {', '.join(plan.stops)}",
             next_step=f"when they may stop: the same command with {_may_stop(request)}",
         )
-    titles, ended = renderer.titles(plan), None
-    if transport is None or not (plan.changes or plan.checks):
-        pass  # nothing to do, and maybe no connection any more
-    elif not plan.changes:
-        run_id = secrets.token_hex(8)
-        program = renderer.render_program(
-            plan, operator=request.operator, attached=run_id,
-            registry_logins=request.logins.lines(plan.logins),
-        )  # fmt: skip
-        ended = yield from runner.run_attached(transport, program.text, plan, titles, run_id=run_id)
-    else:
-        run_id = f"{time.strftime('%Y-%m-%d')}-{secrets.token_hex(3)}"
-        program = renderer.render_program(
-            plan, operator=request.operator, lock_timeout=request.lock_timeout,
-            resume=request.resume if prepared.host.local else "",
-        )  # fmt: skip
-        launch = renderer.render_launch(
-            program,
-            run_id=run_id,
-            operator=request.operator,
-            booted=plan.assumes.init == "systemd",
-            wish=request.wish,
-            login=request.proxy.machine if request.proxy and plan.proxy_login else "",
-            registry_logins=request.logins.lines(plan.logins),
-            probed=prepared.probed,
-        )
-        yield from sending.send(transport, plan, run_id)
-        ended = yield from runner.run_detached(
-            transport,
-            launch,
-            _follow,
-            plan,
-            titles,
-            run_id=run_id,
-            stop=stop,
-        )
+    ended = None
+    # Where nothing is to be done there may be no connection any more.
+    if transport is not None and (plan.changes or plan.checks):
+        ended = yield from _run(prepared, plan, transport, request, stop)
     kept = len(plan.actions) - len(plan.steps)
     prepared.finished = True
     prepared.again = ended is not None and ended.exit is Exit.OK and ended.again
@@ -103,6 +74,46 @@ def carry_out(prepared: Prepared, request: Request, stop: Stop) -> Iterator[Even
         same=kept + (ended.same if ended else 0),
         receipt=ended.directory if ended else "",
         seconds=time.monotonic() - prepared.began,
+    )
+
+
+def _run(
+    prepared: Prepared, plan: HostPlan, transport: Transport, request: Request, stop: Stop
+) -> Generator[Event, None, runner.Ended]:
+    from dockwright import renderer
+
+    titles = renderer.titles(plan)
+    if not plan.changes:
+        run_id = secrets.token_hex(8)
+        program = renderer.render_program(
+            plan, operator=request.operator, attached=run_id,
+            registry_logins=request.logins.lines(plan.logins),
+        )  # fmt: skip
+        return (
+            yield from runner.run_attached(transport, program.text, plan, titles, run_id=run_id)
+        )
+    from dockwright.app import sending
+
+    run_id = f"{time.strftime('%Y-%m-%d')}-{secrets.token_hex(3)}"
+    program = renderer.render_program(
+        plan, operator=request.operator, lock_timeout=request.lock_timeout,
+        resume=request.resume if prepared.host.local else "",
+    )  # fmt: skip
+    launch = renderer.render_launch(
+        program,
+        run_id=run_id,
+        operator=request.operator,
+        booted=plan.assumes.init == "systemd",
+        wish=request.wish,
+        login=request.proxy.machine if request.proxy and plan.proxy_login else "",
+        registry_logins=request.logins.lines(plan.logins),
+        probed=prepared.probed,
+    )
+    yield from sending.send(transport, plan, run_id)
+    return (
+        yield from runner.run_detached(
+            transport, launch, _follow, plan, titles, run_id=run_id, stop=stop
+        )
     )
 
 
@@ -121,6 +132,8 @@ def attach(prepared: Prepared, request: Request, connect: Connect, stop: Stop) -
 
 
 def _join(prepared: Prepared, transport: Transport, stop: Stop) -> Iterator[Event]:
+    from dockwright import renderer
+
     nonce = secrets.token_hex(8)
     script = renderer.render_attach(run_id=nonce)
     ended = yield from runner.attach(
@@ -141,6 +154,8 @@ def _join(prepared: Prepared, transport: Transport, stop: Stop) -> Iterator[Even
 
 
 def _follow(run_id: str, offset: int) -> str:
+    from dockwright import renderer
+
     return renderer.render_follow(run_id=run_id, offset=offset)
 
 

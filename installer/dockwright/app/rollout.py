@@ -68,6 +68,11 @@ class Rollout:
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
 
+    @property
+    def whole(self) -> bool:
+        """Whether no host waits for another one, or for a command."""
+        return not (self.batches or self.before)
+
     def split(self, hosts: Sequence[Prepared]) -> list[list[Prepared]]:
         """The hosts in batches; percentages are of all of them."""
         sizes, left, found = list(self.batches), list(hosts), []

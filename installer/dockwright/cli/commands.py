@@ -4,6 +4,6 @@ from dockwright.cli import everyday  # isort: skip
 from dockwright.cli import purging  # isort: skip
 from dockwright.cli import plans  # isort: skip
 from dockwright.cli import look  # isort: skip
-from dockwright.cli.register import typer_app
+from dockwright.cli.register import app
 
-__all__ = ["everyday", "look", "plans", "purging", "typer_app"]
+__all__ = ["app", "everyday", "look", "plans", "purging"]

@@ -15,8 +15,6 @@ def open_files(show: Show, source: Path | None = None) -> list[Reporter]:
 
     Raises InputError where one cannot be written, or where two are one file, ``source`` included.
     """
-    from dockwright.report.jsonl import JsonlReporter
-
     # The log last: what stands in it, the reports have taken too, whenever a signal comes.
     named = {**{name: getattr(show, name) for name in FILES}, "log": show.log}
     paths = {name: path for name, path in named.items() if path is not None}
@@ -26,10 +24,13 @@ def open_files(show: Show, source: Path | None = None) -> list[Reporter]:
             f"named twice as a file: {', '.join(map(str, kept))}",
             next_step="name each its own file",
         )
-    return [
-        JsonlReporter.to_file(path) if name == "log" else to_file(name, path)
-        for name, path in paths.items()
-    ]
+    return [_log(path) if name == "log" else to_file(name, path) for name, path in paths.items()]
+
+
+def _log(path: Path) -> Reporter:
+    from dockwright.report.jsonl import JsonlReporter  # with all events: not before it is asked for
+
+    return JsonlReporter.to_file(path)
 
 
 def _is_kept(path: Path) -> bool:

@@ -68,8 +68,10 @@ class Spreading(Rolling):
     ] = None
 
 
-def rollout_of(rolling: Rolling) -> Rollout:
-    """What the options ask for. Raises InputError."""
+def rollout_of(rolling: Rolling) -> Rollout | None:
+    """What the options ask for, if anything. Raises InputError."""
+    if rolling == type(rolling)():
+        return None
     from dockwright.app import Rollout, Share, sizes_of, words_of
     from dockwright.errors import InputError
 

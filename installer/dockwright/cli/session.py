@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import importlib
 import os
 import signal
 import socket
@@ -18,6 +17,7 @@ from typing_extensions import Self
 
 from dockwright import app
 from dockwright.channel import Transport
+from dockwright.cli import ahead
 from dockwright.cli.fleet import Fleet
 from dockwright.cli.options import HostKeys, Reach, Show
 from dockwright.cli.outputs import open_files
@@ -139,12 +139,9 @@ class Session:
             for begun in (stage(prepared, request.on(prepared.host.name), self._connect),)
         )
         if not all(host.local for host in self.hosts):
-            # In one go: two threads that import at the same time are no faster than one.
-            importlib.import_module("dockwright.transport.remote")
+            ahead.load_transport()
         stream = app.interleave(stages, self._room.forks)
-        # While the hosts answer, what their answers need is loaded.
-        for name in _NEEDED_NEXT + (_TO_PROVE if request.command == "verify" else ()):
-            importlib.import_module(name)
+        ahead.load_rest(request.command)  # while the hosts answer
         self._tell(stream)
         return self._prepared
 
@@ -222,6 +219,8 @@ class Session:
     def _dial(self) -> None:
         """Begin to connect to the one host of a run; what comes next is loaded meanwhile."""
         if len(self.hosts) == 1:
+            # Who loads gives way more often than each 5 ms to who logs in.
+            sys.setswitchinterval(0.0005)
             with suppress(DockwrightError):  # its stage meets it again, and tells it
                 self._ahead = self._connect(self.hosts[0])
                 getattr(self._ahead, "begin", lambda: None)()
@@ -281,8 +280,6 @@ class Session:
                 signal.signal(number, handler)
 
 
-_NEEDED_NEXT = ("dockwright.planner", "dockwright.trust.key", "dockwright.report.console")
-_TO_PROVE = ("dockwright.app.changing",)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

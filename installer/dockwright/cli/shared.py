@@ -152,7 +152,7 @@ def change(
         return spread(request, fleet, consent, rolling, reach, show)
     rollout = rollout_of(rolling)
     # Where nobody is asked and no host waits for another one.
-    at_once = not (rollout.batches or rollout.before) and len(fleet.hosts) <= reach.forks
+    at_once = (rollout is None or rollout.whole) and len(fleet.hosts) <= reach.forks
     request = replace(request, ahead=consent.yes and not consent.dry_run and at_once)
     with Session(fleet, reach, show) as session:
         if not (consent.dry_run or consent.yes or session.terminal):

@@ -3,62 +3,40 @@
 YAML first, leaves after: a value can never add a key or a line to the file it stands in. The
 language is a small part of Jinja's: names, indexing, ``~ + == and or not if else``, literals and
 a few filters. No statements, calls, attributes or products, so nothing runs, loops or explodes;
-Jinja's sandbox stands behind that. A leaf that is one expression keeps its type. What comes out
+Jinja's sandbox stands behind that, in ``expressions``. A leaf that is one expression keeps its type. What comes out
 is never looked at again: a value with braces stays text.
 """
 
 from __future__ import annotations
 
+import ast
 import functools
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, UndefinedError, nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 SIZE_CAP = 64 * 1024
 _EXPRESSION_CAP = 500
-_NESTING_CAP = 32
-_FILTERS = ("default", "first", "last", "length", "lower", "trim", "upper")
-_NODES: tuple[type[nodes.Node], ...] = (
-    *(nodes.Name, nodes.Const, nodes.Getitem, nodes.Filter, nodes.Keyword),
-    *(nodes.List, nodes.Tuple, nodes.Dict, nodes.Pair),
-    *(nodes.CondExpr, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Neg),
-    *(nodes.Add, nodes.Concat),
-)
-
-
-# What evaluating or compiling a well-formed expression can still raise.
-_FAULTS = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, NameError)
+_WORDS = {
+    "true",
+    "false",
+    "none",
+    "True",
+    "False",
+    "None",
+    "not",
+    "and",
+    "or",
+    "in",
+    "is",
+    "if",
+    "else",
+}
 
 
 class LeafError(ValueError):
     """Why a leaf cannot be rendered; the message completes ``file:line:col:``."""
-
-
-class _Environment(ImmutableSandboxedEnvironment):
-    """Indexing reaches what is in lists and maps, never an attribute of a Python object."""
-
-    def getitem(self, obj: Any, argument: Any) -> Any:
-        if isinstance(obj, dict) and isinstance(argument, str) and argument in obj:
-            return obj[argument]
-        if isinstance(obj, list) and type(argument) is int and -len(obj) <= argument < len(obj):
-            return obj[argument]
-        return self.undefined(f"there is no {argument!r} in it")
-
-
-def _environment() -> _Environment:
-    environment = _Environment(
-        undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True
-    )
-    environment.globals.clear()
-    environment.tests.clear()
-    environment.filters = {name: environment.filters[name] for name in _FILTERS}
-    return environment
-
-
-_ENVIRONMENT = _environment()
 
 
 @dataclass(frozen=True)
@@ -71,17 +49,12 @@ class Expression:
     def value(self, lookup: Callable[[str], Any]) -> Any:
         """Its value; ``lookup`` is asked once for each name."""
         given = {name: lookup(name) for name in self.names}
-        if self.source in given:
-            return given[self.source]
-        try:
-            value = _compiled(self.source)(given)
-            if isinstance(value, StrictUndefined):
-                value._fail_with_undefined_error()  # noqa: SLF001 (its only way to say why)
-        except UndefinedError as error:
-            raise LeafError(f"{{{{ {self.source} }}}}: {error.message}") from None
-        except _FAULTS as error:
-            raise LeafError(f"{{{{ {self.source} }}}} cannot be worked out: {error}") from None
-        return _plain(value, self.source)
+        tree = _simple(self.source)
+        if tree is not None:
+            return _worked_out(tree, given)
+        from dockwright.load import expressions
+
+        return expressions.value(self.source, given)
 
 
 @dataclass(frozen=True)
@@ -133,24 +106,9 @@ def leaf(text: str) -> Leaf:
             raise LeafError(f"{what} are not allowed, only expressions: {{{{ name }}}}")
     if "\r" in text:
         raise LeafError("holds a carriage return beside a template expression")
-    pieces: list[str | Expression] = []
-    source: list[str] | None = None
-    try:
-        for _, token, value in _ENVIRONMENT.lex(text):
-            if token == "variable_begin":  # noqa: S105 (a kind of token, not a secret)
-                source = []
-            elif token == "variable_end":  # noqa: S105
-                pieces.append(_expression("".join(source or ()).strip()))
-                source = None
-            elif source is None:
-                pieces.append(value)
-            else:
-                source.append(value)
-    except TemplateSyntaxError as error:
-        raise _not_an_expression(error) from None
-    if source is not None:
-        raise LeafError("a template expression that starts with {{ must end with }}")
-    return Leaf(tuple(pieces))
+    return Leaf(
+        tuple(_expression(piece) if is_source else piece for is_source, piece in _pieces(text))
+    )
 
 
 def size(value: Any) -> int:
@@ -164,86 +122,78 @@ def size(value: Any) -> int:
     return 8
 
 
+_BRACED = re.compile(r"\{\{([^{}]*)\}\}")
+
+
+def _pieces(text: str) -> list[tuple[bool, str]]:
+    parts = [(bool(n % 2), part) for n, part in enumerate(_BRACED.split(text))]
+    plain = all(
+        _simple(part.strip()) is not None if is_source else not set(part) & set("{}")
+        for is_source, part in parts
+    )
+    if plain:
+        return [
+            (is_source, part.strip() if is_source else part) for is_source, part in parts if part
+        ]
+    from dockwright.load import expressions
+
+    return list(expressions.pieces(text))
+
+
 @functools.lru_cache(maxsize=1024)
 def _expression(source: str) -> Expression:
     if len(source) > _EXPRESSION_CAP:
         raise LeafError(f"an expression is longer than {_EXPRESSION_CAP} characters")
-    # Jinja's parser is recursive.
-    if sum(map(source.count, "([{")) > _NESTING_CAP:
-        raise LeafError(f"an expression has more than {_NESTING_CAP} brackets")
-    if source.isidentifier() and source.isascii() and source not in _WORDS:
-        return Expression(source, (source,))
-    try:
-        # What Jinja makes of {{ source }}: an Output of one expression.
-        tree = _ENVIRONMENT.parse(f"{{{{ {source} }}}}")
-    except TemplateSyntaxError as error:
-        raise _not_an_expression(error) from None
-    except RecursionError:
-        raise LeafError("an expression is nested too deeply") from None
-    output = tree.body[0] if len(tree.body) == 1 else None
-    if not isinstance(output, nodes.Output) or len(output.nodes) != 1:
-        raise LeafError(f"{{{{ {source} }}}} is not one expression")
-    _refuse_all_but_known(output.nodes[0], source)
-    names = [node.name for node in output.find_all(nodes.Name)]
-    return Expression(source, tuple(dict.fromkeys(names)))
+    tree = _simple(source)
+    if tree is not None:
+        return Expression(source, tuple(dict.fromkeys(_names(tree))))
+    from dockwright.load import expressions
+
+    return Expression(source, expressions.names(source))
 
 
-_WORDS = {
-    "true",
-    "false",
-    "none",
-    "True",
-    "False",
-    "None",
-    "not",
-    "and",
-    "or",
-    "in",
-    "is",
-    "if",
-    "else",
-}
+# --- without Jinja --------------------------------------------------------------------------------
 
-
-def _refuse_all_but_known(tree: nodes.Node, source: str, depth: int = 0) -> None:
-    if depth > _NESTING_CAP:
-        raise LeafError("an expression is nested too deeply")
-    if type(tree) not in _NODES:
-        what = _REFUSED.get(type(tree), type(tree).__name__.lower())
-        raise LeafError(f"{{{{ {source} }}}}: {what} not allowed")
-    if isinstance(tree, nodes.Filter) and tree.name not in _FILTERS:
-        raise LeafError(
-            f"{{{{ {source} }}}}: no filter {tree.name!r}; there are {', '.join(_FILTERS)}"
-        )
-    if isinstance(tree, nodes.CondExpr) and tree.expr2 is None:
-        # Jinja would make it an empty text.
-        raise LeafError(f"{{{{ {source} }}}}: an if needs its else")
-    for child in tree.iter_child_nodes():
-        _refuse_all_but_known(child, source, depth + 1)
-
-
-_REFUSED: dict[type[nodes.Node], str] = {
-    nodes.Call: "calls are",
-    nodes.Getattr: "attributes are",
-    nodes.Mul: "products are",
-    nodes.Pow: "powers are",
-    nodes.Mod: "% is",
-    nodes.Div: "quotients are",
-    nodes.Slice: "slices are",
-    nodes.Test: "tests (is) are",
-}
+# Loading Jinja takes longer than all else that is done with a playbook, and nearly all that playbooks
+# ask for means the same to Python: a name, a text, whether two are equal, one or the other.
+_READ_ALIKE = re.compile(r"[\w\s.:/'\"=-]+", re.ASCII)
 
 
 @functools.lru_cache(maxsize=1024)
-def _compiled(source: str) -> Callable[..., Any]:
-    return _ENVIRONMENT.compile_expression(source, undefined_to_none=False)
+def _simple(source: str) -> ast.expr | None:
+    """The tree of an expression that Python reads as Jinja does; ``None`` for others, right or wrong."""
+    if len(source) > _EXPRESSION_CAP or not _READ_ALIKE.fullmatch(source):
+        return None
+    try:
+        tree = ast.parse(source, mode="eval").body
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return None
+    return tree if _is_simple(tree, source) else None
 
 
-def _not_an_expression(error: TemplateSyntaxError) -> LeafError:
-    return LeafError(
-        f"not a template expression: {error.message};"
-        " to keep braces as they are, write {{ '{{ … }}' }}"
-    )
+def _is_simple(tree: ast.expr, source: str) -> bool:
+    if isinstance(tree, ast.IfExp):
+        return all(_is_simple(part, source) for part in (tree.test, tree.body, tree.orelse))
+    if isinstance(tree, ast.Compare):
+        equal = len(tree.ops) == 1 and isinstance(tree.ops[0], ast.Eq)
+        return equal and all(_is_simple(part, source) for part in (tree.left, *tree.comparators))
+    if isinstance(tree, ast.Name):
+        return tree.id not in _WORDS
+    # Text in a pair of quotes: r'', and what Python joins, are something else to Jinja.
+    written = source[tree.col_offset : tree.end_col_offset]
+    return isinstance(tree, ast.Constant) and written[1:-1] == tree.value and written[0] in "'\""
+
+
+def _names(tree: ast.expr) -> list[str]:
+    return [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]
+
+
+def _worked_out(tree: Any, given: Mapping[str, Any]) -> Any:
+    if isinstance(tree, ast.IfExp):
+        return _worked_out(tree.body if _worked_out(tree.test, given) else tree.orelse, given)
+    if isinstance(tree, ast.Compare):
+        return _worked_out(tree.left, given) == _worked_out(tree.comparators[0], given)
+    return given[tree.id] if isinstance(tree, ast.Name) else tree.value
 
 
 def _inside_text(piece: Expression, lookup: Callable[[str], Any]) -> str:
@@ -253,18 +203,3 @@ def _inside_text(piece: Expression, lookup: Callable[[str], Any]) -> str:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
     raise LeafError(f"{{{{ {piece.source} }}}} stands inside text and is neither text nor a number")
-
-
-def _plain(value: Any, source: str) -> Any:
-    """The value as JSON has it; what Jinja's own types leave is refused."""
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    if isinstance(value, str):
-        if len(value) <= SIZE_CAP:
-            return str(value)
-        raise LeafError(f"becomes longer than {SIZE_CAP // 1024} KiB")
-    if isinstance(value, (list, tuple)) and len(value) <= SIZE_CAP:
-        return [_plain(item, source) for item in value]
-    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        return {key: _plain(item, source) for key, item in value.items()}
-    raise LeafError(f"{{{{ {source} }}}} is neither text, number, list nor map")

@@ -236,8 +236,8 @@ class Facts(Frozen):
     users: tuple[str, ...] = ()
     dpkg_audit: str = ""
     gpus: tuple[str, ...] = ()
-    nvidia: Nvidia = Nvidia()
-    ground: Ground = Ground()
+    nvidia: Nvidia = Field(default_factory=Nvidia)
+    ground: Ground = Field(default_factory=Ground)
     kubernetes: tuple[str, ...] = ()
     apparmor_parser_missing: bool = False
     proxy_login: str = ""

@@ -37,7 +37,9 @@ def dial(host: str, port: int, timeout: float) -> socket.socket:
     Raises UnreachableError with the reason of each address.
     """
     try:
-        found = socket.getaddrinfo(host, port, socket.AF_UNSPEC, socket.SOCK_STREAM)
+        # As bytes, a name needs no codec for those of other alphabets, which is slow to load.
+        name = host.encode() if host.isascii() else host
+        found = socket.getaddrinfo(name, port, socket.AF_UNSPEC, socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
         reason = error.strerror if isinstance(error, socket.gaierror) else "not a host name"
         raise UnreachableError(

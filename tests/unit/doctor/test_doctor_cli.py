@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from dockwright import doctor, events
-from dockwright.cli.commands import typer_app
+from dockwright.cli.commands import app as command_line
 from dockwright.errors import Exit, UnreachableError
 from dockwright.report.jsonl import read_log
 from dockwright.report.tally import exit_code, tally
@@ -59,7 +59,9 @@ def host(name: str, *lines: str, **facts: str | None) -> Callable[[str], FakeCha
 
 
 def dockwright(*words: str, typed: str | None = None) -> Result:
-    done = CliRunner().invoke(typer_app, ["doctor", *words], input=typed, prog_name="dockwright")
+    done = CliRunner().invoke(
+        command_line(["doctor"]), ["doctor", *words], input=typed, prog_name="dockwright"
+    )
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return done

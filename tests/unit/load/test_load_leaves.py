@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from dockwright.load import expressions, leaves
 from dockwright.load.leaves import LeafError, leaf, size
 
 VALUES: dict[str, Any] = {
@@ -89,6 +92,36 @@ def test_names() -> None:
     assert leaf("{{ a ~ b }}{{ a }}c").names == ("a", "b")
     assert leaf("{{ a }}").sole_name == "a"
     assert leaf("{{ a }}b").sole_name is leaf("{{ 'a' }}").sole_name is leaf("a").sole_name is None
+
+
+WORDS = st.sampled_from(
+    [*("text", "number", "flag", "none", "in", "is", "class", "==", "if", "else", "not"),
+     *("'x'", '"x"', "r'x'", "u'x'", "''", "'a b'", "'", "3", "-", ".", "/", "=", "=="),
+     *("text == 'x'", "'y' if flag else", "number if text else 'z'", "\n", "\t")]
+)  # fmt: skip
+
+
+@given(st.lists(WORDS, min_size=1, max_size=7), st.sampled_from([" ", ""]))
+def test_what_is_read_without_jinja_means_to_jinja_the_same(words: list[str], between: str) -> None:
+    source = between.join(words).strip()
+    tree = leaves._simple(source)
+    if tree is None:
+        return
+    names = expressions.names(source)
+    assert set(leaf(f"{{{{ {source} }}}}").names) == set(names)
+    if not set(names) - set(VALUES):
+        found = leaves._worked_out(tree, VALUES)
+        there = expressions.value(source, VALUES)
+        assert (found, type(found)) == (there, type(there))
+
+
+@pytest.mark.parametrize(
+    "text", ["a{{ text }}-{{ 'p' if text == 'x' else number }}\n", "{{text}}", "{{ '' }}"]
+)
+def test_most_texts_are_taken_apart_without_jinja(text: str) -> None:
+    parts = leaves._pieces(text)
+    assert parts == list(expressions.pieces(text))
+    assert all(leaves._simple(part) is not None for is_source, part in parts if is_source)
 
 
 def test_size_counts_what_is_inside() -> None:

@@ -59,6 +59,41 @@ def test_ssh_comes_without_the_tools_for_tests() -> None:
     assert loaded & {"unittest.mock", "asyncio", "ssl"} == set()
 
 
+# Comes while the host is called, while it answers, or where there is something to do; see cli/ahead.py.
+LATE = {"jinja2", "rich.console", "urllib3", "pysequoia", "debian", "dockwright.events"}
+LATE |= {f"dockwright.{name}" for name in ("planner", "receipts", "renderer", "runner", "trust")}
+LATE |= {"dockwright.app.looking", "dockwright.app.rollout", "dockwright.app.changing"}
+LATE |= {
+    "dockwright.load.expressions",
+    "dockwright.load.inventory.forms",
+    "dockwright.report.jsonl",
+}
+CALL = """
+import sys
+import dockwright.transport.remote as remote
+def begin(self):
+    print(*sys.modules)
+    sys.stdout.flush()
+    import os
+    os._exit(0)
+remote.SshTransport.begin = begin
+sys.argv[1:] = [*{words}, "ops@192.0.2.1", "--no-input"]
+from dockwright.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("words", [["install", "--yes"], ["verify"]], ids=" ".join)
+def test_a_host_is_called_before_more_is_loaded_than_checks_the_command(words: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CALL.replace("{words}", repr(words))],
+        capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)},
+    )  # fmt: skip
+    loaded = set(done.stdout.split())
+    assert {"pydantic", "yaml", "dockwright.load", "dockwright.steps"} <= loaded
+    assert loaded & LATE == set()
+
+
 def test_a_mock_that_is_there_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     there = ModuleType("unittest.mock")
     monkeypatch.setitem(sys.modules, "unittest.mock", there)

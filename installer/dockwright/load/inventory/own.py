@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from dockwright.load.inventory.tree import ALL, PASSWORDS, Level, Tree, as_list, as_map
+from dockwright.load.inventory.tree import ALL, PASSWORDS, SETTINGS, Level, Tree, as_list, as_map
 from dockwright.load.sources import check
 from dockwright.load.values import Given
 from dockwright.load.yaml_marks import SECRET, Document, KeyPath
@@ -60,9 +60,6 @@ class InventoryFile(Reach):
 
     hosts: dict[Line, HostEntry | None] | None
     groups: dict[GroupName, GroupEntry | None] = Field(default_factory=dict)
-
-
-SETTINGS = ("address", "user", "port", "identity", "jump", "transport")
 
 
 def read_own(document: Document, tree: Tree) -> None:

@@ -19,6 +19,7 @@ from dockwright.load.values import Given
 from dockwright.models import HOST_NAME, is_ipv6
 
 ALL, UNGROUPED = "all", "ungrouped"
+SETTINGS = ("address", "user", "port", "identity", "jump", "transport")  # of a host's connection
 Said: TypeAlias = dict[str, list[Given]]
 
 PASSWORDS = (
