@@ -71,10 +71,10 @@ LIARS = {
     "dpkg-query that floods": ("dpkg-query", f"exec yes \"$(printf '{OWNED}')\"", {5}),
     "dpkg-query that lies": (
         "dpkg-query",
-        f"printf 'package docker-ce installed install 5:1{OWNED}\\ndw1 x end\\ndaemon 99 true\\n'",
+        f"printf '+ii \\tdocker-ce\\tinstalled\\tinstall\\t5:1{OWNED}\\n+xx{OWNED}\\ndw1 x end\\ndaemon 99 true\\n'",
         {0, 3, 5, 7},
     ),
-    "a name of the host": ("uname", f"printf 'host{OWNED}\\n'", {0}),
+    "a name of the host": ("hostname", f"host{OWNED}", {0}),
     "docker that lies": (
         "docker",
         f"printf 'container 0{OWNED} app{OWNED} image\\ndaemon 29{OWNED} false active x y\\n'",
@@ -89,6 +89,10 @@ def lie(host: Host, place: str, body: str) -> str:
         host.put("/usr/local/bin/liar", f"#!/bin/sh\n{body}\n", 0o755)
         host.exec("usermod -s /usr/local/bin/liar ops")
         return "usermod -s /bin/bash ops; rm /usr/local/bin/liar"
+    if place == "hostname":
+        there = "/proc/sys/kernel/hostname"
+        host.exec(f"printf '{body}\\n' >/srv/name && mount --bind /srv/name {there}")
+        return f"umount {there}; rm /srv/name"
     # sudo's secure_path and ours begin there.
     host.put(f"/usr/local/sbin/{place}", f"#!/bin/sh\n{body}\n", 0o755)
     if place == "sudo":
