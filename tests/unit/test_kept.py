@@ -87,7 +87,7 @@ def test_packages_that_are_on_their_way_are_waited_for(bench: Bench, kept: Path)
     take_over || exit 9
     (while [ ! -e "$private/go" ]; do sleep 0.02; done; echo "0 $wanted" >"$private/fetched") &
     echo "$!" >"$private/fetcher"
-    sleep() { command sleep 0.02; turns=$((${turns:-0} + 1)); [ "$turns" -lt 12 ] || : >"$private/go"; }
+    sleep() { command sleep 0.002; turns=$((${turns:-0} + 1)); [ "$turns" -lt 60 ] || : >"$private/go"; }
     fetched_ahead download && echo "taken"
     exit 0"""
     done = run(bench, body, "apt", "transaction")

@@ -216,6 +216,31 @@ def test_a_hold_outlives_a_change_that_was_allowed(bench: Bench) -> None:
     assert [c for c in bench.calls() if c.startswith("apt-mark")] == ["apt-mark hold docker-ce"]
 
 
+PRECONFIGURE = 'DPkg::Pre-Install-Pkgs:: "/usr/sbin/dpkg-preconfigure --apt || true";'
+
+
+@pytest.mark.parametrize(
+    ("hooks", "left_out"),
+    [
+        ([PRECONFIGURE], True),
+        ([PRECONFIGURE, 'DPkg::Pre-Install-Pkgs:: "/usr/bin/apt-listchanges --apt || test $? -lt 10";'], False),
+        (['DPkg::Pre-Install-Pkgs:: "/usr/sbin/dpkg-preconfigure --apt || true; logger";'], False),
+        ([], False),
+    ],
+    ids=["debconf alone", "one beside it", "another one", "none"],
+)  # fmt: skip
+def test_what_gathers_questions_is_left_out_where_it_is_the_only_hook(
+    bench: Bench, hooks: list[str], *, left_out: bool
+) -> None:
+    told = "\n".join(['APT "";', 'DPkg::Pre-Install-Pkgs "";', *hooks])
+    bench.fake("apt-config", f"cat <<'E'\n{told}\nE")
+    (bench.top / "work").mkdir()
+    assert bench.run(f"work='{bench.top}/work'; ask_nothing; exit 0", "transaction").status == 0
+    place = bench.top / "work/apt.conf"
+    assert place.exists() == left_out
+    assert not left_out or place.read_text() == "#clear DPkg::Pre-Install-Pkgs;\n"
+
+
 # --- decide: what the one file wants --------------------------------------------------------------
 
 TAIL = "-1~debian.13~trixie"

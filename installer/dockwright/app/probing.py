@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from dockwright import judge, renderer, runner
 from dockwright.app.asking import converse
@@ -12,6 +14,7 @@ from dockwright.errors import BY_EXIT, DockwrightError, Exit, FailedError, Unrea
 from dockwright.models import Facts
 from dockwright.plan import HostPlan
 from dockwright.proxies import Proxy
+from dockwright.renderer.shell import compile_templates
 from dockwright.steps import ARCHIVE, Offer
 
 _NEXT = {
@@ -40,7 +43,7 @@ def probe(
     script = renderer.render_probe(
         plan, run_id=run_id, login=login, kept=bool(kept), ahead=ahead
     ).text
-    told = _told(transport, script, run_id)
+    told = _told(transport, script, run_id, meanwhile=partial(_make_ready, plan))
     simulation = judge.read_simulation(
         told.get("simulated", ""), told.get("uris", ""), told.get("unkept", "")
     )
@@ -76,12 +79,19 @@ def archive(transport: Transport, plan: HostPlan, proxy: Proxy | None = None) ->
     return Offer(id=ARCHIVE, key="", fingerprint="", versions=offered)
 
 
-def _told(transport: Transport, script: str, run_id: str) -> dict[str, str]:
+def _make_ready(plan: HostPlan) -> None:
+    compile_templates({action.kind for action in plan.steps})
+
+
+def _told(
+    transport: Transport, script: str, run_id: str, meanwhile: Callable[[], None] = lambda: None
+) -> dict[str, str]:
     """The records of a read-only program, by type. Raises what it stopped with."""
     channel = transport.root_shell(script)
     told: dict[str, str] = {}
     ended = None
     try:
+        meanwhile()
         for record in runner.read_records(channel, run_id, timeout=300):
             if record.type == "end":
                 ended = record.text

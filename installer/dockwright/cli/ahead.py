@@ -24,3 +24,7 @@ def load_rest(command: str) -> None:
     """Load what the answers to that command need."""
     for name in _NEXT + (_TO_PROVE if command == "verify" else _TO_PLAN):
         importlib.import_module(name)
+    if command == "verify":
+        from dockwright.renderer.shell import compile_templates
+
+        compile_templates(["container_check"])

@@ -40,6 +40,12 @@ def environment() -> jinja2.Environment:
     return environment
 
 
+def compile_templates(kinds: Iterable[str]) -> None:
+    """Compile a program's templates, and those of its kinds of steps: while a host is waited for."""
+    for name in ("program", "launch", *(f"steps/{kind}" for kind in kinds)):
+        environment().get_template(f"{name}.sh.j2")
+
+
 def _quoted(value: object) -> str:
     if isinstance(value, Raw):
         return value

@@ -6,8 +6,10 @@ Redirects are followed here, because urllib3 would follow one from https down to
 
 from __future__ import annotations
 
+import os
 import time
 from base64 import b64encode
+from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
@@ -24,6 +26,7 @@ CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 20.0  # nothing at all from the server for so long is an error of its own
 RETRY_PAUSES = (0.3, 1.0)  # seconds before the second and the third try of a broken connection
 _CHUNK = 64 * 1024
+_CAS = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _TRY_AGAIN = (502, 503, 504)
 _ELSEWHERE = (301, 302, 303, 307, 308)
 
@@ -73,32 +76,13 @@ class _Get:
 
     def run(self) -> bytes:
         """The file's bytes."""
-        pool = self._pool()
-        try:
-            for _ in range(REDIRECTS + 1):
-                found = self._patiently(pool)
-                if isinstance(found, bytes):
-                    return found
-                self._follow(found)
-        finally:
-            pool.clear()
+        pool = _pool(self._proxy, self._proxy_login, *map(os.environ.get, _CAS))
+        for _ in range(REDIRECTS + 1):
+            found = self._patiently(pool)
+            if isinstance(found, bytes):
+                return found
+            self._follow(found)
         raise failures.unreachable(self.what, f"more than {REDIRECTS} redirects")
-
-    def _pool(self) -> PoolManager:
-        import ssl
-
-        import truststore
-        import urllib3
-
-        context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if self._proxy is None:
-            return urllib3.PoolManager(ssl_context=context)
-        return urllib3.ProxyManager(
-            self._proxy,
-            ssl_context=context,
-            proxy_ssl_context=context,
-            proxy_headers=_header("Proxy-Authorization", self._proxy_login),
-        )
 
     def _patiently(self, pool: PoolManager) -> bytes | str:
         """One address, with retries: the file, or where it is instead."""
@@ -178,6 +162,26 @@ class _Get:
         if urlsplit(old)[:2] != urlsplit(self._url)[:2]:
             self._login = None  # credentials are for the host that they were given for
         self._login = login or self._login
+
+
+@cache
+def _pool(proxy: str | None, login: str | None, *_cas: str | None) -> PoolManager:
+    """Connections that a vendor's files share: each new one reads all CAs of the system."""
+    import ssl
+
+    import truststore
+    import urllib3
+
+    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if proxy is None:
+        return urllib3.PoolManager(maxsize=4, ssl_context=context)
+    return urllib3.ProxyManager(
+        proxy,
+        maxsize=4,
+        ssl_context=context,
+        proxy_ssl_context=context,
+        proxy_headers=_header("Proxy-Authorization", login),
+    )
 
 
 class _AgainError(Exception):

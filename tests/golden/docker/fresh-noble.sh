@@ -607,9 +607,15 @@ fetched_ahead() {
   turn=0
   until [ -e "$private/fetched" ]; do
     kill -0 "$fetcher" 2>/dev/null || [ -e "$private/fetched" ] || return
-    [ $((turn % 10)) != 9 ] || tail -n 1 "$private/progress" | progress_of "$1"
-    asked_to_stop "$1"
-    sleep 0.03
+    if [ "$turn" -lt 50 ]; then
+      sleep 0.01 # a near archive needs no longer
+    else
+      line=$(tail -n 1 "$private/progress")
+      [ "$line" = "${told-}" ] || printf '%s\n' "$line" | progress_of "$1"
+      told=$line
+      asked_to_stop "$1"
+      sleep 0.2
+    fi
     turn=$((turn + 1))
   done
   read -r rc words <"$private/fetched" && [ "$rc $words" = "0 $wanted" ]
@@ -619,6 +625,7 @@ fetched_ahead() {
 download() {
   asked_to_stop "$1"
   record begin "$1" "download"
+  ask_nothing
   # Lists and archives are ours alone and dpkg is not run: nobody who holds a lock is in the way.
   # shellcheck disable=SC2086
   if ! fetched_ahead "$1" && ! with_progress "$1" private_apt $apt_flags -o Debug::NoLocking=true --download-only install $wanted; then
@@ -716,6 +723,13 @@ also_enabled() { # UNIT: unless somebody chose otherwise, which the one file fin
   [ "$(systemctl is-enabled "$1" 2>/dev/null)" != disabled ]
 }
 
+# ask_nothing: dpkg-preconfigure(8) gathers questions of debconf's ahead, and nothing is asked here. Where apt has a hook
+# beside it (apt-listchanges, say), all stay; an apt.conf(5) alone can take one away.
+ask_nothing() {
+  [ "$(apt-config dump 2>/dev/null | grep '^DPkg::Pre-Install-Pkgs::')" = 'DPkg::Pre-Install-Pkgs:: "/usr/sbin/dpkg-preconfigure --apt || true";' ] || return 0
+  echo '#clear DPkg::Pre-Install-Pkgs;' >"$work/apt.conf"
+}
+
 write_guard() {
   cat >"$work/guard" <<'GUARD'
 #!/bin/sh
@@ -754,6 +768,8 @@ automatic_ones() {
 
 transact() {
   write_guard || return
+  settings=$work/apt.conf
+  [ -e "$settings" ] || settings=
   were_held=$(held_ones) were_automatic=$(automatic_ones)
   [ -n "${disabled_snap-}" ] || : >"$run/running"
   [ -z "$removals" ] || timeout 20 docker ps -q --no-trunc >>"$run/running" 2>/dev/null
@@ -761,7 +777,7 @@ transact() {
   [ -z "$were_automatic" ] || receipt "auto $were_automatic"
   receipt "asked $wanted"
   # shellcheck disable=SC2086
-  if with_progress "$step_id" private_apt $apt_flags --no-download -o Dir::Log=/var/log/apt \
+  if with_progress "$step_id" private_apt ${settings:+-c="$settings"} $apt_flags --no-download -o Dir::Log=/var/log/apt \
       -o "DPkg::Pre-Install-Pkgs::=$work/guard" -o "DPkg::Tools::Options::$work/guard::Version=3" \
       install $wanted; then
     # shellcheck disable=SC2086  # a list of names
