@@ -26,6 +26,7 @@ from tests.bench.timing import Sample
 from tests.lab.lab import Lab
 from tests.lab.machine import LabError, os_release, say
 
+FAT = "with needrestart, man-db, unattended-upgrades, AppArmor, ufw and cloud-init"
 HOW = """\
 Wall time and CPU are of the whole process on the controller. All install the same {packages} \
 packages. Times compare within one run on one machine only; ratios are taken pair by pair."""
@@ -88,6 +89,11 @@ def _parse() -> argparse.Namespace:
         "--turns", type=int, default=9, metavar="N", help="of the twenty steps, 0 to leave them out"
     )
     add("--fleet", type=int, metavar="N", help="N hosts for each, all at once (up to 99)")
+    add(
+        "--fat",
+        action="store_true",
+        help="hosts with what servers have: needrestart, man-db, unattended-upgrades, cloud-init",
+    )
     add("--no-warm-up", action="store_true", help="count the first pair, with its cold caches")
     add("--vendor-script", type=Path, metavar="F", help="get.docker.com's script, not the manual")
     add("--ansible-role", type=Path, metavar="DIR", help="where geerlingguy.docker lies")
@@ -114,6 +120,7 @@ def _measure(args: argparse.Namespace) -> tuple[dict[str, Any], list[Sample]]:
             bench: Bench = FleetBench(ours, found, args.again, Path(folder) / "log")
         else:
             bench = Bench(ours, found, args.again)
+        bench.fat = args.fat
         try:
             for number in range(1 if args.no_warm_up else 0, args.pairs + 1):
                 bench.pair(number)
@@ -127,7 +134,7 @@ def _measure(args: argparse.Namespace) -> tuple[dict[str, Any], list[Sample]]:
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": _machine(),
         "load": {"before": round(before[0], 2), "after": round(os.getloadavg()[0], 2)},
-        "dress": DRESS,
+        "dress": f"{DRESS}, {FAT}" if args.fat else DRESS,
         "fleet": args.fleet,
         "rivals": {rival.name: rival.about for rival in found},
         "left_out": left_out,

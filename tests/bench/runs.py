@@ -37,6 +37,7 @@ class Bench:
         self.again = again
         self.samples: list[Sample] = []
         self.base: Layer | None = None
+        self.fat = False
         self.added: dict[str, dict[str, str]] = {}
 
     def pair(self, number: int) -> None:
@@ -128,7 +129,9 @@ class Bench:
         """What all hosts are stacked on: curl is there, the lists of apt are not, as on an image."""
         needs = tuple(need for rival in self.rivals for need in rival.needs)
         extra = {"/mnt": debs(DRESSES[DRESS].suite, *needs)} if needs else None
-        host = self.lab.host("base", DRESS, extra=extra)
+        host = self.lab.host("base", DRESS, extra=extra, fat=self.fat)
+        if self.fat:
+            host.exec("cloud-init status --wait", check=False)
         host.put("/etc/apt/apt.conf.d/90bench", APT)
         host.put("/etc/lsb-release", LSB_RELEASE.format(DRESSES[DRESS]))
         names = [*PREINSTALLED, *(f"/mnt/{need}_*.deb" for need in needs)]

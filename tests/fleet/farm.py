@@ -67,7 +67,7 @@ class Session(paramiko.ServerInterface):
                 channel.sendall(b"dw1 " + asked + b" joined - - 2026-01-01-abcdef\n")
                 stdin.read()
                 return
-            (asked,) = re.findall(rb"\Aset -- ([0-9a-f]+)\n", script)
+            (asked,) = re.findall(rb"(?m)^set -- ([0-9a-f]+)$", script)
             text = self.facts.replace(NONCE, asked)
             identity = hashlib.sha256(self.address.encode()).hexdigest()[:32].encode()
             text = re.sub(rb"(?m)^machine_id .*$", b"machine_id " + identity, text)

@@ -25,7 +25,7 @@ ANSWER = """\
 nonce=$(printf '%s' "$SSH_ORIGINAL_COMMAND" | sed -n 's/.*n=\\([0-9a-f]*\\);.*/\\1/p')
 printf '\\nREADY %s root\\n' "$nonce"
 read -r _ length
-asked=$(head -c "$length" | sed -n '1s/^set -- \\([0-9a-f]*\\)$/\\1/p')
+asked=$(head -c "$length" | sed -n 's/^set -- \\([0-9a-f]*\\)$/\\1/p')
 identity=$(printf '%s' "$SSH_CONNECTION" | cut -d ' ' -f 3 | sha256sum | cut -c 1-32)
 exec sed "s/NONCE/$asked/; s/^machine_id .*/machine_id $identity/" "${0%/*}/facts"
 """
