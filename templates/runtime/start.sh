@@ -26,7 +26,11 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   echo "$$ $started" >"$run/pid"
   # A host that was left in the middle keeps private directories of earlier runs: they are ours.
   # Those of scripts that only look are elsewhere: one may be under way.
-  for left in "$state"/apt.??????/probed "$state"/apt.??????/archives; do [ ! -L "$left" ] || rm -rf -- "$(readlink "$left")"; done
+  for left in "$state"/apt.??????/archives; do [ ! -L "$left" ] || rm -rf -- "$(readlink "$left")"; done
+  for left in /run/dockwright-probed.*.taken; do
+    [ -e "$left" ] && read -r kept fetched <"$left" && rm -rf -- ${kept:+"$kept"} ${fetched:+"$fetched"} "$left"
+  done
+  kept='' fetched=''
   for left in "$state"/apt.?????? /run/dockwright-auth.??????; do [ ! -e "$left" ] || rm -rf -- "$left"; done
   for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || [ ! -e "$left" ] || rm -rf -- "$left"; done
   tell "run $run_id: $playbook, asked for by $operator"

@@ -21,14 +21,18 @@ preflight() {
   record passed "$1" "apt's simulation is the plan"
 }
 
-# take_over: the lists that the probe verified a moment ago, and what apt said of them, where they wait still. What they
-# say is judged again, here and by the hook. /run is small and noexec: archives and temporary files are ours.
+# claim_kept PROBE: what the probe kept is this run's from its first moment, and goes with it.
+claim_kept() {
+  ticket=/run/dockwright-probed.${1:-none}
+  # It is whose who renames it.
+  [ ! -e "$ticket" ] || { mv -- "$ticket" "$ticket.taken" && read -r kept fetched <"$ticket.taken"; }
+} 2>/dev/null
+
+# take_over: the lists that the probe verified a moment ago, and what apt said of them. What they say is judged again,
+# here and by the hook. /run is small and noexec: archives and temporary files are ours.
 take_over() {
-  ticket=/run/dockwright-probed.${probed:-none}
-  mv -- "$ticket" "$ticket.taken" || return # it is whose who renames it
-  workplace && read -r private fetched <"$ticket.taken" && ln -s -- "$private" "$work/probed" && rm -- "$ticket.taken" &&
-    if [ -n "$fetched" ]; then mv "$work/archives" "$work/unused" && ln -s -- "$fetched" "$work/archives"; fi && [ -s "$private/simulated" ] ||
-    { rm -rf -- ${private:+"$private"} ${fetched:+"$fetched"}; return 1; }
+  [ -n "${kept-}" ] && [ -s "$kept/simulated" ] && workplace && private=$kept || return
+  [ -z "$fetched" ] || { mv "$work/archives" "$work/unused" && ln -s -- "$fetched" "$work/archives"; }
 }
 
 # fetched_ahead STEP: whether the download that the probe began came to a good end; what it tells is told.

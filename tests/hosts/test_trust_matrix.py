@@ -402,7 +402,7 @@ def test_t14_a_floor_of_ones_own(lab: Lab, host: Host, sites: Sites) -> None:
 
 def test_t15_the_clock(lab: Lab, host: Host) -> None:
     """The host's clock is off: that is said, and not that the vendor cannot be trusted."""
-    fake = '#!/bin/sh\n[ "$1" = +%s ] || exec /bin/date "$@"\necho $(($(/bin/date +%s) + 1200))\n'
+    fake = '#!/bin/sh\ncase $1 in *%s*) set -- -d "20 minutes" "$1" ;; esac\nexec /bin/date "$@"\n'
     host.put("/usr/local/sbin/date", fake, 0o755)
     host.mark()
     try:

@@ -16,6 +16,8 @@ import time
 from dockwright.channel import Channel, Transport
 from dockwright.errors import UnreachableError
 
+_LATE = 1.0  # seconds between the end of standard output and that of standard error
+
 
 class Lasting:
     """A ``Transport`` around another one; its root scripts share a shell while they follow each other."""
@@ -70,11 +72,12 @@ class Lasting:
 
 def _first(script: str, mark: str) -> str:
     """The script, and then those that come on standard input: framed by ``mark`` and a length."""
+    told = f"r=$?; echo {mark} >&2; echo {mark} $r\n"  # the end of both streams
     return (
-        f"(:\n{script}\n)\necho {mark} $?\n"
+        f"(:\n{script}\n)\n{told}"
         f'while read -r k c; do [ "$k" = {mark} ] || continue\n'
         f's=$(head -c "$c"); case $s in *{mark}) ;; *) exit 97 ;; esac\n'
-        f'(eval "$s"); echo {mark} $?\ndone'
+        f'(eval "$s")\n{told}done'
     )
 
 
@@ -83,6 +86,7 @@ class _Shell:
 
     def __init__(self, channel: Channel, mark: str) -> None:
         self.channel, self.mark = channel, mark
+        self.turns = 0
 
     def take(self, script: str) -> None:
         """Hand over the next script. Raises UnreachableError."""
@@ -99,7 +103,7 @@ class _Turn:
         self._rest = b""
         self._status: int | None = None
         self._ended = self._closed = False
-        self._before = shell.channel.errors()
+        shell.turns += 1
 
     def read(self, timeout: float) -> bytes:
         """As ``Channel.read``."""
@@ -122,8 +126,15 @@ class _Turn:
         return self._shell.channel.status() if self._status is None else self._status
 
     def errors(self) -> str:
-        """As ``Channel.errors``; of the scripts before it nothing."""
-        return self._shell.channel.errors().removeprefix(self._before)
+        """As ``Channel.errors``; of the scripts before it nothing. Another stream: its end may come later."""
+        end, until = f"{self._shell.mark}\n", time.monotonic() + _LATE
+        text = self._shell.channel.errors()
+        while self._status is not None and text.count(end) < self._shell.turns:
+            if time.monotonic() > until:
+                break
+            time.sleep(0.01)
+            text = self._shell.channel.errors()
+        return text.removesuffix(end).rpartition(end)[2]
 
     def close(self) -> None:
         """As ``Channel.close``; a shell whose script is over waits for the next one."""

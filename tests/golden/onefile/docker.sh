@@ -94,7 +94,7 @@ finish() { # CODE: the last record; what is private goes
   trap '' HUP INT TERM PIPE
   trap - EXIT
   [ -z "${way_back-}" ] || "$way_back"
-  rm -rf -- ${private:+"$private"} ${work:+"$work"} ${fetched:+"$fetched"} ${scratch:+"$scratch"} ${auth:+"$auth"} ${sent:+"$sent"}
+  rm -rf -- ${private:+"$private"} ${work:+"$work"} ${kept:+"$kept" "$ticket.taken"} ${fetched:+"$fetched"} ${scratch:+"$scratch"} ${auth:+"$auth"} ${sent:+"$sent"}
   # Who reads the last record may ask the host at once: by then no run is under way. Below the lock,
   # as a launcher may be about to write the name down.
   [ -z "${events-}" ] || { flock -w 30 8; rm -f -- "$state/live"; } 8>"$state/mutex"
@@ -228,7 +228,11 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   echo "$$ $started" >"$run/pid"
   # A host that was left in the middle keeps private directories of earlier runs: they are ours.
   # Those of scripts that only look are elsewhere: one may be under way.
-  for left in "$state"/apt.??????/probed "$state"/apt.??????/archives; do [ ! -L "$left" ] || rm -rf -- "$(readlink "$left")"; done
+  for left in "$state"/apt.??????/archives; do [ ! -L "$left" ] || rm -rf -- "$(readlink "$left")"; done
+  for left in /run/dockwright-probed.*.taken; do
+    [ -e "$left" ] && read -r kept fetched <"$left" && rm -rf -- ${kept:+"$kept"} ${fetched:+"$fetched"} "$left"
+  done
+  kept='' fetched=''
   for left in "$state"/apt.?????? /run/dockwright-auth.??????; do [ ! -e "$left" ] || rm -rf -- "$left"; done
   for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || [ ! -e "$left" ] || rm -rf -- "$left"; done
   tell "run $run_id: $playbook, asked for by $operator"
@@ -596,14 +600,18 @@ preflight() {
   record passed "$1" "apt's simulation is the plan"
 }
 
-# take_over: the lists that the probe verified a moment ago, and what apt said of them, where they wait still. What they
-# say is judged again, here and by the hook. /run is small and noexec: archives and temporary files are ours.
+# claim_kept PROBE: what the probe kept is this run's from its first moment, and goes with it.
+claim_kept() {
+  ticket=/run/dockwright-probed.${1:-none}
+  # It is whose who renames it.
+  [ ! -e "$ticket" ] || { mv -- "$ticket" "$ticket.taken" && read -r kept fetched <"$ticket.taken"; }
+} 2>/dev/null
+
+# take_over: the lists that the probe verified a moment ago, and what apt said of them. What they say is judged again,
+# here and by the hook. /run is small and noexec: archives and temporary files are ours.
 take_over() {
-  ticket=/run/dockwright-probed.${probed:-none}
-  mv -- "$ticket" "$ticket.taken" || return # it is whose who renames it
-  workplace && read -r private fetched <"$ticket.taken" && ln -s -- "$private" "$work/probed" && rm -- "$ticket.taken" &&
-    if [ -n "$fetched" ]; then mv "$work/archives" "$work/unused" && ln -s -- "$fetched" "$work/archives"; fi && [ -s "$private/simulated" ] ||
-    { rm -rf -- ${private:+"$private"} ${fetched:+"$fetched"}; return 1; }
+  [ -n "${kept-}" ] && [ -s "$kept/simulated" ] && workplace && private=$kept || return
+  [ -z "$fetched" ] || { mv "$work/archives" "$work/unused" && ln -s -- "$fetched" "$work/archives"; }
 }
 
 # fetched_ahead STEP: whether the download that the probe began came to a good end; what it tells is told.
