@@ -28,9 +28,9 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   # Those of scripts that only look are elsewhere: one may be under way.
   for left in "$state"/apt.??????/archives; do [ ! -L "$left" ] || rm -rf -- "$(readlink "$left")"; done
   for left in /run/dockwright-probed.*.taken; do
-    [ -e "$left" ] && read -r kept fetched <"$left" && rm -rf -- ${kept:+"$kept"} ${fetched:+"$fetched"} "$left"
+    [ -e "$left" ] && read -r claimed fetched <"$left" && rm -rf -- ${claimed:+"$claimed"} ${fetched:+"$fetched"} "$left"
   done
-  kept='' fetched=''
+  claimed='' fetched=''
   for left in "$state"/apt.?????? /run/dockwright-auth.??????; do [ ! -e "$left" ] || rm -rf -- "$left"; done
   for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || [ ! -e "$left" ] || rm -rf -- "$left"; done
   tell "run $run_id: $playbook, asked for by $operator"

@@ -23,15 +23,15 @@ preflight() {
 
 # claim_kept PROBE: what the probe kept is this run's from its first moment, and goes with it.
 claim_kept() {
-  ticket=/run/dockwright-probed.${1:-none}
+  claim=/run/dockwright-probed.${1:-none}.taken
   # It is whose who renames it.
-  [ ! -e "$ticket" ] || { mv -- "$ticket" "$ticket.taken" && read -r kept fetched <"$ticket.taken"; }
+  [ ! -e "${claim%.taken}" ] || { mv -- "${claim%.taken}" "$claim" && read -r claimed fetched <"$claim"; }
 } 2>/dev/null
 
 # take_over: the lists that the probe verified a moment ago, and what apt said of them. What they say is judged again,
 # here and by the hook. /run is small and noexec: archives and temporary files are ours.
 take_over() {
-  [ -n "${kept-}" ] && [ -s "$kept/simulated" ] && workplace && private=$kept || return
+  [ -n "${claimed-}" ] && [ -s "$claimed/simulated" ] && workplace && private=$claimed || return
   [ -z "$fetched" ] || { mv "$work/archives" "$work/unused" && ln -s -- "$fetched" "$work/archives"; }
 }
 
@@ -45,8 +45,8 @@ fetched_ahead() {
       sleep 0.01 # a near archive needs no longer
     else
       line=$(tail -n 1 "$private/progress")
-      [ "$line" = "${told-}" ] || printf '%s\n' "$line" | progress_of "$1"
-      told=$line
+      [ "$line" = "${last_line-}" ] || printf '%s\n' "$line" | progress_of "$1"
+      last_line=$line
       asked_to_stop "$1"
       sleep 0.2
     fi

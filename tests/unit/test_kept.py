@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def test_a_program_takes_over_what_its_probe_kept(bench: Bench, kept: Path) -> N
     body = """
     claim_kept p1; take_over || exit 9
     echo "$private"; cat "$work"/archives/*.deb; echo; [ "$TMPDIR" = "$work/tmp" ] && echo "${work%.*}"
-    kept=''; claim_kept p1; take_over || echo "only once"; kept=$private
+    claimed=''; claim_kept p1; take_over || echo "only once"; claimed=$private
     finish 0"""
     done = run(bench, body, "apt", "transaction")
     assert done.output.splitlines()[:3] == [str(kept), "a package", f"{bench.top}/state/apt"]
@@ -143,3 +144,36 @@ def test_lists_that_are_not_there_are_fetched(bench: Bench, there: str | None) -
         (private / "vendor.example_dists_noble_Packages").write_text(there)
     body = f"private='{bench.top}/private'; lists_moved || echo fetch; exit 0"
     assert run(bench, body, "transaction").output == "fetch\n"
+
+
+# What a run deletes at its end, and the parts that may say what that is.
+DELETED = {
+    "private": {"apt.sh", "kept.sh", "transaction.sh", "probe.sh.j2"},
+    "work": {"apt.sh", "probe.sh.j2"},
+    "fetched": {"kept.sh", "start.sh", "transaction.sh", "probe.sh.j2"},
+    "claimed": {"start.sh", "transaction.sh"},
+    "claim": {"transaction.sh"},
+    "scratch": {"start.sh"},
+    "auth": {"proxy.sh"},
+    "sent": {"program.sh.j2"},
+}
+
+
+def test_what_a_run_deletes_at_its_end_is_named_by_nobody_else() -> None:
+    """All parts of a program share their variables: a name that two of them use is a name too many."""
+    (line,) = [
+        line
+        for line in (RUNTIME / "journal.sh").read_text(encoding="utf-8").splitlines()
+        if line.startswith("  rm -rf -- $")
+    ]
+    assert set(re.findall(r"\$\{(\w+):\+", line)) == set(DELETED)
+    for name, places in DELETED.items():
+        sets = re.compile(
+            rf"(?:^|[\s;({{&]){name}=|\bread -r [^<\n]*\b{name}\b|\bfor {name}\b", re.M
+        )
+        found = {
+            path.name
+            for path in [*RUNTIME.parent.glob("*.j2"), *RUNTIME.parent.glob("*/*.sh*")]
+            if sets.search(path.read_text(encoding="utf-8"))
+        }
+        assert found <= places, name

@@ -64,7 +64,7 @@ finish() { # CODE: the last record; what is private goes
   trap '' HUP INT TERM PIPE
   trap - EXIT
   [ -z "${way_back-}" ] || "$way_back"
-  rm -rf -- ${private:+"$private"} ${work:+"$work"} ${kept:+"$kept" "$ticket.taken"} ${fetched:+"$fetched"} ${scratch:+"$scratch"} ${auth:+"$auth"} ${sent:+"$sent"}
+  rm -rf -- ${private:+"$private"} ${work:+"$work"} ${claimed:+"$claimed" "$claim"} ${fetched:+"$fetched"} ${scratch:+"$scratch"} ${auth:+"$auth"} ${sent:+"$sent"}
   # Who reads the last record may ask the host at once: by then no run is under way. Below the lock,
   # as a launcher may be about to write the name down.
   [ -z "${events-}" ] || { flock -w 30 8; rm -f -- "$state/live"; } 8>"$state/mutex"
@@ -174,9 +174,9 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   # Those of scripts that only look are elsewhere: one may be under way.
   for left in "$state"/apt.??????/archives; do [ ! -L "$left" ] || rm -rf -- "$(readlink "$left")"; done
   for left in /run/dockwright-probed.*.taken; do
-    [ -e "$left" ] && read -r kept fetched <"$left" && rm -rf -- ${kept:+"$kept"} ${fetched:+"$fetched"} "$left"
+    [ -e "$left" ] && read -r claimed fetched <"$left" && rm -rf -- ${claimed:+"$claimed"} ${fetched:+"$fetched"} "$left"
   done
-  kept='' fetched=''
+  claimed='' fetched=''
   for left in "$state"/apt.?????? /run/dockwright-auth.??????; do [ ! -e "$left" ] || rm -rf -- "$left"; done
   for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || [ ! -e "$left" ] || rm -rf -- "$left"; done
   tell "run $run_id: $playbook, asked for by $operator"
@@ -549,8 +549,8 @@ if ! command -v docker >/dev/null; then
 fi
 # Both at once: a client takes its time to start.
 timeout 20 docker version --format '{{.Server.Version}}' >"$run/version" 2>&1 &
-asked=$! pulled=
-! pull_once 180 "$image" || pulled=1
+asked=$! came=
+! pull_once 180 "$image" || came=1
 wait "$asked" || asked=
 version=$(cat "$run/version")
 if [ -z "$asked" ]; then
@@ -561,7 +561,7 @@ if [ -z "$asked" ]; then
   return 1
 fi
 record progress "$step_id" "25 verify daemon $version answers"
-if [ -z "$pulled" ]; then
+if [ -z "$came" ]; then
   printf '%s\n' "$answer"
   brief="$image cannot be pulled; the daemon is healthy" cause=$(cause_of "$answer")
   silent_mirror

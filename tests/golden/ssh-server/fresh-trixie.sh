@@ -65,7 +65,7 @@ finish() { # CODE: the last record; what is private goes
   trap '' HUP INT TERM PIPE
   trap - EXIT
   [ -z "${way_back-}" ] || "$way_back"
-  rm -rf -- ${private:+"$private"} ${work:+"$work"} ${kept:+"$kept" "$ticket.taken"} ${fetched:+"$fetched"} ${scratch:+"$scratch"} ${auth:+"$auth"} ${sent:+"$sent"}
+  rm -rf -- ${private:+"$private"} ${work:+"$work"} ${claimed:+"$claimed" "$claim"} ${fetched:+"$fetched"} ${scratch:+"$scratch"} ${auth:+"$auth"} ${sent:+"$sent"}
   # Who reads the last record may ask the host at once: by then no run is under way. Below the lock,
   # as a launcher may be about to write the name down.
   [ -z "${events-}" ] || { flock -w 30 8; rm -f -- "$state/live"; } 8>"$state/mutex"
@@ -175,9 +175,9 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   # Those of scripts that only look are elsewhere: one may be under way.
   for left in "$state"/apt.??????/archives; do [ ! -L "$left" ] || rm -rf -- "$(readlink "$left")"; done
   for left in /run/dockwright-probed.*.taken; do
-    [ -e "$left" ] && read -r kept fetched <"$left" && rm -rf -- ${kept:+"$kept"} ${fetched:+"$fetched"} "$left"
+    [ -e "$left" ] && read -r claimed fetched <"$left" && rm -rf -- ${claimed:+"$claimed"} ${fetched:+"$fetched"} "$left"
   done
-  kept='' fetched=''
+  claimed='' fetched=''
   for left in "$state"/apt.?????? /run/dockwright-auth.??????; do [ ! -e "$left" ] || rm -rf -- "$left"; done
   for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || [ ! -e "$left" ] || rm -rf -- "$left"; done
   tell "run $run_id: $playbook, asked for by $operator"
@@ -573,15 +573,15 @@ preflight() {
 
 # claim_kept PROBE: what the probe kept is this run's from its first moment, and goes with it.
 claim_kept() {
-  ticket=/run/dockwright-probed.${1:-none}
+  claim=/run/dockwright-probed.${1:-none}.taken
   # It is whose who renames it.
-  [ ! -e "$ticket" ] || { mv -- "$ticket" "$ticket.taken" && read -r kept fetched <"$ticket.taken"; }
+  [ ! -e "${claim%.taken}" ] || { mv -- "${claim%.taken}" "$claim" && read -r claimed fetched <"$claim"; }
 } 2>/dev/null
 
 # take_over: the lists that the probe verified a moment ago, and what apt said of them. What they say is judged again,
 # here and by the hook. /run is small and noexec: archives and temporary files are ours.
 take_over() {
-  [ -n "${kept-}" ] && [ -s "$kept/simulated" ] && workplace && private=$kept || return
+  [ -n "${claimed-}" ] && [ -s "$claimed/simulated" ] && workplace && private=$claimed || return
   [ -z "$fetched" ] || { mv "$work/archives" "$work/unused" && ln -s -- "$fetched" "$work/archives"; }
 }
 
@@ -595,8 +595,8 @@ fetched_ahead() {
       sleep 0.01 # a near archive needs no longer
     else
       line=$(tail -n 1 "$private/progress")
-      [ "$line" = "${told-}" ] || printf '%s\n' "$line" | progress_of "$1"
-      told=$line
+      [ "$line" = "${last_line-}" ] || printf '%s\n' "$line" | progress_of "$1"
+      last_line=$line
       asked_to_stop "$1"
       sleep 0.2
     fi
