@@ -153,7 +153,7 @@ DELETED = {
     "fetched": {"kept.sh", "start.sh", "transaction.sh", "probe.sh.j2"},
     "claimed": {"start.sh", "transaction.sh"},
     "claim": {"transaction.sh"},
-    "scratch": {"start.sh"},
+    "scratch": {"start.sh", "file.sh.j2"},
     "auth": {"proxy.sh"},
     "sent": {"program.sh.j2"},
 }
@@ -166,10 +166,10 @@ def test_what_a_run_deletes_at_its_end_is_named_by_nobody_else() -> None:
         for line in (RUNTIME / "journal.sh").read_text(encoding="utf-8").splitlines()
         if line.startswith("  rm -rf -- $")
     ]
-    assert set(re.findall(r"\$\{(\w+):\+", line)) == set(DELETED)
+    assert set(re.findall(r'"\$(\w+)"', line)) == set(DELETED)
     for name, places in DELETED.items():
         sets = re.compile(
-            rf"(?:^|[\s;({{&]){name}=|\bread -r [^<\n]*\b{name}\b|\bfor {name}\b", re.M
+            rf"(?:^|[\s;({{&]){name}=|\bread -r [^<\n]*\b{name}\b|\bfor {name} in\b", re.MULTILINE
         )
         found = {
             path.name
