@@ -4,7 +4,7 @@
 
 drop_kept() { # as nobody came for it
   ticket=/run/dockwright-probed.$run_id
-  mv -- "$ticket" "$ticket.over" && read -r private fetched <"$ticket.over" || return
-  ! read -r fetcher <"$private/fetcher" || kill "$fetcher"
-  rm -rf -- "$private" ${fetched:+"$fetched"} "$ticket.over"
+  mv -- "$ticket" "$ticket.over" && read -r lists_there archives_there <"$ticket.over" || return
+  ! read -r fetcher <"$lists_there/fetcher" || kill "$fetcher"
+  rm -rf -- "$lists_there" ${archives_there:+"$archives_there"} "$ticket.over"
 }

@@ -61,6 +61,17 @@ def test_what_is_not_whole_is_made_anew(bench: Bench, kept: Path, spoilt: str) -
     assert kept.exists()  # it goes when the run ends; without a ticket it is somebody else's
 
 
+def test_a_ticket_that_was_cut_has_nothing_deleted(bench: Bench, kept: Path) -> None:
+    """Half a path may be one of the host's own."""
+    for body in (
+        "claim_kept p1; take_over || echo anew; finish 0",
+        "run_id=p1; drop_kept; run_id=r1; finish 0",
+    ):
+        (bench.top / "run/dockwright-probed.p1").write_text(f"{kept.parent}")
+        run(bench, body, "apt", "transaction", "kept")
+        assert (kept / "simulated").exists()
+
+
 @pytest.mark.parametrize(
     ("told", "taken"),
     [
@@ -148,9 +159,9 @@ def test_lists_that_are_not_there_are_fetched(bench: Bench, there: str | None) -
 
 # What a run deletes at its end, and the parts that may say what that is.
 DELETED = {
-    "private": {"apt.sh", "kept.sh", "transaction.sh", "probe.sh.j2"},
+    "private": {"apt.sh", "transaction.sh", "probe.sh.j2"},
     "work": {"apt.sh", "probe.sh.j2"},
-    "fetched": {"kept.sh", "start.sh", "transaction.sh", "probe.sh.j2"},
+    "fetched": {"start.sh", "transaction.sh", "probe.sh.j2"},
     "claimed": {"start.sh", "transaction.sh"},
     "claim": {"transaction.sh"},
     "scratch": {"start.sh", "file.sh.j2"},

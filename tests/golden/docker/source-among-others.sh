@@ -587,8 +587,8 @@ preflight() {
 # claim_kept PROBE: what the probe kept is this run's from its first moment, and goes with it.
 claim_kept() {
   claim=/run/dockwright-probed.${1:-none}.taken
-  # It is whose who renames it.
-  [ ! -e "${claim%.taken}" ] || { mv -- "${claim%.taken}" "$claim" && read -r claimed fetched <"$claim"; }
+  # It is whose who renames it. A line without its end names nothing for sure, and what it names is deleted.
+  [ ! -e "${claim%.taken}" ] || { mv -- "${claim%.taken}" "$claim" && read -r claimed fetched <"$claim"; } || claimed='' fetched=''
 } 2>/dev/null
 
 # take_over: the lists that the probe verified a moment ago, and what apt said of them. What they say is judged again,

@@ -7,9 +7,9 @@ run_id=2026-11-24-1f3a2b
 
 drop_kept() { # as nobody came for it
   ticket=/run/dockwright-probed.$run_id
-  mv -- "$ticket" "$ticket.over" && read -r private fetched <"$ticket.over" || return
-  ! read -r fetcher <"$private/fetcher" || kill "$fetcher"
-  rm -rf -- "$private" ${fetched:+"$fetched"} "$ticket.over"
+  mv -- "$ticket" "$ticket.over" && read -r lists_there archives_there <"$ticket.over" || return
+  ! read -r fetcher <"$lists_there/fetcher" || kill "$fetcher"
+  rm -rf -- "$lists_there" ${archives_there:+"$archives_there"} "$ticket.over"
 }
 
 drop_kept

@@ -414,15 +414,15 @@ Signed-By: /etc/apt/keyrings/docker.asc 163B067A0B6218BDC67FC0B9938DA65A4DAD684E
 
 drop_kept() { # as nobody came for it
   ticket=/run/dockwright-probed.$run_id
-  mv -- "$ticket" "$ticket.over" && read -r private fetched <"$ticket.over" || return
-  ! read -r fetcher <"$private/fetcher" || kill "$fetcher"
-  rm -rf -- "$private" ${fetched:+"$fetched"} "$ticket.over"
+  mv -- "$ticket" "$ticket.over" && read -r lists_there archives_there <"$ticket.over" || return
+  ! read -r fetcher <"$lists_there/fetcher" || kill "$fetcher"
+  rm -rf -- "$lists_there" ${archives_there:+"$archives_there"} "$ticket.over"
 }
 
 # hand_over: what was fetched waits for the program, for half an hour at most. It goes with the shell that we run in, too.
 hand_over() {
   ticket=/run/dockwright-probed.$run_id
-  printf '%s\n' "$private ${fetched-}" >"$ticket" || return
+  printf '%s\n' "$private ${fetched-}" >"$ticket" || { rm -f -- "$ticket"; return; }
   (
     trap '' HUP INT TERM PIPE
     waited=0
