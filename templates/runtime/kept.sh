@@ -5,6 +5,6 @@
 drop_kept() { # as nobody came for it
   ticket=/run/dockwright-probed.$run_id
   mv -- "$ticket" "$ticket.over" && read -r lists_there archives_there <"$ticket.over" || return
-  ! read -r fetcher <"$lists_there/fetcher" || kill "$fetcher"
-  rm -rf -- "$lists_there" ${archives_there:+"$archives_there"} "$ticket.over"
+  [ -e "$lists_there/fetched" ] || end_downloads "$lists_there"
+  take_away "$lists_there" ${archives_there:+"$archives_there"} "$ticket.over"
 }

@@ -24,18 +24,27 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   trap 'finish 143' HUP INT TERM PIPE
   trap 'finish 1' EXIT # only a bug of ours ends elsewhere than in finish
   echo "$$ $started" >"$run/pid"
-  # A host that was left in the middle keeps private directories of earlier runs: they are ours.
-  # Those of scripts that only look are elsewhere: one may be under way.
-  for left in "$state"/apt.??????/archives; do [ ! -L "$left" ] || rm -rf -- "$(readlink "$left")"; done
-  for left in /run/dockwright-probed.*.taken; do
-    [ -e "$left" ] && read -r claimed fetched <"$left" && rm -rf -- ${claimed:+"$claimed"} ${fetched:+"$fetched"} "$left"
-  done
+  sweep
   claimed='' fetched=''
-  for left in "$state"/apt.?????? /run/dockwright-auth.??????; do [ ! -e "$left" ] || rm -rf -- "$left"; done
+  for left in /run/dockwright-auth.??????; do [ ! -e "$left" ] || rm -rf -- "$left"; done
   for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || [ ! -e "$left" ] || rm -rf -- "$left"; done
   tell "run $run_id: $playbook, asked for by $operator"
   : >"$out"
   record start - "$(date +%s) $(boot_id) $playbook $(printf '%s' "$operator" | base64 -w0)"
+}
+
+# sweep: a run that was killed leaves private directories, which are ours, and perhaps an apt-get that goes on. Those of
+# scripts that only look are elsewhere: one may be under way.
+sweep() {
+  for left in /run/dockwright-probed.*.taken; do
+    [ -e "$left" ] && read -r killed_lists killed_archives <"$left" && end_downloads "$killed_lists" || continue
+    take_away ${killed_lists:+"$killed_lists"} ${killed_archives:+"$killed_archives"} "$left"
+  done
+  for left in "$state"/apt.??????; do
+    [ -e "$left" ] && end_downloads "$left" || continue
+    [ ! -L "$left/archives" ] || take_away "$(readlink "$left/archives")"
+    take_away "$left"
+  done
 }
 
 open_scratch() { # RUN-ID: records to standard output (or nowhere, for people), files below /run

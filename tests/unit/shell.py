@@ -85,6 +85,8 @@ class Bench:
         return path.read_text().splitlines() if path.exists() else []
 
     def script(self, body: str, *parts: str) -> str:
+        if "journal" in parts:
+            parts = ("away", *parts)  # as in every program
         texts = [(RUNTIME / f"{part}.sh").read_text(encoding="utf-8") for part in parts]
         head = (
             f"set -u\nPATH='{self.top}/bin:{self.tools}' LC_ALL=C.UTF-8 run_id=r1 committed=0 step_id=s01\n"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -114,14 +116,76 @@ def test_packages_that_are_on_their_way_are_waited_for(bench: Bench, kept: Path)
     assert done.of("progress") == ["42.0 1 Retrieving docker-ce"]
 
 
-def test_what_nobody_comes_for_is_taken_away(bench: Bench, kept: Path) -> None:
-    with subprocess.Popen(["sleep", "100"]) as fetcher:
-        (kept / "fetcher").write_text(f"{fetcher.pid}\n")
-        done = run(bench, "run_id=p1; drop_kept; exit 0", "kept")
-        assert (done.status, done.output) == (0, "")
+@pytest.mark.parametrize("end", ["run_id=p1; drop_kept", "claim_kept p1; take_over; finish 3"])
+def test_what_is_not_wanted_is_taken_away(bench: Bench, kept: Path, end: str) -> None:
+    """The download ends with all that it started, which writes to the last."""
+    fetched = bench.top / "var/tmp/dockwright-apt.b"
+    method = 'n=0; while [ "$n" -lt 20000 ]; do n=$((n + 1)); : >"$0/partial/$n" || exit; sleep 0.002; done'
+    starter = f"sh -c '{method}' \"$1\" & echo started; wait"
+    words = ["sh", "-c", starter, str(kept), str(fetched), "--download-only", "install"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as fetcher:
+        assert fetcher.stdout
+        assert fetcher.stdout.readline() == b"started\n"
+        run(bench, f"{end}; exit 0", "apt", "transaction", "kept")
         assert fetcher.wait(60) == -15
     assert [path.name for path in (bench.top / "run").iterdir() if "dockwright" in path.name] == []
     assert list((bench.top / "var/tmp").iterdir()) == []
+
+
+@contextmanager
+def sleeping(*words: str | Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process with these arguments."""
+    with subprocess.Popen(["sh", "-c", "read wait; :", *words], stdin=subprocess.PIPE) as process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize("name", ["", "/", "/var/lib", "apt.abcdef"])
+def test_a_name_that_is_not_ours_ends_nobody(bench: Bench, name: str) -> None:
+    with sleeping("/var/lib/apt.abcdef", "--download-only") as other:
+        assert bench.run(f"end_downloads '{name}'", "journal").status == 1
+        assert other.poll() is None
+
+
+def test_what_a_killed_run_left_at_work(bench: Bench) -> None:
+    """Its download is ended, its directory goes; who changes packages goes on, and has his."""
+    fetching, changing = (
+        bench.top / "state/dockwright" / f"apt.{name}" for name in ("aaaaaa", "bbbbbb")
+    )
+    fetched = bench.top / "var/tmp/dockwright-apt.c"
+    for place in (fetching, changing, fetched):
+        place.mkdir(parents=True)
+    (fetching / "archives").symlink_to(fetched)
+    body = 'state="$state/dockwright"; sweep; exit 0'
+    with (
+        sleeping(f"Dir::Cache={fetching}/cache", "--download-only", "install") as download,
+        sleeping(f"Dir::Cache={changing}/cache", "--no-download", "install") as other,
+    ):
+        run(bench, body, "start")
+        assert download.wait(60) == -15
+        assert other.poll() is None
+        assert [path.exists() for path in (fetching, fetched, changing)] == [False, False, True]
+    run(bench, body, "start")
+    assert not changing.exists()
+
+
+def test_what_is_still_written_to_goes_in_the_end(bench: Bench) -> None:
+    """Who was killed a moment ago leaves children that write a little longer."""
+    place = bench.top / "state/apt.abcdef"
+    place.mkdir(parents=True)
+    body = """
+    rm() { command rm "$@"; turns=$((${turns:-0} + 1)); [ "$turns" -gt 3 ] || { mkdir -p "$state/apt.abcdef"; return 1; }; }
+    sleep() { echo waits; }
+    events=$run/ev
+    tell() { :; }
+    flock() { :; }
+    sweep() { :; }
+    private=$state/apt.abcdef
+    finish 3"""
+    done = bench.run(body, "journal")
+    assert done.status == 3
+    assert done.output.splitlines() == ["waits"] * 3
+    assert not place.exists()
 
 
 def test_a_ticket_that_is_taken_is_not_dropped(bench: Bench, kept: Path) -> None:
@@ -175,7 +239,7 @@ def test_what_a_run_deletes_at_its_end_is_named_by_nobody_else() -> None:
     (line,) = [
         line
         for line in (RUNTIME / "journal.sh").read_text(encoding="utf-8").splitlines()
-        if line.startswith("  rm -rf -- $")
+        if line.startswith("  take_away $")
     ]
     assert set(re.findall(r'"\$(\w+)"', line)) == set(DELETED)
     for name, places in DELETED.items():

@@ -42,6 +42,32 @@ I docker-compose-plugin 5.0.1-1~debian.13~trixie
 I docker-ce-rootless-extras 5:29.7.2-1~debian.13~trixie
 '
 
+# --- away: what is private to a run goes, for good ------------------------------------------------
+
+# take_away PATH...: what was stopped or killed a moment ago may still write there, and rm(1) fails then.
+take_away() {
+  for _ in 1 2 3 4 5 6 7 8 9 10; do
+    rm -rf -- "$@" 2>/dev/null && return
+    sleep 0.1
+  done
+}
+
+# end_downloads DIRECTORY: by apt, into a directory of ours, which its arguments name; true where nobody else is at work
+# with it. Who changes packages goes on: a dpkg that is stopped in the middle leaves more to mend.
+end_downloads() {
+  case $1 in */dockwright*) ;; *) return 1 ;; esac # less than a name of ours is in anybody's arguments
+  at_work=0 places=$(grep -lsF -- "$1" /proc/[0-9]*/cmdline)
+  for place in $places; do
+    words=" $(tr '\0' ' ' <"$place") " && worker=${place#/proc/} || continue
+    case $words in
+      '  '|' grep '*) ;;
+      *' --download-only '*|*' update '*|*' download '*) kill "${worker%%/*}" ;;
+      *) at_work=1 ;;
+    esac
+  done
+  return "$at_work"
+} 2>/dev/null
+
 # --- journal: framed records that the controller follows, and that stay as the host's own log ---
 # A record is one line: dw1 RUN TYPE STEP UPTIME TEXT. Free text is base64. Only this program writes
 # to descriptor 3; what commands print goes to the log, so that no output can pass for a record.
@@ -77,7 +103,9 @@ finish() { # CODE: the last record; what is private goes
   trap '' HUP INT TERM PIPE
   trap - EXIT
   [ -z "${way_back-}" ] || "$way_back"
-  rm -rf -- ${private:+"$private"} ${work:+"$work"} ${claimed:+"$claimed" "$claim"} ${fetched:+"$fetched"} ${scratch:+"$scratch"} ${auth:+"$auth"} ${sent:+"$sent"}
+  [ -z "${fetched-}" ] || [ -e "${claimed:-$private}/fetched" ] || end_downloads "${claimed:-$private}"
+  take_away ${private:+"$private"} ${work:+"$work"} ${claimed:+"$claimed" "$claim"} ${fetched:+"$fetched"} ${scratch:+"$scratch"} ${auth:+"$auth"} ${sent:+"$sent"}
+  [ -z "${events-}" ] || sweep # who was at work when this run began may have ended
   # Who reads the last record may ask the host at once: by then no run is under way. Below the lock,
   # as a launcher may be about to write the name down.
   [ -z "${events-}" ] || { flock -w 30 8; rm -f -- "$state/live"; } 8>"$state/mutex"
@@ -183,18 +211,27 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   trap 'finish 143' HUP INT TERM PIPE
   trap 'finish 1' EXIT # only a bug of ours ends elsewhere than in finish
   echo "$$ $started" >"$run/pid"
-  # A host that was left in the middle keeps private directories of earlier runs: they are ours.
-  # Those of scripts that only look are elsewhere: one may be under way.
-  for left in "$state"/apt.??????/archives; do [ ! -L "$left" ] || rm -rf -- "$(readlink "$left")"; done
-  for left in /run/dockwright-probed.*.taken; do
-    [ -e "$left" ] && read -r claimed fetched <"$left" && rm -rf -- ${claimed:+"$claimed"} ${fetched:+"$fetched"} "$left"
-  done
+  sweep
   claimed='' fetched=''
-  for left in "$state"/apt.?????? /run/dockwright-auth.??????; do [ ! -e "$left" ] || rm -rf -- "$left"; done
+  for left in /run/dockwright-auth.??????; do [ ! -e "$left" ] || rm -rf -- "$left"; done
   for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || [ ! -e "$left" ] || rm -rf -- "$left"; done
   tell "run $run_id: $playbook, asked for by $operator"
   : >"$out"
   record start - "$(date +%s) $(boot_id) $playbook $(printf '%s' "$operator" | base64 -w0)"
+}
+
+# sweep: a run that was killed leaves private directories, which are ours, and perhaps an apt-get that goes on. Those of
+# scripts that only look are elsewhere: one may be under way.
+sweep() {
+  for left in /run/dockwright-probed.*.taken; do
+    [ -e "$left" ] && read -r killed_lists killed_archives <"$left" && end_downloads "$killed_lists" || continue
+    take_away ${killed_lists:+"$killed_lists"} ${killed_archives:+"$killed_archives"} "$left"
+  done
+  for left in "$state"/apt.??????; do
+    [ -e "$left" ] && end_downloads "$left" || continue
+    [ ! -L "$left/archives" ] || take_away "$(readlink "$left/archives")"
+    take_away "$left"
+  done
 }
 
 open_scratch() { # RUN-ID: records to standard output (or nowhere, for people), files below /run
