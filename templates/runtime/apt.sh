@@ -2,11 +2,11 @@
 # $private is 0755 with a 0711 way to it: apt drops to the user _apt to fetch, and must get there. It is $work, too, but where
 # a program has taken over what its probe left in /run.
 
-# private_apt ARGUMENT...: apt-get that sees the host's installed packages, our copies of its
+# private_apt ARGUMENT...: apt-get, or $tool, that sees the host's installed packages, our copies of its
 # sources, and ours. All of Dir::State::lists, Dir::Cache and Dir::Log are named: else caches of
 # apt land in /var. The last options undo what a host's apt.conf may have loosened.
 private_apt() {
-  through_proxy apt-get -q -o Dir::Etc::sourcelist="$private/sources.list" -o Dir::Etc::sourceparts="$private/${parts:-sources.d}" \
+  through_proxy "${tool:-apt-get}" -q -o Dir::Etc::sourcelist="$private/sources.list" -o Dir::Etc::sourceparts="$private/${parts:-sources.d}" \
     -o Dir::State::lists="$private/lists" -o Dir::Cache="$private/cache" \
     -o Dir::Cache::archives="$work/archives" -o Dir::Log="$private/log" \
     -o Acquire::Retries=3 -o Acquire::Languages=none \
@@ -28,7 +28,7 @@ workplace() {
   fi
   work=$(mktemp -d "$place.XXXXXX") || return
   # apt's verifier and maintainer scripts write temporary files: the host's /tmp may be full, or noexec.
-  mkdir -p "$work/archives/partial" && mkdir -m 1777 "$work/tmp" && chmod 1777 "$work/tmp" && chmod 0755 "$work" || return
+  mkdir -p "$work/archives/partial" "$work/tmp" && chmod 1777 "$work/tmp" && chmod 0755 "$work" || return
   chown _apt "$work/archives/partial" 2>/dev/null || :
   TMPDIR=$work/tmp
   export TMPDIR
@@ -57,9 +57,10 @@ stand_in() { printf '%s' "$2" >"$private/sources.d/host-${1##*/}"; }
 
 # add_repository ID KEY-PATH KEY SOURCE: ours, signed by the private copy of its key.
 add_repository() {
-  printf '%s' "$3" >"$private/keys/$1.asc" &&
-    printf '%s' "$4" | sed "s|^Signed-By: $2|Signed-By: $private/keys/$1.asc|" >"$private/trial.d/$1.sources" &&
-    cp -- "$private/trial.d/$1.sources" "$private/sources.d/zz-$1.sources"
+  printf '%s' "$3" >"$private/keys/$1.asc" || return
+  for place in "trial.d/$1" "sources.d/zz-$1"; do
+    printf '%s' "${4%%"Signed-By: $2"*}Signed-By: $private/keys/$1.asc${4#*"Signed-By: $2"}" >"$private/$place.sources" || return
+  done
 }
 
 # link_foreign: the host's own lists, as they are. Lists of ours are never taken over: an old signed
@@ -78,6 +79,10 @@ link_foreign() {
   [ $# = 0 ] || ln -s -- "$@" "$private/lists/"
 }
 
+# private_lists OPTION...: apt-get update, without the cache that it would build of what it knows by then: of a whole
+# distribution that takes seconds, and who asks of packages builds the one that is needed.
+private_lists() { private_apt -o APT::Get::List-Cleanup=0 -o pkgCacheFile::Generate=false "$@" update; }
+
 # private_update STEP: our repositories must verify; the host's own lists are taken as they are.
 # A broken foreign source is thus no failure of ours. Without Error-Mode=any apt-get update ends
 # with 0 although a signature is wrong, and goes on with the old lists.
@@ -85,7 +90,7 @@ private_update() {
   link_foreign
   # Where packages only go, no index is asked: that works without a network, too.
   if [ -z "$sites" ] && only_removals; then return; fi
-  if ! parts=trial.d private_apt -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any update >"$out" 2>&1; then
+  if ! parts=trial.d private_lists -o APT::Update::Error-Mode=any >"$out" 2>&1; then
     update_failed "$1"
   fi
 }
@@ -93,12 +98,17 @@ private_update() {
 # lists_are_old: none that is of the last day. A fresh cloud image has no lists at all.
 lists_are_old() { [ -z "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -1 2>/dev/null | head -n 1)" ]; }
 
+# where_from: apt's lines of what it would fetch, into $private/uris; with the sums that it checks by, not MD5 as of old.
+where_from() {
+  # shellcheck disable=SC2086  # words on purpose
+  private_apt -o Acquire::ForceHash=SHA256 --print-uris $apt_flags install $wanted >"$private/uris" 2>/dev/null
+}
+
 # fetches_foreign: whether apt would fetch a package from elsewhere than from $sites.
 fetches_foreign() {
   set -- -e '^$'
   for site in $sites; do set -- "$@" -e "^$site"; done
-  # shellcheck disable=SC2086  # words on purpose
-  private_apt --print-uris $apt_flags install $wanted 2>/dev/null | sed -n "s|^'[a-z+]*:/*||p" | tr / _ | grep -qv "$@"
+  sed -n "s|^'[a-z+]*:/*||p" "$private/uris" | tr / _ | grep -qv "$@"
 }
 
 only_removals() { # true where all that is wanted of apt is NAME-
@@ -108,7 +118,8 @@ only_removals() { # true where all that is wanted of apt is NAME-
 }
 
 update_foreign() { # STEP: the host's own sources, in private; one that is broken is only noted
-  parts=sources.d private_apt -o APT::Get::List-Cleanup=0 update >>"$out" 2>&1 || : >"$private/broken"
+  mkdir -p "$private/foreign.d" && cp -- "$private"/sources.d/host-* "$private/foreign.d/"
+  parts=foreign.d private_lists >>"$out" 2>&1 || : >"$private/broken"
   note_broken "$1"
 }
 
@@ -137,20 +148,38 @@ simulate() {
   private_apt -s $apt_flags install $wanted
 }
 
-# simulate_fresh STEP: the simulation. The host's own lists are updated only where it fails without, or
+# simulate_fresh STEP [TELLING]: the simulation. The host's own lists are updated only where it fails without, or
 # where a package comes from them and they are old: what they name may be gone by now. It takes a
-# minute where the way to the archive is slow, and most hosts have all that Docker depends on.
+# minute where the way to the archive is slow, and most hosts have all that Docker depends on. With TELLING, $private/uris
+# is there, too.
 simulate_fresh() {
-  if simulate >"$private/simulation" 2>"$out" && { ! lists_are_old || ! fetches_foreign; }; then
+  lists=fresh
+  ! lists_are_old || lists=old
+  if ask_apt "$lists${2-}" && { [ "$lists" = fresh ] || ! fetches_foreign; }; then
     cat "$private/simulation"
     return
   fi
   if ! only_removals; then
     update_foreign "$1" >&2
-    simulate >"$private/simulation" 2>"$out" && { cat "$private/simulation"; return; }
+    ask_apt "fresh${2-}" && { cat "$private/simulation"; return; }
   fi
   cat "$private/simulation" >>"$out"
   stop 3 "$1" "apt cannot make this plan"
+}
+
+# ask_apt WHAT: what it would do, and for more than "fresh" what it would fetch: both at once, over one cache, which takes longest
+# where it is of a whole distribution.
+ask_apt() {
+  asked=
+  if [ "$1" != fresh ]; then
+    case $1 in fresh*) tool=apt-cache private_apt gencaches >/dev/null 2>&1 ;; esac
+    where_from &
+    asked=$!
+  fi
+  simulate >"$private/simulation" 2>"$out"
+  said=$?
+  [ -z "$asked" ] || wait "$asked"
+  return "$said"
 }
 
 plan_of() { # the simulation as sorted lines: I NAME VERSION, R NAME

@@ -17,7 +17,7 @@ end_downloads() {
     words=" $(tr '\0' ' ' <"$place") " && worker=${place#/proc/} || continue
     case $words in
       '  '|' grep '*) ;;
-      *' --download-only '*|*' update '*|*' download '*) kill "${worker%%/*}" ;;
+      *' --download-only '*|*' download-file '*|*' update '*|*' download '*) kill "${worker%%/*}" ;;
       *) at_work=1 ;;
     esac
   done

@@ -32,7 +32,7 @@ put() { # PATH MODE CONTENT: by a temporary file beside it, made durable, then r
   # A run that was cut may have left its own.
   for left in "$dir"/.dockwright-*; do [ ! -e "$left" ] || rm -f -- "$left" || return; done
   { (umask 077 && set -C && printf '%s' "$3" >"$temporary") &&
-    chown root:root "$temporary" && chmod "$2" "$temporary" && receipt "wrote $1 $(sum_of "$temporary")" &&
+    { [ ! -g "$dir" ] || chown root:root "$temporary"; } && chmod "$2" "$temporary" && receipt "wrote $1 $(sum_of "$temporary")" &&
     sync "$temporary" "$run/receipt" && mv -f -- "$temporary" "$1"; } || { rm -f -- "$temporary"; return 1; }
   sync "$dir"
 }

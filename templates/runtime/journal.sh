@@ -99,7 +99,7 @@ step() {
   settle
   : >"$out"
   if "apply_$1" >"$out" 2>&1; then rc=0; else rc=$?; fi
-  cat "$out" >&4
+  [ ! -s "$out" ] || cat "$out" >&4
   [ "$rc" = 0 ] || stop "${exit_code:-6}" "$1" "${brief:-$2: failed with $rc}" "${cause-}"
   hear
   "check_$1" >"$out" 2>&1 || stop 6 "$1" "$2: applied, yet the check still fails"
@@ -111,6 +111,6 @@ say() { printf '%s\n' "$1" >"$run/said"; }
 hear() {
   heard=
   [ -s "$run/said" ] || return 0
-  heard=$(head -n 1 "$run/said")
+  IFS= read -r heard <"$run/said"
   : >"$run/said"
 }

@@ -28,7 +28,7 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   claimed='' fetched=''
   for left in /run/dockwright-auth.??????; do [ ! -e "$left" ] || rm -rf -- "$left"; done
   for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || [ ! -e "$left" ] || rm -rf -- "$left"; done
-  tell "run $run_id: $playbook, asked for by $operator"
+  tell "run $run_id: $playbook, asked for by $operator" &
   : >"$out"
   record start - "$(date +%s) $(boot_id) $playbook $(printf '%s' "$operator" | base64 -w0)"
 }

@@ -35,22 +35,16 @@ take_over() {
   [ -z "$fetched" ] || { mv "$work/archives" "$work/unused" && ln -s -- "$fetched" "$work/archives"; }
 }
 
-# fetched_ahead STEP: whether the download that the probe began came to a good end; what it tells is told.
+# fetched_ahead STEP: whether the download that the probe began came to a good end; what it tells is told. Who fetches
+# holds the lock, and lets go of it however he ends.
 fetched_ahead() {
-  [ -n "${fetched-}" ] && read -r fetcher <"$private/fetcher" || return
-  turn=0
-  until [ -e "$private/fetched" ]; do
-    kill -0 "$fetcher" 2>/dev/null || [ -e "$private/fetched" ] || return
-    if [ "$turn" -lt 50 ]; then
-      sleep 0.01 # a near archive needs no longer
-    else
-      line=$(tail -n 1 "$private/progress")
-      [ "$line" = "${last_line-}" ] || printf '%s\n' "$line" | progress_of "$1"
-      last_line=$line
-      asked_to_stop "$1"
-      sleep 0.2
-    fi
-    turn=$((turn + 1))
+  [ -n "${fetched-}" ] || return
+  until flock -s -w 0.3 -E 111 "$private/fetching" true; do
+    [ $? = 111 ] || return # it is still held
+    line=$(tail -n 1 "$private/progress")
+    [ "$line" = "${last_line-}" ] || printf '%s\n' "$line" | progress_of "$1"
+    last_line=$line
+    asked_to_stop "$1"
   done
   read -r rc words <"$private/fetched" && [ "$rc $words" = "0 $wanted" ]
 }
@@ -195,6 +189,7 @@ hold_again() { # NAME...: those that are still there
 
 # automatic_ones: packages that go and that apt had brought by itself; what comes back is marked so again.
 automatic_ones() {
+  [ "$going" -gt 0 ] || return 0
   names=$(printf '%s' "$transaction" | sed -n 's/^R //p')
   # shellcheck disable=SC2086  # a list of names
   [ -z "$names" ] || apt-mark showauto $names 2>/dev/null | tr '\n' ' '
@@ -204,6 +199,7 @@ transact() {
   write_guard || return
   settings=$work/apt.conf
   [ -e "$settings" ] || settings=
+  count_changes
   were_held=$(held_ones) were_automatic=$(automatic_ones)
   [ -n "${disabled_snap-}" ] || : >"$run/running"
   [ -z "$removals" ] || timeout 20 docker ps -q --no-trunc >>"$run/running" 2>/dev/null
@@ -218,7 +214,7 @@ transact() {
     [ -z "$were_held" ] || hold_again $were_held >>"$out" 2>&1 || return
     forget_removed >>"$out" 2>&1
     case ${playbook-} in uninstall|purge) name_spare ;; esac
-    say "$(printf '%s' "$transaction" | grep -c '^I') packages in, $(printf '%s' "$transaction" | grep -c '^R') out"
+    say "$coming packages in, $going out"
     return 0
   fi
   if grep -q 'dockwright: this is not the plan' "$out"; then
@@ -236,6 +232,15 @@ transact() {
     exit_code=6 cause="a package is half installed; after its cause is mended the same command goes on"
   fi
   return 1
+}
+
+count_changes() { # of the transaction, into $coming and $going
+  coming=0 going=0
+  while read -r kind _; do
+    case $kind in I) coming=$((coming + 1)) ;; R) going=$((going + 1)) ;; esac
+  done <<LINES
+$transaction
+LINES
 }
 
 # name_spare: what apt-get autoremove would take by now. Nothing here does: it may be somebody's.
@@ -322,11 +327,9 @@ lists_moved() {
   for site in $sites; do
     [ -n "$(find "$private/lists" -maxdepth 1 -name "$site*_Packages*" -size +0)" ] || return
   done
-  mkdir -p /var/lib/apt/lists/partial || return
+  partial=/var/lib/apt/lists/partial
+  [ -d "$partial" ] || mkdir -p "$partial" || return
   for site in $sites; do
-    for list in "$private/lists/$site"*; do
-      name=${list##*/}
-      cp -p -- "$list" "/var/lib/apt/lists/partial/$name" && mv -f -- "/var/lib/apt/lists/partial/$name" "/var/lib/apt/lists/$name" || return
-    done
+    cp -p -- "$private/lists/$site"* "$partial/" && mv -f -- "$partial/$site"* /var/lib/apt/lists/ || return
   done
 }

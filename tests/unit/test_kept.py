@@ -20,6 +20,7 @@ def run(bench: Bench, body: str, *parts: str) -> Done:
     texts = "\n".join((RUNTIME / f"{part}.sh").read_text(encoding="utf-8") for part in parts)
     for place in ("/run/dockwright", "/var/lib/apt", "/var/tmp"):
         texts = texts.replace(place, f"{bench.top}{place}")
+    texts = texts.replace("/usr/lib/apt/apt-helper", "apt-helper")
     head = (
         f"wanted='{WANTED}' sites='vendor.example_dists_noble' private_root='{bench.top}/state'\n"
     )
@@ -87,9 +88,6 @@ def test_a_ticket_that_was_cut_has_nothing_deleted(bench: Bench, kept: Path) -> 
 def test_packages_that_were_fetched_ahead(
     bench: Bench, kept: Path, *, told: str | None, taken: bool
 ) -> None:
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    (kept / "fetcher").write_text(f"{gone.pid}\n")
     (kept / "progress").write_text("dlstatus:1:42.0:Retrieving\n")
     if told is not None:
         (kept / "fetched").write_text(f"{told}\n")
@@ -106,9 +104,10 @@ def test_packages_that_are_on_their_way_are_waited_for(bench: Bench, kept: Path)
     (kept / "progress").write_text("dlstatus:1:42.0:Retrieving docker-ce\n")
     body = """
     claim_kept p1; take_over || exit 9
+    exec 8>"$private/fetching"; flock 8
     (while [ ! -e "$private/go" ]; do sleep 0.02; done; echo "0 $wanted" >"$private/fetched") &
-    echo "$!" >"$private/fetcher"
-    sleep() { command sleep 0.002; turns=$((${turns:-0} + 1)); [ "$turns" -lt 60 ] || : >"$private/go"; }
+    exec 8>&-
+    asked_to_stop() { turns=$((${turns:-0} + 1)); [ "$turns" -lt 2 ] || : >"$private/go"; }
     fetched_ahead download && echo "taken"
     exit 0"""
     done = run(bench, body, "apt", "transaction")
@@ -225,7 +224,7 @@ def test_lists_that_are_not_there_are_fetched(bench: Bench, there: str | None) -
 DELETED = {
     "private": {"apt.sh", "transaction.sh", "probe.sh.j2"},
     "work": {"apt.sh", "probe.sh.j2"},
-    "fetched": {"start.sh", "transaction.sh", "probe.sh.j2"},
+    "fetched": {"ahead.sh", "start.sh", "transaction.sh", "probe.sh.j2"},
     "claimed": {"start.sh", "transaction.sh"},
     "claim": {"transaction.sh"},
     "scratch": {"start.sh", "file.sh.j2"},
@@ -252,3 +251,105 @@ def test_what_a_run_deletes_at_its_end_is_named_by_nobody_else() -> None:
             if sets.search(path.read_text(encoding="utf-8"))
         }
         assert found <= places, name
+
+
+# What apt says of its files: the vendor's index alone knows the first, all lists know both.
+VENDORS = (
+    "'https://vendor.example/docker-ce_5%3a29_amd64.deb' docker-ce_5%3a29_amd64.deb 40 SHA256:aa"
+)
+OTHERS = "'http://archive.example/iptables_1_amd64.deb' iptables_1_amd64.deb 20 SHA256:bb"
+APT = """
+case " $* " in
+  *" --print-uris download "*) [ ! -e "$top/uris.vendor" ] || cat "$top/uris.vendor" ;;
+  *" --download-only "*) touch "$top/var/tmp/dockwright-apt.n/all.deb" ;;
+esac"""
+# A pair of URL and place for each file; the last option is before them.
+FETCH = """
+while [ "$1" != download-file ]; do shift; done
+shift
+while [ $# -gt 0 ]; do echo "$1 $3" >"$2"; shift 3; done"""
+
+
+@pytest.fixture
+def fetching(bench: Bench) -> str:
+    """A probe that fetches ahead, up to where apt has told of all files."""
+    for name, body in (("apt-get", APT), ("apt-helper", FETCH)):
+        bench.fake(name, body.replace("$top", str(bench.top)))
+    bench.fake("chown", "")
+    bench.fake(
+        "mktemp",
+        f"mkdir -p '{bench.top}/var/tmp/dockwright-apt.n' && echo '{bench.top}/var/tmp/dockwright-apt.n'",
+    )
+    (bench.top / "private").mkdir()
+    (bench.top / "uris.vendor").write_text(f"{VENDORS}\n")
+    (bench.top / "uris").write_text(f"Reading\n{VENDORS}\n{OTHERS}\n")
+    return f"""
+    private='{bench.top}/private' work='{bench.top}/private' apt_flags=
+    has_room() {{ :; }}
+    fetch_ahead
+    cp '{bench.top}/uris' "$private/uris"
+    exec 7<&-
+    flock -s "$private/fetching" true
+    cat "$private/fetched"; ls "$fetched"
+    exit 0"""
+
+
+def helped(bench: Bench) -> list[str]:
+    return [call.split(" download-file ")[1] for call in bench.calls() if " download-file " in call]
+
+
+def test_packages_are_fetched_as_soon_as_they_are_named(bench: Bench, fetching: str) -> None:
+    done = run(bench, fetching, "apt", "ahead")
+    names = ["docker-ce_5%3a29_amd64.deb", "iptables_1_amd64.deb"]
+    assert done.output.splitlines() == [f"0 {WANTED}", *names, "partial"]
+    place = bench.top / "var/tmp/dockwright-apt.n"
+    urls = ("https://vendor.example/", "http://archive.example/")
+    sums = ("SHA256:aa", "SHA256:bb")
+    assert helped(bench) == [
+        f"{url}{name} {place}/partial/{name} {digest}"
+        for url, name, digest in zip(urls, names, sums, strict=True)
+    ]
+    assert list((place / "partial").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        OTHERS.replace("SHA256", "MD5Sum"),
+        OTHERS.replace(" SHA256:bb", ""),
+        OTHERS.replace("http:", "mirror+file:"),
+        OTHERS.replace(" iptables", " ../iptables"),
+        OTHERS.replace(" iptables", " .iptables"),
+    ],
+)
+def test_what_the_helper_is_not_for_is_fetched_by_apt_itself(
+    bench: Bench, fetching: str, line: str
+) -> None:
+    (bench.top / "uris").write_text(f"{VENDORS}\n{line}\n")
+    done = run(bench, fetching, "apt", "ahead")
+    assert done.output.splitlines() == [
+        f"0 {WANTED}",
+        "all.deb",
+        "docker-ce_5%3a29_amd64.deb",
+        "partial",
+    ]
+    assert len(helped(bench)) == 1
+
+
+@pytest.mark.parametrize("known", ["by the vendor alone", "by all lists"])
+def test_a_download_that_fails_is_left_to_the_program(
+    bench: Bench, fetching: str, known: str
+) -> None:
+    if known == "by all lists":
+        (bench.top / "uris.vendor").unlink()
+    bench.fake("apt-helper", "exit 100")
+    done = run(bench, fetching, "apt", "ahead")
+    assert done.output.splitlines() == [f"100 {WANTED}", "partial"]
+    assert len(helped(bench)) == 1
+    assert not any(" --download-only " in call for call in bench.calls())
+
+
+def test_where_apt_makes_no_plan_nothing_more_is_fetched(bench: Bench, fetching: str) -> None:
+    (bench.top / "uris").write_text("")
+    done = run(bench, fetching, "apt", "ahead")
+    assert done.output.splitlines() == [f"1 {WANTED}", "docker-ce_5%3a29_amd64.deb", "partial"]

@@ -59,7 +59,7 @@ end_downloads() {
     words=" $(tr '\0' ' ' <"$place") " && worker=${place#/proc/} || continue
     case $words in
       '  '|' grep '*) ;;
-      *' --download-only '*|*' update '*|*' download '*) kill "${worker%%/*}" ;;
+      *' --download-only '*|*' download-file '*|*' update '*|*' download '*) kill "${worker%%/*}" ;;
       *) at_work=1 ;;
     esac
   done
@@ -167,7 +167,7 @@ step() {
   settle
   : >"$out"
   if "apply_$1" >"$out" 2>&1; then rc=0; else rc=$?; fi
-  cat "$out" >&4
+  [ ! -s "$out" ] || cat "$out" >&4
   [ "$rc" = 0 ] || stop "${exit_code:-6}" "$1" "${brief:-$2: failed with $rc}" "${cause-}"
   hear
   "check_$1" >"$out" 2>&1 || stop 6 "$1" "$2: applied, yet the check still fails"
@@ -179,7 +179,7 @@ say() { printf '%s\n' "$1" >"$run/said"; }
 hear() {
   heard=
   [ -s "$run/said" ] || return 0
-  heard=$(head -n 1 "$run/said")
+  IFS= read -r heard <"$run/said"
   : >"$run/said"
 }
 
@@ -213,7 +213,7 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   claimed='' fetched=''
   for left in /run/dockwright-auth.??????; do [ ! -e "$left" ] || rm -rf -- "$left"; done
   for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || [ ! -e "$left" ] || rm -rf -- "$left"; done
-  tell "run $run_id: $playbook, asked for by $operator"
+  tell "run $run_id: $playbook, asked for by $operator" &
   : >"$out"
   record start - "$(date +%s) $(boot_id) $playbook $(printf '%s' "$operator" | base64 -w0)"
 }
@@ -277,7 +277,7 @@ put() { # PATH MODE CONTENT: by a temporary file beside it, made durable, then r
   # A run that was cut may have left its own.
   for left in "$dir"/.dockwright-*; do [ ! -e "$left" ] || rm -f -- "$left" || return; done
   { (umask 077 && set -C && printf '%s' "$3" >"$temporary") &&
-    chown root:root "$temporary" && chmod "$2" "$temporary" && receipt "wrote $1 $(sum_of "$temporary")" &&
+    { [ ! -g "$dir" ] || chown root:root "$temporary"; } && chmod "$2" "$temporary" && receipt "wrote $1 $(sum_of "$temporary")" &&
     sync "$temporary" "$run/receipt" && mv -f -- "$temporary" "$1"; } || { rm -f -- "$temporary"; return 1; }
   sync "$dir"
 }
@@ -428,11 +428,11 @@ stop_at_proxy() { # STEP TEXT: 5 where it is the proxy's fault
 # $private is 0755 with a 0711 way to it: apt drops to the user _apt to fetch, and must get there. It is $work, too, but where
 # a program has taken over what its probe left in /run.
 
-# private_apt ARGUMENT...: apt-get that sees the host's installed packages, our copies of its
+# private_apt ARGUMENT...: apt-get, or $tool, that sees the host's installed packages, our copies of its
 # sources, and ours. All of Dir::State::lists, Dir::Cache and Dir::Log are named: else caches of
 # apt land in /var. The last options undo what a host's apt.conf may have loosened.
 private_apt() {
-  through_proxy apt-get -q -o Dir::Etc::sourcelist="$private/sources.list" -o Dir::Etc::sourceparts="$private/${parts:-sources.d}" \
+  through_proxy "${tool:-apt-get}" -q -o Dir::Etc::sourcelist="$private/sources.list" -o Dir::Etc::sourceparts="$private/${parts:-sources.d}" \
     -o Dir::State::lists="$private/lists" -o Dir::Cache="$private/cache" \
     -o Dir::Cache::archives="$work/archives" -o Dir::Log="$private/log" \
     -o Acquire::Retries=3 -o Acquire::Languages=none \
@@ -454,7 +454,7 @@ workplace() {
   fi
   work=$(mktemp -d "$place.XXXXXX") || return
   # apt's verifier and maintainer scripts write temporary files: the host's /tmp may be full, or noexec.
-  mkdir -p "$work/archives/partial" && mkdir -m 1777 "$work/tmp" && chmod 1777 "$work/tmp" && chmod 0755 "$work" || return
+  mkdir -p "$work/archives/partial" "$work/tmp" && chmod 1777 "$work/tmp" && chmod 0755 "$work" || return
   chown _apt "$work/archives/partial" 2>/dev/null || :
   TMPDIR=$work/tmp
   export TMPDIR
@@ -483,9 +483,10 @@ stand_in() { printf '%s' "$2" >"$private/sources.d/host-${1##*/}"; }
 
 # add_repository ID KEY-PATH KEY SOURCE: ours, signed by the private copy of its key.
 add_repository() {
-  printf '%s' "$3" >"$private/keys/$1.asc" &&
-    printf '%s' "$4" | sed "s|^Signed-By: $2|Signed-By: $private/keys/$1.asc|" >"$private/trial.d/$1.sources" &&
-    cp -- "$private/trial.d/$1.sources" "$private/sources.d/zz-$1.sources"
+  printf '%s' "$3" >"$private/keys/$1.asc" || return
+  for place in "trial.d/$1" "sources.d/zz-$1"; do
+    printf '%s' "${4%%"Signed-By: $2"*}Signed-By: $private/keys/$1.asc${4#*"Signed-By: $2"}" >"$private/$place.sources" || return
+  done
 }
 
 # link_foreign: the host's own lists, as they are. Lists of ours are never taken over: an old signed
@@ -504,6 +505,10 @@ link_foreign() {
   [ $# = 0 ] || ln -s -- "$@" "$private/lists/"
 }
 
+# private_lists OPTION...: apt-get update, without the cache that it would build of what it knows by then: of a whole
+# distribution that takes seconds, and who asks of packages builds the one that is needed.
+private_lists() { private_apt -o APT::Get::List-Cleanup=0 -o pkgCacheFile::Generate=false "$@" update; }
+
 # private_update STEP: our repositories must verify; the host's own lists are taken as they are.
 # A broken foreign source is thus no failure of ours. Without Error-Mode=any apt-get update ends
 # with 0 although a signature is wrong, and goes on with the old lists.
@@ -511,7 +516,7 @@ private_update() {
   link_foreign
   # Where packages only go, no index is asked: that works without a network, too.
   if [ -z "$sites" ] && only_removals; then return; fi
-  if ! parts=trial.d private_apt -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any update >"$out" 2>&1; then
+  if ! parts=trial.d private_lists -o APT::Update::Error-Mode=any >"$out" 2>&1; then
     update_failed "$1"
   fi
 }
@@ -519,12 +524,17 @@ private_update() {
 # lists_are_old: none that is of the last day. A fresh cloud image has no lists at all.
 lists_are_old() { [ -z "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -1 2>/dev/null | head -n 1)" ]; }
 
+# where_from: apt's lines of what it would fetch, into $private/uris; with the sums that it checks by, not MD5 as of old.
+where_from() {
+  # shellcheck disable=SC2086  # words on purpose
+  private_apt -o Acquire::ForceHash=SHA256 --print-uris $apt_flags install $wanted >"$private/uris" 2>/dev/null
+}
+
 # fetches_foreign: whether apt would fetch a package from elsewhere than from $sites.
 fetches_foreign() {
   set -- -e '^$'
   for site in $sites; do set -- "$@" -e "^$site"; done
-  # shellcheck disable=SC2086  # words on purpose
-  private_apt --print-uris $apt_flags install $wanted 2>/dev/null | sed -n "s|^'[a-z+]*:/*||p" | tr / _ | grep -qv "$@"
+  sed -n "s|^'[a-z+]*:/*||p" "$private/uris" | tr / _ | grep -qv "$@"
 }
 
 only_removals() { # true where all that is wanted of apt is NAME-
@@ -534,7 +544,8 @@ only_removals() { # true where all that is wanted of apt is NAME-
 }
 
 update_foreign() { # STEP: the host's own sources, in private; one that is broken is only noted
-  parts=sources.d private_apt -o APT::Get::List-Cleanup=0 update >>"$out" 2>&1 || : >"$private/broken"
+  mkdir -p "$private/foreign.d" && cp -- "$private"/sources.d/host-* "$private/foreign.d/"
+  parts=foreign.d private_lists >>"$out" 2>&1 || : >"$private/broken"
   note_broken "$1"
 }
 
@@ -563,20 +574,38 @@ simulate() {
   private_apt -s $apt_flags install $wanted
 }
 
-# simulate_fresh STEP: the simulation. The host's own lists are updated only where it fails without, or
+# simulate_fresh STEP [TELLING]: the simulation. The host's own lists are updated only where it fails without, or
 # where a package comes from them and they are old: what they name may be gone by now. It takes a
-# minute where the way to the archive is slow, and most hosts have all that Docker depends on.
+# minute where the way to the archive is slow, and most hosts have all that Docker depends on. With TELLING, $private/uris
+# is there, too.
 simulate_fresh() {
-  if simulate >"$private/simulation" 2>"$out" && { ! lists_are_old || ! fetches_foreign; }; then
+  lists=fresh
+  ! lists_are_old || lists=old
+  if ask_apt "$lists${2-}" && { [ "$lists" = fresh ] || ! fetches_foreign; }; then
     cat "$private/simulation"
     return
   fi
   if ! only_removals; then
     update_foreign "$1" >&2
-    simulate >"$private/simulation" 2>"$out" && { cat "$private/simulation"; return; }
+    ask_apt "fresh${2-}" && { cat "$private/simulation"; return; }
   fi
   cat "$private/simulation" >>"$out"
   stop 3 "$1" "apt cannot make this plan"
+}
+
+# ask_apt WHAT: what it would do, and for more than "fresh" what it would fetch: both at once, over one cache, which takes longest
+# where it is of a whole distribution.
+ask_apt() {
+  asked=
+  if [ "$1" != fresh ]; then
+    case $1 in fresh*) tool=apt-cache private_apt gencaches >/dev/null 2>&1 ;; esac
+    where_from &
+    asked=$!
+  fi
+  simulate >"$private/simulation" 2>"$out"
+  said=$?
+  [ -z "$asked" ] || wait "$asked"
+  return "$said"
 }
 
 plan_of() { # the simulation as sorted lines: I NAME VERSION, R NAME
@@ -632,22 +661,16 @@ take_over() {
   [ -z "$fetched" ] || { mv "$work/archives" "$work/unused" && ln -s -- "$fetched" "$work/archives"; }
 }
 
-# fetched_ahead STEP: whether the download that the probe began came to a good end; what it tells is told.
+# fetched_ahead STEP: whether the download that the probe began came to a good end; what it tells is told. Who fetches
+# holds the lock, and lets go of it however he ends.
 fetched_ahead() {
-  [ -n "${fetched-}" ] && read -r fetcher <"$private/fetcher" || return
-  turn=0
-  until [ -e "$private/fetched" ]; do
-    kill -0 "$fetcher" 2>/dev/null || [ -e "$private/fetched" ] || return
-    if [ "$turn" -lt 50 ]; then
-      sleep 0.01 # a near archive needs no longer
-    else
-      line=$(tail -n 1 "$private/progress")
-      [ "$line" = "${last_line-}" ] || printf '%s\n' "$line" | progress_of "$1"
-      last_line=$line
-      asked_to_stop "$1"
-      sleep 0.2
-    fi
-    turn=$((turn + 1))
+  [ -n "${fetched-}" ] || return
+  until flock -s -w 0.3 -E 111 "$private/fetching" true; do
+    [ $? = 111 ] || return # it is still held
+    line=$(tail -n 1 "$private/progress")
+    [ "$line" = "${last_line-}" ] || printf '%s\n' "$line" | progress_of "$1"
+    last_line=$line
+    asked_to_stop "$1"
   done
   read -r rc words <"$private/fetched" && [ "$rc $words" = "0 $wanted" ]
 }
@@ -792,6 +815,7 @@ hold_again() { # NAME...: those that are still there
 
 # automatic_ones: packages that go and that apt had brought by itself; what comes back is marked so again.
 automatic_ones() {
+  [ "$going" -gt 0 ] || return 0
   names=$(printf '%s' "$transaction" | sed -n 's/^R //p')
   # shellcheck disable=SC2086  # a list of names
   [ -z "$names" ] || apt-mark showauto $names 2>/dev/null | tr '\n' ' '
@@ -801,6 +825,7 @@ transact() {
   write_guard || return
   settings=$work/apt.conf
   [ -e "$settings" ] || settings=
+  count_changes
   were_held=$(held_ones) were_automatic=$(automatic_ones)
   [ -n "${disabled_snap-}" ] || : >"$run/running"
   [ -z "$removals" ] || timeout 20 docker ps -q --no-trunc >>"$run/running" 2>/dev/null
@@ -815,7 +840,7 @@ transact() {
     [ -z "$were_held" ] || hold_again $were_held >>"$out" 2>&1 || return
     forget_removed >>"$out" 2>&1
     case ${playbook-} in uninstall|purge) name_spare ;; esac
-    say "$(printf '%s' "$transaction" | grep -c '^I') packages in, $(printf '%s' "$transaction" | grep -c '^R') out"
+    say "$coming packages in, $going out"
     return 0
   fi
   if grep -q 'dockwright: this is not the plan' "$out"; then
@@ -833,6 +858,15 @@ transact() {
     exit_code=6 cause="a package is half installed; after its cause is mended the same command goes on"
   fi
   return 1
+}
+
+count_changes() { # of the transaction, into $coming and $going
+  coming=0 going=0
+  while read -r kind _; do
+    case $kind in I) coming=$((coming + 1)) ;; R) going=$((going + 1)) ;; esac
+  done <<LINES
+$transaction
+LINES
 }
 
 # name_spare: what apt-get autoremove would take by now. Nothing here does: it may be somebody's.
@@ -919,12 +953,10 @@ lists_moved() {
   for site in $sites; do
     [ -n "$(find "$private/lists" -maxdepth 1 -name "$site*_Packages*" -size +0)" ] || return
   done
-  mkdir -p /var/lib/apt/lists/partial || return
+  partial=/var/lib/apt/lists/partial
+  [ -d "$partial" ] || mkdir -p "$partial" || return
   for site in $sites; do
-    for list in "$private/lists/$site"*; do
-      name=${list##*/}
-      cp -p -- "$list" "/var/lib/apt/lists/partial/$name" && mv -f -- "/var/lib/apt/lists/partial/$name" "/var/lib/apt/lists/$name" || return
-    done
+    cp -p -- "$private/lists/$site"* "$partial/" && mv -f -- "$partial/$site"* /var/lib/apt/lists/ || return
   done
 }
 
@@ -1074,12 +1106,14 @@ guard() {
       VERSION_CODENAME) version_codename=$value ;;
     esac
   done </etc/os-release
-  codename=${codename:-$version_codename} architecture=$(dpkg --print-architecture)
+  codename=${codename:-$version_codename} architecture=${architecture:-$(dpkg --print-architecture)}
   [ "$os_id" = ubuntu ] && [ "$codename" = noble ] ||
     stop 3 guard "this host is $os_id $codename; "'the plan is for ubuntu noble'
   [ "$architecture" = amd64 ] ||
     stop 3 guard "this host is $architecture; "'the plan is for amd64'
-  [ "$(cat /etc/machine-id 2>/dev/null)" = 452be6978d76484ba2ab950025a82549 ] ||
+  machine_id=''
+  [ ! -r /etc/machine-id ] || read -r machine_id </etc/machine-id
+  [ "$machine_id" = 452be6978d76484ba2ab950025a82549 ] ||
     stop 3 guard "this is another machine than the plan was made for"
   [ "$(sum_of /etc/apt/keyrings/docker.asc)" = 48232176278b9d70c1ff0f45b2c29414ea2fc17f03b50b2c0491fd9755f9af8f ] || stop 4 guard '/etc/apt/keyrings/docker.asc changed since the plan: plan again'
   [ "$(sum_of /etc/apt/sources.list.d/docker.sources)" = 12b3e1c6e74d2169b249f86f50a5e312fd36c299b8c6de7656cad944a6315d5e ] || stop 3 guard '/etc/apt/sources.list.d/docker.sources changed since the plan: plan again'

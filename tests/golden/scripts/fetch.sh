@@ -29,7 +29,7 @@ end_downloads() {
     words=" $(tr '\0' ' ' <"$place") " && worker=${place#/proc/} || continue
     case $words in
       '  '|' grep '*) ;;
-      *' --download-only '*|*' update '*|*' download '*) kill "${worker%%/*}" ;;
+      *' --download-only '*|*' download-file '*|*' update '*|*' download '*) kill "${worker%%/*}" ;;
       *) at_work=1 ;;
     esac
   done
@@ -137,7 +137,7 @@ step() {
   settle
   : >"$out"
   if "apply_$1" >"$out" 2>&1; then rc=0; else rc=$?; fi
-  cat "$out" >&4
+  [ ! -s "$out" ] || cat "$out" >&4
   [ "$rc" = 0 ] || stop "${exit_code:-6}" "$1" "${brief:-$2: failed with $rc}" "${cause-}"
   hear
   "check_$1" >"$out" 2>&1 || stop 6 "$1" "$2: applied, yet the check still fails"
@@ -149,7 +149,7 @@ say() { printf '%s\n' "$1" >"$run/said"; }
 hear() {
   heard=
   [ -s "$run/said" ] || return 0
-  heard=$(head -n 1 "$run/said")
+  IFS= read -r heard <"$run/said"
   : >"$run/said"
 }
 
@@ -183,7 +183,7 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   claimed='' fetched=''
   for left in /run/dockwright-auth.??????; do [ ! -e "$left" ] || rm -rf -- "$left"; done
   for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || [ ! -e "$left" ] || rm -rf -- "$left"; done
-  tell "run $run_id: $playbook, asked for by $operator"
+  tell "run $run_id: $playbook, asked for by $operator" &
   : >"$out"
   record start - "$(date +%s) $(boot_id) $playbook $(printf '%s' "$operator" | base64 -w0)"
 }

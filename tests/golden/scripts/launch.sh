@@ -72,22 +72,27 @@ echo "it'"'"'s $HOME"
 fi
 exec 8>&-
 # follow FIRST-BYTE: the records of $run as they come, until the controller closes its end.
-# A watch says "gone" where the program dies without a last record (killed, out of memory, power
+# "gone" is said where the program dies without a last record (killed, out of memory, power
 # cut). $pid and $started name the process: after a reboot its pid may be another's.
 follow() {
-  tail -s 0.05 -c "+$1" -f "$run/ev" &
-  tailing=$!
   (
-    while [ -n "$started" ] && [ "$(started_of "$pid")" = "$started" ]; do sleep 0.5; done
-    sleep 0.5
+    trap 'kill ${tailing-} 2>/dev/null; exit' TERM
+    if [ -n "$started" ] && [ "$(started_of "$pid")" = "$started" ]; then
+      tail -s 0.05 -c "+$1" --pid="$pid" -f "$run/ev" &
+    else
+      tail -c "+$1" "$run/ev" &
+    fi
+    tailing=$!
+    wait "$tailing"
+    [ "$(started_of "$pid")" != "${started:-none}" ] || exit 0
     began=$(sed -n 's/^dw1 [^ ]* start - [^ ]* [0-9]* \([^ ]*\).*/\1/p' "$run/ev")
     boot=$(boot_id)
     grep -q '^dw1 [^ ]* end ' "$run/ev" ||
       printf 'dw1 %s gone - - %s\n' "$run_id" "$([ "${began:-$boot}" = "$boot" ] && echo killed || echo rebooted)"
   ) &
-  watching=$!
+  following=$!
   read -r _
-  kill "$tailing" "$watching" 2>/dev/null
+  kill "$following" 2>/dev/null || : # it has ended where the program has
 }
 
 follow 1

@@ -49,7 +49,7 @@ end_downloads() {
     words=" $(tr '\0' ' ' <"$place") " && worker=${place#/proc/} || continue
     case $words in
       '  '|' grep '*) ;;
-      *' --download-only '*|*' update '*|*' download '*) kill "${worker%%/*}" ;;
+      *' --download-only '*|*' download-file '*|*' update '*|*' download '*) kill "${worker%%/*}" ;;
       *) at_work=1 ;;
     esac
   done
@@ -157,7 +157,7 @@ step() {
   settle
   : >"$out"
   if "apply_$1" >"$out" 2>&1; then rc=0; else rc=$?; fi
-  cat "$out" >&4
+  [ ! -s "$out" ] || cat "$out" >&4
   [ "$rc" = 0 ] || stop "${exit_code:-6}" "$1" "${brief:-$2: failed with $rc}" "${cause-}"
   hear
   "check_$1" >"$out" 2>&1 || stop 6 "$1" "$2: applied, yet the check still fails"
@@ -169,7 +169,7 @@ say() { printf '%s\n' "$1" >"$run/said"; }
 hear() {
   heard=
   [ -s "$run/said" ] || return 0
-  heard=$(head -n 1 "$run/said")
+  IFS= read -r heard <"$run/said"
   : >"$run/said"
 }
 
@@ -203,7 +203,7 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   claimed='' fetched=''
   for left in /run/dockwright-auth.??????; do [ ! -e "$left" ] || rm -rf -- "$left"; done
   for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || [ ! -e "$left" ] || rm -rf -- "$left"; done
-  tell "run $run_id: $playbook, asked for by $operator"
+  tell "run $run_id: $playbook, asked for by $operator" &
   : >"$out"
   record start - "$(date +%s) $(boot_id) $playbook $(printf '%s' "$operator" | base64 -w0)"
 }
@@ -267,7 +267,7 @@ put() { # PATH MODE CONTENT: by a temporary file beside it, made durable, then r
   # A run that was cut may have left its own.
   for left in "$dir"/.dockwright-*; do [ ! -e "$left" ] || rm -f -- "$left" || return; done
   { (umask 077 && set -C && printf '%s' "$3" >"$temporary") &&
-    chown root:root "$temporary" && chmod "$2" "$temporary" && receipt "wrote $1 $(sum_of "$temporary")" &&
+    { [ ! -g "$dir" ] || chown root:root "$temporary"; } && chmod "$2" "$temporary" && receipt "wrote $1 $(sum_of "$temporary")" &&
     sync "$temporary" "$run/receipt" && mv -f -- "$temporary" "$1"; } || { rm -f -- "$temporary"; return 1; }
   sync "$dir"
 }
@@ -622,12 +622,14 @@ guard() {
       VERSION_CODENAME) version_codename=$value ;;
     esac
   done </etc/os-release
-  codename=${codename:-$version_codename} architecture=$(dpkg --print-architecture)
+  codename=${codename:-$version_codename} architecture=${architecture:-$(dpkg --print-architecture)}
   [ "$os_id" = ubuntu ] && [ "$codename" = noble ] ||
     stop 3 guard "this host is $os_id $codename; "'the plan is for ubuntu noble'
   [ "$architecture" = amd64 ] ||
     stop 3 guard "this host is $architecture; "'the plan is for amd64'
-  [ "$(cat /etc/machine-id 2>/dev/null)" = 1caeb09cfa4f4ac3b8c51e385f6964f4 ] ||
+  machine_id=''
+  [ ! -r /etc/machine-id ] || read -r machine_id </etc/machine-id
+  [ "$machine_id" = 1caeb09cfa4f4ac3b8c51e385f6964f4 ] ||
     stop 3 guard "this is another machine than the plan was made for"
 }
 

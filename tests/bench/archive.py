@@ -1,0 +1,81 @@
+"""An archive as long as a real one: what apt reads on a real host has tens of thousands of packages.
+
+The lab's archive offers a few hundred, and fetching and reading its index costs nothing; who updates
+lists without need pays nothing for it there. Here the index also names what this machine's own
+archive has. Nothing of that is ever installed: no package of the lab's asks for it.
+"""
+
+from __future__ import annotations
+
+import lzma
+import shutil
+from pathlib import Path
+
+from tests.lab import keys, repo
+from tests.lab.dress import DRESSES
+from tests.lab.lab import Lab
+from tests.lab.machine import LabError, arch, say, sh
+
+
+def lengthen(lab: Lab, dress: str) -> int:
+    """Serve the dress's archive with a long index from now on; returns how many packages it names."""
+    link = lab.dir / "www/archive.lab.test" / dress
+    short, long = link.resolve(), lab.dir / "sites/long"
+    folder = f"dists/{DRESSES[dress].codename}"
+    index = f"{folder}/main/binary-{arch()}"
+    ours = _stanzas((short / index / "Packages").read_text())
+    more = {name: text for name, text in _others().items() if name not in ours}
+    say(f"adding {len(more)} packages of this machine's own archive to the index")
+    text = "\n".join(f"{stanza}\n" for stanza in (*ours.values(), *more.values()))
+
+    shutil.copytree(short / folder, long / folder, ignore=shutil.ignore_patterns("Packages*"))
+    (long / "pool").symlink_to(short / "pool")
+    (long / index / "Packages").write_text(text)
+    # As archives have it, and as apt takes it where it may choose; the preset is for our patience.
+    (long / index / "Packages.xz").write_bytes(lzma.compress(text.encode(), preset=1))
+    lines = (short / folder / "Release").read_text().split("\nDate: ", 1)[0].splitlines()
+    fields = dict(line.split(": ", 1) for line in lines)
+    keys.sign(lab.parts["keys"], "archive", repo.write_release(long / folder, fields))
+    link.unlink()
+    link.symlink_to(long)
+    return len(ours) + len(more)
+
+
+def _others() -> dict[str, str]:
+    """The stanzas of this machine's own lists."""
+    wanted = ["--format", "$(FILENAME)", "Created-By: Packages"]
+    files = [Path(name) for name in sh(["apt-get", "indextargets", *wanted]).split()]
+    texts = [sh(["/usr/lib/apt/apt-helper", "cat-file", file]) for file in files if file.exists()]
+    found = {name: text for each in texts for name, text in _stanzas(each).items()}
+    if not found:
+        raise LabError("this machine has no lists of an archive: apt-get update")
+    return found
+
+
+def _stanzas(text: str) -> dict[str, str]:
+    """Packages of an index by name; of several versions the last."""
+    stanzas = [stanza.strip("\n") for stanza in text.split("\n\n")]
+    heads = (stanza.split("\n", 1)[0] for stanza in stanzas)
+    return {
+        head.removeprefix("Package: "): stanza
+        for head, stanza in zip(heads, stanzas, strict=True)
+        if head.startswith("Package: ")
+    }
+
+
+def bound(lab: Lab, megabytes: int) -> None:
+    """Have the lab's servers send so many megabytes a second to each connection, as far ones do."""
+    conf = lab.dir / "nginx.conf"
+    text = conf.read_text()
+    place = next(line for line in text.splitlines() if line.endswith(":443 ssl default_server;"))
+    conf.write_text(text.replace(place, f"{place}\n        limit_rate {megabytes}m;"))
+    nginx: list[str | Path] = [
+        "nginx",
+        "-e",
+        lab.dir / "log/nginx.error",
+        "-p",
+        lab.dir,
+        "-c",
+        conf,
+    ]
+    lab.run([*nginx, "-s", "reload"])
