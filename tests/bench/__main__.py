@@ -18,8 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.bench import figures, fleet, plot, rivals
-from tests.bench.archive import lengthen
+from tests.bench import archive, figures, fleet, plot, rivals
 from tests.bench.fleet import FleetBench
 from tests.bench.rivals import Ours
 from tests.bench.runs import DRESS, Bench
@@ -96,9 +95,9 @@ def _parse() -> argparse.Namespace:
         help="hosts with what servers have: needrestart, man-db, unattended-upgrades, cloud-init",
     )
     add(
-        "--long",
+        "--real",
         action="store_true",
-        help="an archive as long as a real one: its index names what this machine's archive has",
+        help=f"an archive as long as a real one, and servers that send {archive.RATE} MB/s a connection",
     )
     add("--no-warm-up", action="store_true", help="count the first pair, with its cold caches")
     add("--vendor-script", type=Path, metavar="F", help="get.docker.com's script, not the manual")
@@ -127,8 +126,8 @@ def _measure(args: argparse.Namespace) -> tuple[dict[str, Any], list[Sample]]:
         else:
             bench = Bench(ours, found, args.again)
         bench.fat = args.fat
-        if args.long:
-            bench.named = lengthen(lab, DRESS)
+        if args.real:
+            bench.archive = archive.real(lab, DRESS)
         try:
             for number in range(1 if args.no_warm_up else 0, args.pairs + 1):
                 bench.pair(number)
@@ -142,7 +141,9 @@ def _measure(args: argparse.Namespace) -> tuple[dict[str, Any], list[Sample]]:
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": _machine(),
         "load": {"before": round(before[0], 2), "after": round(os.getloadavg()[0], 2)},
-        "dress": ", ".join([DRESS, *([FAT] if args.fat else []), *bench.about_archive()]),
+        "dress": ", ".join(
+            [DRESS, *([FAT] if args.fat else []), *([bench.archive] if args.real else [])]
+        ),
         "fleet": args.fleet,
         "rivals": {rival.name: rival.about for rival in found},
         "left_out": left_out,

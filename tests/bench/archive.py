@@ -1,8 +1,9 @@
-"""An archive as long as a real one: what apt reads on a real host has tens of thousands of packages.
+"""Servers as they are out there: an archive as long as a real one, at the end of a line with a bound.
 
-The lab's archive offers a few hundred, and fetching and reading its index costs nothing; who updates
-lists without need pays nothing for it there. Here the index also names what this machine's own
-archive has. Nothing of that is ever installed: no package of the lab's asks for it.
+The lab's archive offers a few hundred packages, a few microseconds away: fetching and reading its index
+costs nothing there, and who does it without need pays nothing. With ``--real`` the index also names
+what this machine's own archive has (nothing of that is ever installed: no package of the lab's
+asks for it), and each connection gets what a good line gives.
 """
 
 from __future__ import annotations
@@ -15,6 +16,15 @@ from tests.lab import keys, repo
 from tests.lab.dress import DRESSES
 from tests.lab.lab import Lab
 from tests.lab.machine import LabError, arch, say, sh
+
+RATE = 25  # megabytes a second, for each connection
+
+
+def real(lab: Lab, dress: str) -> str:
+    """Serve like that from now on; returns what the report says of it."""
+    named = lengthen(lab, dress)
+    bound(lab, RATE)
+    return f"an archive of {named} packages, {RATE} MB/s for each connection"
 
 
 def lengthen(lab: Lab, dress: str) -> int:

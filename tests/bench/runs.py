@@ -38,7 +38,7 @@ class Bench:
         self.samples: list[Sample] = []
         self.base: Layer | None = None
         self.fat = False
-        self.named = 0  # packages in the archive's index, where it was made as long as a real one
+        self.archive = ""  # what is told of it where it is not the lab's own
         self.added: dict[str, dict[str, str]] = {}
 
     def pair(self, number: int) -> None:
@@ -102,10 +102,6 @@ class Bench:
             f"{place}: {sample.what}, {sample.who}: {sample.wall:.2f} s, "
             f"CPU {sample.user + sample.system:.2f} s, load {sample.load}"
         )
-
-    def about_archive(self) -> list[str]:
-        """What the report says of the archive."""
-        return [f"an archive of {self.named} packages"] if self.named else []
 
     def same_packages(self) -> None:
         """What is not equal is not comparable."""

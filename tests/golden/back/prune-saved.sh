@@ -46,7 +46,7 @@ end_downloads() {
   case $1 in */dockwright*) ;; *) return 1 ;; esac # less than a name of ours is in anybody's arguments
   at_work=0 places=$(grep -lsF -- "$1" /proc/[0-9]*/cmdline)
   for place in $places; do
-    words=" $(tr '\0' ' ' <"$place") " && worker=${place#/proc/} || continue
+    [ -O "$place" ] && words=" $(tr '\0' ' ' <"$place") " && worker=${place#/proc/} || continue # whoever may name it
     case $words in
       '  '|' grep '*) ;;
       *' --download-only '*|*' download-file '*|*' update '*|*' download '*) kill "${worker%%/*}" ;;
