@@ -33,7 +33,7 @@ def lengthen(lab: Lab, dress: str) -> int:
     short, long = link.resolve(), lab.dir / "sites/long"
     folder = f"dists/{DRESSES[dress].codename}"
     index = f"{folder}/main/binary-{arch()}"
-    ours = _stanzas((short / index / "Packages").read_text())
+    ours = stanzas((short / index / "Packages").read_text())
     more = {name: text for name, text in _others().items() if name not in ours}
     say(f"adding {len(more)} packages of this machine's own archive to the index")
     text = "\n".join(f"{stanza}\n" for stanza in (*ours.values(), *more.values()))
@@ -56,21 +56,21 @@ def _others() -> dict[str, str]:
     wanted = ["--format", "$(FILENAME)", "Created-By: Packages"]
     files = [Path(name) for name in sh(["apt-get", "indextargets", *wanted]).split()]
     texts = [sh(["/usr/lib/apt/apt-helper", "cat-file", file]) for file in files if file.exists()]
-    found = {name: text for each in texts for name, text in _stanzas(each).items()}
+    found = {name: text for each in texts for name, text in stanzas(each).items()}
     if not found:
         raise LabError("this machine has no lists of an archive: apt-get update")
     return found
 
 
-def _stanzas(text: str) -> dict[str, str]:
+def stanzas(index: str) -> dict[str, str]:
     """Packages of an index by name; of several versions the last."""
-    stanzas = [stanza.strip("\n") for stanza in text.split("\n\n")]
-    heads = (stanza.split("\n", 1)[0] for stanza in stanzas)
-    return {
-        head.removeprefix("Package: "): stanza
-        for head, stanza in zip(heads, stanzas, strict=True)
-        if head.startswith("Package: ")
-    }
+    found = {}
+    for stanza in index.split("\n\n"):
+        text = stanza.strip("\n")
+        head = text.split("\n", 1)[0]
+        if head.startswith("Package: "):
+            found[head.removeprefix("Package: ")] = text
+    return found
 
 
 def bound(lab: Lab, megabytes: int) -> None:
@@ -79,13 +79,5 @@ def bound(lab: Lab, megabytes: int) -> None:
     text = conf.read_text()
     place = next(line for line in text.splitlines() if line.endswith(":443 ssl default_server;"))
     conf.write_text(text.replace(place, f"{place}\n        limit_rate {megabytes}m;"))
-    nginx: list[str | Path] = [
-        "nginx",
-        "-e",
-        lab.dir / "log/nginx.error",
-        "-p",
-        lab.dir,
-        "-c",
-        conf,
-    ]
-    lab.run([*nginx, "-s", "reload"])
+    log = lab.dir / "log/nginx.error"
+    lab.run(["nginx", "-e", log, "-p", lab.dir, "-c", conf, "-s", "reload"])

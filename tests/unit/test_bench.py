@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.bench import figures, fleet
+from tests.bench import archive, figures, fleet
 from tests.bench.figures import Ratio
 
 
@@ -29,3 +29,13 @@ def test_what_was_not_measured_is_said() -> None:
     assert met
     assert "fresh install: not measured beside ansible" in text
     assert not figures.verdict([ratio("second run", "pyinfra", 0.5)])[0]
+
+
+def test_packages_of_an_index_by_name() -> None:
+    """The last of several versions; what is no package of it is none."""
+    index = "Package: hello\nVersion: 1\n\nPackage: libc6\nVersion: 2\n\nPackage: hello\nVersion: 3\n\n\n"
+    assert archive.stanzas(index) == {
+        "hello": "Package: hello\nVersion: 3",
+        "libc6": "Package: libc6\nVersion: 2",
+    }
+    assert archive.stanzas("Origin: Debian\n") == {}

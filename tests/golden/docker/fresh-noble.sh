@@ -535,7 +535,16 @@ private_update() {
   fi
 }
 
-# lists_are_old: none that is of the last day. A fresh cloud image has no lists at all.
+# age_of_lists: "none", as on a fresh cloud image; "fresh" where one is of the last day; else "old".
+age_of_lists() {
+  for list in /var/lib/apt/lists/*_Packages*; do
+    [ -e "$list" ] || { echo none; return; }
+    break
+  done
+  if lists_are_old; then echo old; else echo fresh; fi
+}
+
+# lists_are_old: none that is of the last day.
 lists_are_old() { [ -z "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -1 2>/dev/null | head -n 1)" ]; }
 
 # where_from: apt's lines of what it would fetch, into $private/uris; with the sums that it checks by, not MD5 as of old.
@@ -588,31 +597,40 @@ simulate() {
   private_apt -s $apt_flags install $wanted
 }
 
-# simulate_fresh STEP [TELLING]: the simulation. The host's own lists are updated only where it fails without, or
-# where a package comes from them and they are old: what they name may be gone by now. It takes a
-# minute where the way to the archive is slow, and most hosts have all that Docker depends on. With TELLING, $private/uris
-# is there, too.
+# simulate_fresh STEP [TELLING]: the simulation; with TELLING, $private/uris is there, too. Where all that ours depend on is
+# installed, no list of a distribution is read: that takes a second, each time, and most servers have it all. The
+# host's own lists are updated only where it fails without, or where a package comes from them and
+# they are old: what they name may be gone by now. It takes a minute where the way to the archive is slow.
 simulate_fresh() {
-  lists=fresh
-  ! lists_are_old || lists=old
-  if ask_apt "$lists${2-}" && { [ "$lists" = fresh ] || ! fetches_foreign; }; then
+  lists=$(age_of_lists) tried=
+  if [ -z "$removals" ] && [ -n "$sites" ]; then
+    parts=trial.d tried=1
+    if ask_apt alone "${2-}"; then
+      parts=
+      rm -f -- "$private"/sources.d/host-*
+      cat "$private/simulation"
+      return
+    fi
+    parts=
+  fi
+  if [ "$lists$tried" != none1 ] && ask_apt "$lists" "${2-}" && { [ "$lists" != old ] || ! fetches_foreign; }; then
     cat "$private/simulation"
     return
   fi
   if ! only_removals; then
     update_foreign "$1" >&2
-    ask_apt "fresh${2-}" && { cat "$private/simulation"; return; }
+    ask_apt fresh "${2-}" && { cat "$private/simulation"; return; }
   fi
   cat "$private/simulation" >>"$out"
   stop 3 "$1" "apt cannot make this plan"
 }
 
-# ask_apt WHAT: what it would do, and for more than "fresh" what it would fetch: both at once, over one cache, which takes longest
-# where it is of a whole distribution.
+# ask_apt LISTS [TELLING]: what it would do, and what it would fetch where that matters: both at once, over one cache, which
+# takes longest where it is of a whole distribution.
 ask_apt() {
   asked=
-  if [ "$1" != fresh ]; then
-    case $1 in fresh*) tool=apt-cache private_apt gencaches >/dev/null 2>&1 ;; esac
+  if [ -n "$2" ] || [ "$1" = old ]; then
+    [ "$1" != fresh ] || tool=apt-cache private_apt gencaches >/dev/null 2>&1
     where_from &
     asked=$!
   fi
