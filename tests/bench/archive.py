@@ -3,7 +3,7 @@
 The lab's archive offers a few hundred packages, a few microseconds away: fetching and reading its index
 costs nothing there, and who does it without need pays nothing. With ``--real`` the index also names
 what this machine's own archive has (nothing of that is ever installed: no package of the lab's
-asks for it), and each connection gets what a good line gives.
+asks for it), each connection gets what a good line gives, and the hosts have what a server's image has.
 """
 
 from __future__ import annotations

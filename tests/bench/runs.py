@@ -25,6 +25,8 @@ ALONE = {"plan, nothing to do": ["plan", "docker"], "verify": ["verify"]}
 # Ubuntu's base-files bring it, and the vendor's script looks there for the codename.
 LSB_RELEASE = "DISTRIB_ID=Ubuntu\nDISTRIB_RELEASE={0.version}\nDISTRIB_CODENAME={0.codename}\n"
 PREINSTALLED = ("ca-certificates", "curl")  # as on a server image; the manual installs them
+# What Ubuntu's server image has of what Docker depends on (its seeds "minimal" and "standard").
+SERVER = ("dbus-user-session", "iptables", "libpam-systemd", "netbase", "nftables")
 
 
 class Bench:
@@ -135,7 +137,8 @@ class Bench:
             host.exec("cloud-init status --wait", check=False)
         host.put("/etc/apt/apt.conf.d/90bench", APT)
         host.put("/etc/lsb-release", LSB_RELEASE.format(DRESSES[DRESS]))
-        names = [*PREINSTALLED, *(f"/mnt/{need}_*.deb" for need in needs)]
+        image = (*PREINSTALLED, *(SERVER if self.archive else ()))
+        names = [*image, *(f"/mnt/{need}_*.deb" for need in needs)]
         host.exec(f"apt-get -qq update && apt-get -qq -y install {' '.join(names)}")
         host.exec("apt-get clean; find /var/lib/apt/lists -type f -delete")
         return host.freeze()
