@@ -25,8 +25,10 @@ def started_of(pid: int) -> str:
 def program() -> Iterator[subprocess.Popen[bytes]]:
     """What is followed: it lives until it is killed."""
     with subprocess.Popen(["sleep", "1000"]) as process:
-        yield process
-        process.kill()
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @contextmanager
@@ -39,9 +41,12 @@ def following(
     with subprocess.Popen(
         argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        yield process
-        assert process.communicate(timeout=60) == ("", "")  # nobody holds its output any more
-        assert process.returncode == 0
+        try:
+            yield process
+            assert process.communicate(timeout=60) == ("", "")  # nobody holds its output any more
+            assert process.returncode == 0
+        finally:
+            process.kill()
 
 
 def line(process: subprocess.Popen[str]) -> str:

@@ -135,8 +135,10 @@ def test_what_is_not_wanted_is_taken_away(bench: Bench, kept: Path, end: str) ->
 def sleeping(*words: str | Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process with these arguments."""
     with subprocess.Popen(["sh", "-c", "read wait; :", *words], stdin=subprocess.PIPE) as process:
-        yield process
-        process.kill()
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("name", ["", "/", "/var/lib", "apt.abcdef"])

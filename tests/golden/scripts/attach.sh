@@ -43,14 +43,16 @@ run_id=$found
 # cut). $pid and $started name the process: after a reboot its pid may be another's.
 follow() {
   (
+    alive=$(started_of "$pid")
     trap 'kill ${tailing-} 2>/dev/null; exit' TERM
-    if [ -n "$started" ] && [ "$(started_of "$pid")" = "$started" ]; then
+    if [ -n "$started" ] && [ "$alive" = "$started" ]; then
       tail -s 0.05 -c "+$1" --pid="$pid" -f "$run/ev" &
     else
       tail -c "+$1" "$run/ev" &
     fi
     tailing=$!
     wait "$tailing"
+    trap - TERM # a bash that is told to end within $(...) says so
     [ "$(started_of "$pid")" != "${started:-none}" ] || exit 0
     began=$(sed -n 's/^dw1 [^ ]* start - [^ ]* [0-9]* \([^ ]*\).*/\1/p' "$run/ev")
     boot=$(boot_id)
