@@ -16,7 +16,7 @@ from distributed import Security
 from dockwright.errors import Exit
 from dockwright.events import HostReached
 from dockwright.report.jsonl import read_log
-from tests.fleet import farm
+from tests.fleet import NO_PROFILE, farm
 from tests.fleet.test_thousand import Farm, codes, run, served
 
 pytestmark = pytest.mark.slow
@@ -40,6 +40,7 @@ def configured(folder: Path) -> dict[str, str]:
         **sides,
         "DASK_DISTRIBUTED__COMM__TLS__CA_FILE": str(folder / "ca"),
         "DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "true",
+        **NO_PROFILE,
     }
 
 

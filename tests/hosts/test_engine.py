@@ -16,6 +16,7 @@ import pytest
 
 from dockwright import events
 from dockwright.events import CommitPoint, HostReached, RunFinished
+from tests.fleet import NO_PROFILE
 from tests.hosts.support import STATE, Make, arguments, clean, journal, runs, until
 from tests.hosts.test_inventory import written
 from tests.lab.control import Process
@@ -41,7 +42,7 @@ class Cluster:
 def cluster(lab: Lab, folder: Path, workers: dict[str, str]) -> Iterator[Cluster]:
     """A scheduler and workers, each with the resource of its site."""
     file = folder / "scheduler.json"
-    env = {"PYTHONPATH": str(ROOT / "installer")}
+    env = {"PYTHONPATH": str(ROOT / "installer"), **NO_PROFILE}
     started: dict[str, Process] = {}
     with ExitStack() as stack:
 
