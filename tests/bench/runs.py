@@ -25,7 +25,7 @@ ALONE = {"plan, nothing to do": ["plan", "docker"], "verify": ["verify"]}
 # Ubuntu's base-files bring it, and the vendor's script looks there for the codename.
 LSB_RELEASE = "DISTRIB_ID=Ubuntu\nDISTRIB_RELEASE={0.version}\nDISTRIB_CODENAME={0.codename}\n"
 PREINSTALLED = ("ca-certificates", "curl")  # as on a server image; the manual installs them
-# What Ubuntu's server image has of what Docker depends on (its seeds "minimal" and "standard").
+# What Docker depends on and servers mostly have; assumed, and not read from an image's manifest.
 SERVER = ("dbus-user-session", "iptables", "libpam-systemd", "netbase", "nftables")
 
 
