@@ -111,8 +111,11 @@ def _opaque(path: Path) -> bool:
 
 
 def _walk(top: Path, relative: str = "") -> Iterator[str]:
-    with os.scandir(top) as entries:
-        names = sorted(entries, key=lambda entry: entry.name)
+    try:
+        with os.scandir(top) as entries:
+            names = sorted(entries, key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):  # gone while we looked: the host is running
+        return
     for entry in names:
         path = f"{relative}/{entry.name}"
         yield path
@@ -124,7 +127,7 @@ def snapshot(upper: Path) -> State:
     """The state of everything that an upper directory holds."""
     found: State = {}
     for path in _walk(upper):
-        with suppress(FileNotFoundError):  # gone while we looked: the host is running
+        with suppress(FileNotFoundError, NotADirectoryError):
             found[path] = Entry.of(upper / path[1:])
     return found
 

@@ -207,7 +207,11 @@ class Lab:
         sh([*self.enter(), *mount, "overlay", host.root])
         # The address may have been another host's, under another hardware address.
         sh([*self.enter(), "ip", "neigh", "flush", "to", host.address])
-        return host.boot()
+        try:
+            return host.boot()
+        except BaseException:
+            host.remove()  # whoever asks for one of that name next gets a fresh one
+            raise
 
     def get(self, name: str) -> Host:
         """The host of that name, made earlier, here or by another process."""
