@@ -138,7 +138,7 @@ class Session:
             for prepared in self._prepared
             for begun in (stage(prepared, request.on(prepared.host.name), self._connect),)
         )
-        if not all(host.local for host in self.hosts):
+        if self._needs_paramiko():
             ahead.load_transport()
         stream = app.interleave(stages, self._room.forks)
         ahead.load_rest(request.command)  # while the hosts answer
@@ -215,6 +215,10 @@ class Session:
         return worst([code, *self._unwritten])
 
     # --- inner ----------------------------------------------------------------------------
+
+    def _needs_paramiko(self) -> bool:
+        ways = {host.transport or self._options.transport for host in self.hosts if not host.local}
+        return bool(ways - {"openssh"})
 
     def _dial(self) -> None:
         """Begin to connect to the one host of a run; what comes next is loaded meanwhile."""

@@ -69,33 +69,43 @@ class OpenSshTransport:
         # A command of a proxy names the host it leads to: what is left is the way.
         way = jump if jump != "none" else proxy.replace(self._address, "")
         self._way = "" if way == "none" else way
+        self._begun: tuple[Handshake, SshProcess] | None = None
 
     @property
     def description(self) -> str:
         """``as ubuntu@10.0.0.11 by OpenSSH, sudo without password``."""
         return ", ".join(filter(None, (f"as {self._who} by OpenSSH", self._how)))
 
+    def begin(self) -> None:
+        """Start the first root shell; what comes of it is seen by who asks for one."""
+        self._begun = self._fresh(Handshake())
+
     def root_shell(self, script: str) -> Channel:
         """As ``Transport.root_shell``."""
-        return self._start(script, Handshake())
+        with self._gate():
+            begun, self._begun = self._begun, None
+            return self._start(script, *(begun or self._fresh(Handshake())))
 
     def shell(self, script: str) -> Channel:
         """As ``Transport.shell``."""
-        return self._start(script, Handshake(needs_root=self._password.given))
+        with self._gate():
+            return self._start(script, *self._fresh(Handshake(needs_root=self._password.given)))
 
     def close(self) -> None:
         """End the connection."""
+        if self._begun is not None:
+            self._begun[1].close()
         if Path(self._folder.name, "s").exists():
             self._control("exit")
         self._folder.cleanup()
 
-    def _start(self, script: str, handshake: Handshake) -> Channel:
-        with self._gate():
-            wire = SshProcess(
-                [*self._ssh, "--", self._address, handshake.command()], self._who, self._log
-            )
-            channel, self._how = become_root(wire, handshake, script, self._password, self._who)
+    def _start(self, script: str, handshake: Handshake, wire: SshProcess) -> Channel:
+        channel, self._how = become_root(wire, handshake, script, self._password, self._who)
         return channel
+
+    def _fresh(self, handshake: Handshake) -> tuple[Handshake, SshProcess]:
+        command = [*self._ssh, "--", self._address, handshake.command()]
+        return handshake, SshProcess(command, self._who, self._log)
 
     @contextlib.contextmanager
     def _gate(self) -> Iterator[None]:

@@ -80,6 +80,39 @@ def test_shells_share_one_connection_that_ends_with_the_transport(
     assert not server.transports[0].is_active()
 
 
+def test_a_shell_begun_ahead_is_the_first_one(opener: Opener, server: Server) -> None:
+    transport = opener()
+    assert isinstance(transport, OpenSshTransport)
+    transport.begin()
+    assert [said_by(transport, f"echo {n}") for n in range(2)] == [b"0\n", b"1\n"]
+    assert len(server.transports) == 1
+
+
+def test_a_shell_begun_that_nobody_asks_for_ends_with_the_transport(
+    opener: Opener, server: Server
+) -> None:
+    transport = opener()
+    assert isinstance(transport, OpenSshTransport)
+    transport.begin()
+    channel, said = transport.shell("echo hi"), b""  # needs no root, and does not ask for it
+    while data := channel.read(LIMIT):
+        said += data
+    channel.close()
+    assert said == b"hi\n"
+    transport.close()
+    for one in server.transports:
+        one.join(LIMIT)
+        assert not one.is_active()
+
+
+def test_a_login_begun_and_refused_is_told_where_it_is_waited_for(opener: Opener) -> None:
+    transport = opener(user="nobody")
+    assert isinstance(transport, OpenSshTransport)
+    transport.begin()
+    with pytest.raises(UnreachableError, match="the login was refused"):
+        said_by(transport)
+
+
 def test_a_cut_connection_is_lost_and_opened_again(opener: Opener, server: Server) -> None:
     transport = opener()
     channel = transport.root_shell("echo up; cat")
