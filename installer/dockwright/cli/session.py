@@ -138,10 +138,9 @@ class Session:
             for prepared in self._prepared
             for begun in (stage(prepared, request.on(prepared.host.name), self._connect),)
         )
-        if self._needs_paramiko():
-            ahead.load_transport()
+        ahead.load_transport(self.hosts, self._options.transport)
         stream = app.interleave(stages, self._room.forks)
-        ahead.load_rest(request.command)  # while the hosts answer
+        ahead.load_rest(request.command, self._answered)  # while the hosts answer
         self._tell(stream)
         return self._prepared
 
@@ -216,9 +215,8 @@ class Session:
 
     # --- inner ----------------------------------------------------------------------------
 
-    def _needs_paramiko(self) -> bool:
-        ways = {host.transport or self._options.transport for host in self.hosts if not host.local}
-        return bool(ways - {"openssh"})
+    def _answered(self) -> bool:
+        return any(prepared.facts or prepared.finished for prepared in self._prepared)
 
     def _dial(self) -> None:
         """Begin to connect to the one host of a run; what comes next is loaded meanwhile."""

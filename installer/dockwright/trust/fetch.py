@@ -1,15 +1,18 @@
 """One file of a vendor over HTTP(S): size and time bounded, errors that say what to look at.
 
-urllib3 carries it and truststore lends it the certificate authorities that this machine trusts.
+urllib3 carries it; where OpenSSL does not know the certificate authorities that this machine trusts,
+truststore lends them.
 Redirects are followed here, because urllib3 would follow one from https down to http.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import time
 from base64 import b64encode
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
@@ -19,6 +22,8 @@ from dockwright.trust.background import Background
 from dockwright.trust.words import clean, mask
 
 if TYPE_CHECKING:
+    import ssl
+
     from urllib3 import BaseHTTPResponse, PoolManager
 
 REDIRECTS = 5
@@ -52,6 +57,11 @@ def fetch(
         return work.result(deadline)
     except TimeoutError:
         raise failures.unreachable(get.what, f"not done after {deadline:g} seconds") from None
+
+
+def make_ready() -> None:
+    """Load what a fetch needs, the certificate authorities as well, before there is one to be made."""
+    _pool(None, None, *map(os.environ.get, _CAS))
 
 
 class _Get:
@@ -166,13 +176,10 @@ class _Get:
 
 @cache
 def _pool(proxy: str | None, login: str | None, *_cas: str | None) -> PoolManager:
-    """Connections that a vendor's files share: each new one reads all CAs of the system."""
-    import ssl
-
-    import truststore
+    """Connections that a vendor's files share."""
     import urllib3
 
-    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = _trusting()
     if proxy is None:
         return urllib3.PoolManager(maxsize=4, ssl_context=context)
     return urllib3.ProxyManager(
@@ -182,6 +189,26 @@ def _pool(proxy: str | None, login: str | None, *_cas: str | None) -> PoolManage
         proxy_ssl_context=context,
         proxy_headers=_header("Proxy-Authorization", login),
     )
+
+
+def _trusting() -> ssl.SSLContext:
+    """A context with the certificate authorities of this machine.
+
+    truststore reads them anew for each connection (17 ms), and lets no handshake begin before
+    another has ended; where OpenSSL finds them by itself (ssl.get_default_verify_paths), as it
+    does on most Linuxes, they are read once.
+    """
+    import ssl
+
+    paths = ssl.get_default_verify_paths()
+    hashed = paths.capath and any(Path(paths.capath).glob("????????.[0-9]"))
+    if sys.platform == "linux" and (paths.cafile or hashed):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.set_default_verify_paths()
+        return context
+    import truststore
+
+    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class _AgainError(Exception):
