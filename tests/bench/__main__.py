@@ -27,6 +27,7 @@ from tests.lab.lab import Lab
 from tests.lab.machine import LabError, os_release, say
 
 FAT = "with needrestart, man-db, unattended-upgrades, AppArmor, ufw and cloud-init"
+BARE = "without what Docker depends on"
 HOW = """\
 Wall time and CPU are of the whole process on the controller. All install the same {packages} \
 packages. Times compare within one run on one machine only; ratios are taken pair by pair."""
@@ -95,16 +96,20 @@ def _parse() -> argparse.Namespace:
         help="hosts with what servers have: needrestart, man-db, unattended-upgrades, cloud-init",
     )
     add(
-        "--real",
+        "--bare",
         action="store_true",
-        help=f"an archive as long as a real one, and servers that send {archive.RATE} MB/s a connection",
+        help="hosts by debootstrap alone: what Docker depends on is not there",
     )
+    add("--small", action="store_true", help="an archive of the lab's few packages alone")
+    add("--rate", type=int, metavar="MB", help="what a connection gets in a second (default: all)")
     add("--no-warm-up", action="store_true", help="count the first pair, with its cold caches")
     add("--vendor-script", type=Path, metavar="F", help="get.docker.com's script, not the manual")
     add("--ansible-role", type=Path, metavar="DIR", help="where geerlingguy.docker lies")
     add("--json", type=Path, metavar="F", help="write all samples and figures here")
     add("--write", type=Path, metavar="F", help="write a page of markdown here, and a plot, F.svg")
     args = parser.parse_args()
+    if args.rate is not None and args.rate < 1:
+        parser.error("--rate is at least 1 MB/s")
     if args.pairs < 1 or args.again < 1:
         parser.error("--pairs and --again are at least 1")
     if args.fleet is not None and not 2 <= args.fleet <= 99:
@@ -125,9 +130,13 @@ def _measure(args: argparse.Namespace) -> tuple[dict[str, Any], list[Sample]]:
             bench: Bench = FleetBench(ours, found, args.again, Path(folder) / "log")
         else:
             bench = Bench(ours, found, args.again)
-        bench.fat = args.fat
-        if args.real:
-            bench.archive = archive.real(lab, DRESS)
+        bench.fat, bench.bare = args.fat, args.bare
+        setting = [DRESS, *([FAT] if args.fat else []), *([BARE] if args.bare else [])]
+        if not args.small:
+            setting.append(f"an archive of {archive.lengthen(lab, DRESS)} packages")
+        if args.rate:
+            archive.bound(lab, args.rate)
+            setting.append(f"{args.rate} MB/s for each connection")
         try:
             for number in range(1 if args.no_warm_up else 0, args.pairs + 1):
                 bench.pair(number)
@@ -141,9 +150,7 @@ def _measure(args: argparse.Namespace) -> tuple[dict[str, Any], list[Sample]]:
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": _machine(),
         "load": {"before": round(before[0], 2), "after": round(os.getloadavg()[0], 2)},
-        "dress": ", ".join(
-            [DRESS, *([FAT] if args.fat else []), *([bench.archive] if args.real else [])]
-        ),
+        "dress": ", ".join(setting),
         "fleet": args.fleet,
         "rivals": {rival.name: rival.about for rival in found},
         "left_out": left_out,

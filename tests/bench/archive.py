@@ -1,9 +1,9 @@
-"""Servers as they are out there: an archive as long as a real one, at the end of a line with a bound.
+"""An archive as long as those out there, and servers at the end of a line with a bound.
 
-The lab's archive offers a few hundred packages, a few microseconds away: fetching and reading its index
-costs nothing there, and who does it without need pays nothing. With ``--real`` the index also names
-what this machine's own archive has (nothing of that is ever installed: no package of the lab's
-asks for it), each connection gets what a good line gives, and the hosts have what a server's image has.
+The lab's archive offers a few hundred packages, and a real one sixty thousand: to fetch and to read its
+index takes seconds, and who does it without need, or twice, pays for it. The index of the bench
+names all that this machine's own archive has, beside the lab's packages. Nothing of that is ever
+installed: no package of the lab's asks for it.
 """
 
 from __future__ import annotations
@@ -16,15 +16,6 @@ from tests.lab import keys, repo
 from tests.lab.dress import DRESSES
 from tests.lab.lab import Lab
 from tests.lab.machine import LabError, arch, say, sh
-
-RATE = 25  # megabytes a second, for each connection
-
-
-def real(lab: Lab, dress: str) -> str:
-    """Serve like that from now on; returns what the report says of it."""
-    named = lengthen(lab, dress)
-    bound(lab, RATE)
-    return f"an archive of {named} packages, {RATE} MB/s for each connection"
 
 
 def lengthen(lab: Lab, dress: str) -> int:

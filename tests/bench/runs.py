@@ -25,7 +25,9 @@ ALONE = {"plan, nothing to do": ["plan", "docker"], "verify": ["verify"]}
 # Ubuntu's base-files bring it, and the vendor's script looks there for the codename.
 LSB_RELEASE = "DISTRIB_ID=Ubuntu\nDISTRIB_RELEASE={0.version}\nDISTRIB_CODENAME={0.codename}\n"
 PREINSTALLED = ("ca-certificates", "curl")  # as on a server image; the manual installs them
-# What Docker depends on and servers mostly have; assumed, and not read from an image's manifest.
+# What Docker depends on and a server has: nftables and netbase are of priority important, libpam-systemd is
+# standard and recommends dbus-user-session (Debian's index); Ubuntu's servers have ufw, which depends
+# on iptables (packages.ubuntu.com/noble/ufw).
 SERVER = ("dbus-user-session", "iptables", "libpam-systemd", "netbase", "nftables")
 
 
@@ -40,7 +42,7 @@ class Bench:
         self.samples: list[Sample] = []
         self.base: Layer | None = None
         self.fat = False
-        self.archive = ""  # what is told of it where it is not the lab's own
+        self.bare = False
         self.added: dict[str, dict[str, str]] = {}
 
     def pair(self, number: int) -> None:
@@ -137,7 +139,7 @@ class Bench:
             host.exec("cloud-init status --wait", check=False)
         host.put("/etc/apt/apt.conf.d/90bench", APT)
         host.put("/etc/lsb-release", LSB_RELEASE.format(DRESSES[DRESS]))
-        image = (*PREINSTALLED, *(SERVER if self.archive else ()))
+        image = (*PREINSTALLED, *(() if self.bare else SERVER))
         names = [*image, *(f"/mnt/{need}_*.deb" for need in needs)]
         host.exec(f"apt-get -qq update && apt-get -qq -y install {' '.join(names)}")
         host.exec("apt-get clean; find /var/lib/apt/lists -type f -delete")

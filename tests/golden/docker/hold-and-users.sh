@@ -855,6 +855,8 @@ transact() {
     [ -z "$were_held" ] || hold_again $were_held >>"$out" 2>&1 || return
     forget_removed >>"$out" 2>&1
     case ${playbook-} in uninstall|purge) name_spare ;; esac
+    # Meanwhile: of a hundred megabytes it takes a moment, and the checks that come next wait for others.
+    rm -f -- "$work"/archives/*.deb &
     say "$coming packages in, $going out"
     return 0
   fi
