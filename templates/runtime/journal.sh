@@ -34,6 +34,7 @@ finish() { # CODE: the last record; what is private goes
   trap - EXIT
   [ -z "${way_back-}" ] || "$way_back"
   [ -z "${fetched-}" ] || [ -e "${claimed:-$private}/fetched" ] || end_downloads "${claimed:-$private}"
+  [ -z "${foreign-}" ] || end_downloads "$private"
   take_away ${private:+"$private"} ${work:+"$work"} ${claimed:+"$claimed" "$claim"} ${fetched:+"$fetched"} ${scratch:+"$scratch"} ${auth:+"$auth"} ${sent:+"$sent"}
   [ -z "${events-}" ] || sweep # who was at work when this run began may have ended
   # Who reads the last record may ask the host at once: by then no run is under way. Below the lock,

@@ -210,6 +210,36 @@ def test_e13_a_captive_portal(lab: Lab, bare: Host) -> None:
         bare.exec("systemctl stop portal")
 
 
+SILENT = """\
+use IO::Socket::INET;
+my $at = IO::Socket::INET->new(LocalAddr => "127.0.0.1", LocalPort => 81, Listen => 9, ReuseAddr => 1) or die;
+open(my $said, ">", "/run/silence-is-there"); close($said);
+my @held;
+while (my $one = $at->accept) { push @held, $one; open($said, ">", "/run/somebody-waits"); close($said) }
+"""
+
+
+def test_e13_an_archive_that_says_nothing_keeps_nobody(lab: Lab, bare: Host) -> None:
+    """Its lists are fetched beside the vendor's; where those do not come, nobody waits for it."""
+    bare.put("/run/silence", SILENT)
+    bare.exec("systemd-run -q --collect --unit=silence perl /run/silence")
+    there = "test -e /run/silence-is-there"
+    until(lambda: bare.exec(there, check=False).returncode == 0, "the silent one is there")
+    names = bare.exec("cat /etc/hosts").stdout
+    source = "/etc/apt/sources.list.d/silent.list"
+    bare.put(source, "deb http://127.0.0.1:81/debian stable main\n")
+    try:
+        bare.exec("find /var/lib/apt/lists -type f -delete")
+        with over(bare, "/etc/hosts", names.replace(" download.docker.com", " elsewhere")):
+            bare.mark()
+            run = install(lab, at(bare), "--fetch", "controller")
+            refused(run, bare, 5, "DNS: the host does not resolve")
+        assert bare.exec("pgrep -x apt-get", check=False).returncode == 1
+        bare.exec("test -e /run/somebody-waits")
+    finally:
+        bare.exec(f"systemctl stop silence; rm -f {source}")
+
+
 # --- odd in many ways at once ---------------------------------------------------------------------
 
 SSHD = "Subsystem sftp /bin/false\nMaxSessions 1\nAllowTcpForwarding no\nAcceptEnv LANG LC_*\n"

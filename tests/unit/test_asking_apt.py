@@ -15,7 +15,7 @@ SITE = "vendor.example_dists_noble"
 APT = """
 case " $* " in *"sourceparts=TOP/private/trial.d"*) read=ours ;; *) [ ! -e TOP/private/sources.d/host-a.sources ] && read=ours || read=all ;; esac
 case " $* " in
-  *" update "*) : >TOP/updated; exit ;;
+  *" update "*) case " $* " in *foreign.d*) : >TOP/updated ;; esac; exit ;;
   *" gencaches "*) exit ;;
 esac
 [ ! -e TOP/plan.never ] || exit 100
@@ -32,7 +32,7 @@ def apt(bench: Bench) -> Bench:
     """A host whose apt makes a plan of what the test puts into ``plan.*``."""
     for name in ("apt-get", "apt-cache"):
         bench.fake(name, APT.replace("TOP", str(bench.top)))
-    for folder in ("private/sources.d", "private/trial.d", "var/lib/apt/lists"):
+    for folder in ("private/sources.d", "private/trial.d", "private/lists", "var/lib/apt/lists"):
         (bench.top / folder).mkdir(parents=True)
     (bench.top / "private/sources.d/host-a.sources").write_text("Types: deb\n")
     vendors = "'https://vendor.example/dists/noble/docker-ce_29.deb' docker-ce_29.deb 1 SHA256:aa\n"
@@ -49,11 +49,14 @@ def lists_of(bench: Bench, days: float) -> None:
     os.utime(path, (time.time() - days * 86400,) * 2)
 
 
-def asked(bench: Bench, *, removals: str = "", telling: str = "") -> Done:
+def asked(
+    bench: Bench, *, removals: str = "", telling: str = "", lacking: str = "", first: str = ""
+) -> Done:
     text = (RUNTIME / "apt.sh").read_text(encoding="utf-8")
     text = text.replace("/var/lib/apt/lists", f"{bench.top}/var/lib/apt/lists")
     body = f"""
     private={bench.top}/private work={bench.top}/private wanted='{WANTED}' sites={SITE} removals='{removals}' apt_flags=
+    lacking='{lacking}' out={bench.top}/out; {first}
     simulate_fresh preflight {telling}; ls "$private/sources.d"; exit 0"""
     return bench.run(f"{text}\n{body}", "journal", "proxy")
 
@@ -95,6 +98,22 @@ def test_lists_that_are_needed_are_those_of_today(
         len(simulations)
         == {"fresh": 2, "old": 3, "none": 2}["fresh" if age == 0.5 else "old" if age else "none"]
     )
+
+
+@pytest.mark.parametrize("age", [None, 30, 0.5])
+def test_lists_that_will_be_needed_are_fetched_beside_the_vendors(
+    apt: Bench, age: float | None
+) -> None:
+    """And ours alone is not tried: it could not do."""
+    if age is not None:
+        lists_of(apt, age)
+        (apt.top / "plan.all").touch()
+    done = asked(apt, telling="telling", lacking="iptables", first="private_update preflight;")
+    assert done.output == "Inst docker-ce from all\nhost-a.sources\n"
+    foreign = [call for call in apt.calls() if " update" in call and "foreign.d" in call]
+    assert len(foreign) == (age != 0.5)
+    assert all("NoLocking=true" in call for call in foreign)
+    assert any("trial.d" in call for call in apt.calls() if " -s " in call) == (age == 0.5)
 
 
 def test_old_lists_do_where_nothing_comes_from_them(apt: Bench) -> None:

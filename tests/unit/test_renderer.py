@@ -347,7 +347,9 @@ SCRIPTS: dict[str, Callable[[], str]] = {
     "docker/proxy-kept": lambda: program(proxied()),
     "scripts/probe": lambda: render_probe(judged("debian-13-docker.io"), run_id=RUN_ID).text,
     "scripts/probe-ahead": lambda: (
-        render_probe(judged("ubuntu-24.04-bare"), run_id=RUN_ID, kept=True, ahead=True).text
+        render_probe(
+            judged("ubuntu-24.04-bare"), run_id=RUN_ID, kept=True, ahead=True, lacking="iptables"
+        ).text
     ),
     "scripts/drop": lambda: render_drop(run_id=RUN_ID),
     "scripts/probe-with-login": lambda: (
@@ -583,7 +585,9 @@ def of_fields(value: Fill) -> dict[str, str]:
     return {
         "program": render_program(plan, operator=operator).text,
         "attached": render_program(plan, operator=operator, attached=value("run")).text,
-        "probe": render_probe(plan, run_id=value("run"), kept=True, ahead=True).text,
+        "probe": render_probe(
+            plan, run_id=value("run"), kept=True, ahead=True, lacking=value("lacking")
+        ).text,
         "drop": render_drop(run_id=value("run")),
         "launch": render_launch(
             Program(text=value("program"), digest=value("digest")),

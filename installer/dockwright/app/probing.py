@@ -41,7 +41,12 @@ def probe(
     run_id = kept or secrets.token_hex(8)
     login = proxy.machine if proxy else ""
     script = renderer.render_probe(
-        plan, run_id=run_id, login=login, kept=bool(kept), ahead=ahead
+        plan,
+        run_id=run_id,
+        login=login,
+        kept=bool(kept),
+        ahead=ahead,
+        lacking=_lacking(plan, known),
     ).text
     told = _told(transport, script, run_id, meanwhile=partial(_make_ready, plan))
     simulation = judge.read_simulation(
@@ -52,6 +57,17 @@ def probe(
     except DockwrightError:
         drop(transport, kept)
         raise
+
+
+def _lacking(plan: HostPlan, known: Facts) -> str:
+    """What Docker depends on and only the distribution has, where it is not installed.
+
+    Source: Depends of docker-ce, deb/common/control of github.com/docker/docker-ce-packaging.
+    """
+    if all(change.name != "docker-ce" for change in plan.transaction.installs):
+        return ""
+    there = {package.name for package in known.packages if package.installed}
+    return " ".join(name for name in ("iptables", "nftables") if name not in there)
 
 
 def drop(transport: Transport | None, kept: str) -> None:

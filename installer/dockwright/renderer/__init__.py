@@ -87,17 +87,17 @@ def render_program(
 
 
 def render_probe(
-    plan: HostPlan, *, run_id: str, login: str = "", kept: bool = False, ahead: bool = False
-) -> Program:
+    plan: HostPlan, *, run_id: str, login: str = "", kept: bool = False, ahead: bool = False, lacking: str = "",
+) -> Program:  # fmt: skip
     """The read-only program that asks apt what it would do.
 
     ``login`` is that of the plan's proxy (``Proxy.machine``): this text is run and not kept. What was
-    fetched is ``kept`` for the plan's own program, which follows in the same root shell; the packages
-    themselves are fetched ``ahead`` of it, too.
+    fetched is ``kept`` for the plan's own program, which follows in the same root shell; packages are
+    fetched ``ahead`` of it, too. Names that are ``lacking`` come from the distribution: its lists are fetched at once.
     """
     return _program(
-        "probe.sh.j2", plan, run_id=run_id, login=login, kept=kept, ahead=kept and ahead
-    )
+        "probe.sh.j2", plan, run_id=run_id, login=login, kept=kept, ahead=kept and ahead, lacking=lacking,
+    )  # fmt: skip
 
 
 def render_archive(plan: HostPlan, *, run_id: str, login: str = "") -> Program:

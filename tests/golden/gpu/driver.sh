@@ -95,6 +95,7 @@ finish() { # CODE: the last record; what is private goes
   trap - EXIT
   [ -z "${way_back-}" ] || "$way_back"
   [ -z "${fetched-}" ] || [ -e "${claimed:-$private}/fetched" ] || end_downloads "${claimed:-$private}"
+  [ -z "${foreign-}" ] || end_downloads "$private"
   take_away ${private:+"$private"} ${work:+"$work"} ${claimed:+"$claimed" "$claim"} ${fetched:+"$fetched"} ${scratch:+"$scratch"} ${auth:+"$auth"} ${sent:+"$sent"}
   [ -z "${events-}" ] || sweep # who was at work when this run began may have ended
   # Who reads the last record may ask the host at once: by then no run is under way. Below the lock,
@@ -509,6 +510,7 @@ private_update() {
   link_foreign
   # Where packages only go, no index is asked: that works without a network, too.
   if [ -z "$sites" ] && only_removals; then return; fi
+  if [ -n "${lacking-}" ] && [ "$(age_of_lists)" != fresh ]; then begin_foreign; fi
   if ! parts=trial.d private_lists -o APT::Update::Error-Mode=any >"$out" 2>&1; then
     update_failed "$1"
   fi
@@ -545,9 +547,18 @@ only_removals() { # true where all that is wanted of apt is NAME-
   done
 }
 
-update_foreign() { # STEP: the host's own sources, in private; one that is broken is only noted
+# begin_foreign: the host's own sources, in private, while ours are updated: other files, and no lock is needed.
+begin_foreign() {
   mkdir -p "$private/foreign.d" && cp -- "$private"/sources.d/host-* "$private/foreign.d/"
-  parts=foreign.d private_lists >>"$out" 2>&1 || : >"$private/broken"
+  { parts=foreign.d private_lists -o Debug::NoLocking=true || : >"$private/broken"; } >"$private/foreign.said" 2>&1 3>&- 4>&- &
+  foreign=$!
+}
+
+update_foreign() { # STEP: until they are there; one that is broken is only noted
+  [ -n "${foreign-}" ] || begin_foreign
+  wait "$foreign"
+  foreign=
+  cat "$private/foreign.said" >>"$out"
   note_broken "$1"
 }
 
@@ -582,7 +593,9 @@ simulate() {
 # they are old: what they name may be gone by now. It takes a minute where the way to the archive is slow.
 simulate_fresh() {
   lists=$(age_of_lists) tried=
-  if [ -z "$removals" ] && [ -n "$sites" ]; then
+  if [ -n "${foreign-}" ]; then
+    lists=none tried=1
+  elif [ -z "$removals" ] && [ -n "$sites" ]; then
     parts=trial.d tried=1
     if ask_apt alone "${2-}"; then
       parts=
