@@ -90,7 +90,7 @@ private_update() {
   link_foreign
   # Where packages only go, no index is asked: that works without a network, too.
   if [ -z "$sites" ] && only_removals; then return; fi
-  if [ -n "${lacking-}" ] && [ "$(age_of_lists)" != fresh ]; then begin_foreign; fi
+  if [ -n "$lacking" ] && [ "$(age_of_lists)" != fresh ]; then begin_foreign; fi
   if ! parts=trial.d private_lists -o APT::Update::Error-Mode=any >"$out" 2>&1; then
     update_failed "$1"
   fi

@@ -27,7 +27,7 @@ from tests.lab.lab import Lab
 from tests.lab.machine import LabError, os_release, say
 
 FAT = "with needrestart, man-db, unattended-upgrades, AppArmor, ufw and cloud-init"
-BARE = "without what Docker depends on"
+BARE, SERVED = "without what Docker depends on", "with what Docker depends on"
 HOW = """\
 Wall time and CPU are of the whole process on the controller. All install the same {packages} \
 packages. Times compare within one run on one machine only; ratios are taken pair by pair."""
@@ -131,12 +131,12 @@ def _measure(args: argparse.Namespace) -> tuple[dict[str, Any], list[Sample]]:
         else:
             bench = Bench(ours, found, args.again)
         bench.fat, bench.bare = args.fat, args.bare
-        setting = [DRESS, *([FAT] if args.fat else []), *([BARE] if args.bare else [])]
+        setting = [DRESS, BARE if args.bare else SERVED, *([FAT] if args.fat else [])]
         if not args.small:
             setting.append(f"an archive of {archive.lengthen(lab, DRESS)} packages")
         if args.rate:
             archive.bound(lab, args.rate)
-            setting.append(f"{args.rate} MB/s for each connection")
+            setting.append(f"{args.rate} MB/s for each connection to an archive")
         try:
             for number in range(1 if args.no_warm_up else 0, args.pairs + 1):
                 bench.pair(number)

@@ -49,7 +49,7 @@ def _others() -> dict[str, str]:
     texts = [sh(["/usr/lib/apt/apt-helper", "cat-file", file]) for file in files if file.exists()]
     found = {name: text for each in texts for name, text in stanzas(each).items()}
     if not found:
-        raise LabError("this machine has no lists of an archive: apt-get update")
+        raise LabError("this machine has no lists of an archive: apt-get update, or --small")
     return found
 
 

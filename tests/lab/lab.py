@@ -210,7 +210,9 @@ class Lab:
         try:
             return host.boot()
         except BaseException:
-            host.remove()  # whoever asks for one of that name next gets a fresh one
+            if host.leader() is not None:
+                with suppress(Exception):
+                    host.remove()  # whoever asks for one of that name next gets a fresh one
             raise
 
     def get(self, name: str) -> Host:

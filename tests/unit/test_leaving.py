@@ -44,7 +44,38 @@ def test_what_was_printed_comes_out_and_what_was_registered_is_done(code: str, s
         command(ORDERLY.format(code=code)),
         capture_output=True, text=True, check=False, env={"PYTHONPATH": ":".join(sys.path)},
     )  # fmt: skip
-    assert (done.returncode, done.stdout, done.stderr) == (status, "told; cleared up\n", "")
+    said = "a word\n" if status == 1 else ""
+    assert (done.returncode, done.stdout, done.stderr) == (status, "told; cleared up\n", said)
+
+
+@pytest.mark.parametrize("closed", ["1", "2", "1 2"])
+def test_a_stream_that_was_closed_before_costs_no_exit_code(closed: str) -> None:
+    """``dockwright ... 2>&-``: Python has no stream there at all."""
+    ends = " ".join(f"{number}>&-" for number in closed.split())
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {ends}', "sh", *command("from dockwright.cli import leave; leave(20)")],
+        check=False, env={"PYTHONPATH": ":".join(sys.path)},
+    )  # fmt: skip
+    assert done.returncode == 20
+
+
+def test_a_bug_is_told_and_ends_with_1() -> None:
+    script = """
+import sys
+from dockwright import cli
+from dockwright.cli import commands
+def app(words):
+    raise RuntimeError("forced")
+commands.app = app
+cli.main()
+"""
+    done = subprocess.run(
+        command(script), capture_output=True, text=True, check=False,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback")
+    assert done.stderr.endswith("RuntimeError: forced\n")
 
 
 def test_what_could_not_be_printed_is_a_failure() -> None:

@@ -16,6 +16,7 @@ from dockwright.plan import HostPlan
 from dockwright.proxies import Proxy
 from dockwright.renderer.shell import compile_templates
 from dockwright.steps import ARCHIVE, Offer
+from dockwright.steps.versions import major
 
 _NEXT = {
     Exit.REFUSED: "settle on the host what apt says, then run the same command again",
@@ -62,12 +63,17 @@ def probe(
 def _lacking(plan: HostPlan, known: Facts) -> str:
     """What Docker depends on and only the distribution has, where it is not installed.
 
-    Source: Depends of docker-ce, deb/common/control of github.com/docker/docker-ce-packaging.
+    Source: Depends of docker-ce, deb/common/control of github.com/docker/docker-ce-packaging; nftables since
+    29 (commit 1a73c6b19c).
     """
-    if all(change.name != "docker-ce" for change in plan.transaction.installs):
-        return ""
+    needs: tuple[str, ...] = ()
+    for change in plan.transaction.installs:
+        if change.name == "docker-ce":
+            number = major(change.new or "")
+            older = number.isdigit() and int(number) < 29
+            needs = ("iptables",) if older else ("iptables", "nftables")
     there = {package.name for package in known.packages if package.installed}
-    return " ".join(name for name in ("iptables", "nftables") if name not in there)
+    return " ".join(name for name in needs if name not in there)
 
 
 def drop(transport: Transport | None, kept: str) -> None:

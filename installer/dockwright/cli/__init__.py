@@ -25,7 +25,9 @@ def main() -> NoReturn:
         app(sys.argv[1:])()
     except SystemExit as end:
         leave(end.code)
-    raise SystemExit(Exit.BUG)  # the app does not return
+    except Exception:  # noqa: BLE001  # told as Python would, and left as all else
+        sys.excepthook(*sys.exc_info())
+    leave(Exit.BUG)  # the app does not return
 
 
 def leave(code: object) -> NoReturn:
@@ -36,12 +38,16 @@ def leave(code: object) -> NoReturn:
     exit code with them.
     """
     status = code if isinstance(code, int) else Exit.BUG if code else Exit.OK
+    if code is not None and not isinstance(code, int):
+        print(code, file=sys.stderr)  # noqa: T201  # as sys.exit does
     atexit._run_exitfuncs()  # noqa: SLF001  # temporary directories, and coverage's figures
     told = _flushed(sys.stdout) and _flushed(sys.stderr)
     os._exit(status if told or status else Exit.FAILED)
 
 
-def _flushed(stream: TextIO) -> bool:
+def _flushed(stream: TextIO | None) -> bool:
+    if stream is None:  # closed before we began
+        return True
     try:
         stream.flush()
     except (OSError, ValueError):  # nobody reads it any more, or the disk is full

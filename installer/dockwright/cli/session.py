@@ -109,7 +109,7 @@ class Session:
 
     def gather(self, request: Request) -> list[Prepared]:
         """Facts of all hosts; where doctor is to mend, plans as well."""
-        self._dial()
+        self._dial(root=request.command != "doctor")
         return self._look(app.mend if request.mends else app.gather, request)
 
     def prepare(self, request: Request) -> list[Prepared]:
@@ -216,16 +216,17 @@ class Session:
     # --- inner ----------------------------------------------------------------------------
 
     def _answered(self) -> bool:
-        return any(prepared.facts or prepared.finished for prepared in self._prepared)
+        """Whether it is known by now of a host what is to be done there: a saved plan says so at once."""
+        return any(one.facts or one.plan or one.finished for one in self._prepared)
 
-    def _dial(self) -> None:
+    def _dial(self, *, root: bool = True) -> None:
         """Begin to connect to the one host of a run; what comes next is loaded meanwhile."""
         if len(self.hosts) == 1:
             # Who loads gives way more often than each 5 ms to who logs in.
             sys.setswitchinterval(0.0005)
             with suppress(DockwrightError):  # its stage meets it again, and tells it
                 self._ahead = self._connect(self.hosts[0])
-                getattr(self._ahead, "begin", lambda: None)()
+                getattr(self._ahead, "begin", lambda **_: None)(root=root)
 
     def _connect(self, host: Host) -> Transport:
         if self._ahead is not None:

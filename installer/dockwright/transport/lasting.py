@@ -31,9 +31,9 @@ class Lasting:
         """As ``Transport.description``."""
         return self._transport.description
 
-    def begin(self) -> None:
-        """Connect in the background, where the transport can."""
-        getattr(self._transport, "begin", lambda: None)()
+    def begin(self, *, root: bool = True) -> None:
+        """Connect in the background, where the transport can; the first shell will be a ``root`` one, or not."""
+        getattr(self._transport, "begin", lambda **_: None)(root=root)
 
     def root_shell(self, script: str) -> Channel:
         """As ``Transport.root_shell``, in the shell that waits if there is one.

@@ -69,38 +69,43 @@ class OpenSshTransport:
         # A command of a proxy names the host it leads to: what is left is the way.
         way = jump if jump != "none" else proxy.replace(self._address, "")
         self._way = "" if way == "none" else way
-        self._begun: tuple[Handshake, SshProcess] | None = None
+        self._begun: tuple[bool, Handshake, SshProcess] | None = None
 
     @property
     def description(self) -> str:
         """``as ubuntu@10.0.0.11 by OpenSSH, sudo without password``."""
         return ", ".join(filter(None, (f"as {self._who} by OpenSSH", self._how)))
 
-    def begin(self) -> None:
-        """Start the first root shell; what comes of it is seen by who asks for one."""
-        self._begun = self._fresh(Handshake())
+    def begin(self, *, root: bool = True) -> None:
+        """Start the first shell, which will be a ``root`` one or not; who asks for it sees what comes of it."""
+        root = root or self._password.given
+        self._begun = (root, *self._fresh(Handshake(needs_root=root)))
 
     def root_shell(self, script: str) -> Channel:
         """As ``Transport.root_shell``."""
-        with self._gate():
-            begun, self._begun = self._begun, None
-            return self._start(script, *(begun or self._fresh(Handshake())))
+        return self._start(script, root=True)
 
     def shell(self, script: str) -> Channel:
         """As ``Transport.shell``."""
-        with self._gate():
-            return self._start(script, *self._fresh(Handshake(needs_root=self._password.given)))
+        return self._start(script, root=self._password.given)
 
     def close(self) -> None:
         """End the connection."""
         if self._begun is not None:
-            self._begun[1].close()
+            self._begun[-1].close()
         if Path(self._folder.name, "s").exists():
             self._control("exit")
         self._folder.cleanup()
 
-    def _start(self, script: str, handshake: Handshake, wire: SshProcess) -> Channel:
-        channel, self._how = become_root(wire, handshake, script, self._password, self._who)
+    def _start(self, script: str, *, root: bool) -> Channel:
+        with self._gate():
+            begun = self._begun
+            if begun is not None and begun[0] == root:
+                self._begun = None
+                handshake, wire = begun[1:]
+            else:
+                handshake, wire = self._fresh(Handshake(needs_root=root))
+            channel, self._how = become_root(wire, handshake, script, self._password, self._who)
         return channel
 
     def _fresh(self, handshake: Handshake) -> tuple[Handshake, SshProcess]:

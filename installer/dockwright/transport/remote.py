@@ -44,7 +44,7 @@ class SshTransport:
         """As ``Transport.shell``."""
         return self._start(script, Handshake(needs_root=self._password.given))
 
-    def begin(self) -> None:
+    def begin(self, *, root: bool = True) -> None:  # noqa: ARG002  # the same connection
         """Connect in the background; what goes wrong there is raised by the first shell."""
         self._begun = threading.Thread(target=self._open, daemon=True)
         self._begun.start()

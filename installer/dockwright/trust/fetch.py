@@ -61,7 +61,7 @@ def fetch(
 
 def make_ready() -> None:
     """Load what a fetch needs, the certificate authorities as well, before there is one to be made."""
-    _pool(None, None, *map(os.environ.get, _CAS))
+    _pool(None, None, _authorities())
 
 
 class _Get:
@@ -86,7 +86,7 @@ class _Get:
 
     def run(self) -> bytes:
         """The file's bytes."""
-        pool = _pool(self._proxy, self._proxy_login, *map(os.environ.get, _CAS))
+        pool = _pool(self._proxy, self._proxy_login, _authorities())
         for _ in range(REDIRECTS + 1):
             found = self._patiently(pool)
             if isinstance(found, bytes):
@@ -174,8 +174,20 @@ class _Get:
         self._login = login or self._login
 
 
+def _authorities() -> tuple[str | int | None, ...]:
+    """Which certificate authorities are trusted now, and since when: a worker lives for weeks."""
+    import ssl
+
+    paths = ssl.get_default_verify_paths()
+    places = [place for place in (paths.cafile, paths.capath) if place]
+    changed = [Path(place).stat().st_mtime_ns for place in places]  # both exist, or are None
+    return (*map(os.environ.get, _CAS), *places, *changed)
+
+
 @cache
-def _pool(proxy: str | None, login: str | None, *_cas: str | None) -> PoolManager:
+def _pool(
+    proxy: str | None, login: str | None, _trusted: tuple[str | int | None, ...]
+) -> PoolManager:
     """Connections that a vendor's files share."""
     import urllib3
 

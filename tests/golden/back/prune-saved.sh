@@ -22,6 +22,7 @@ committed=0
 operator=pat@controller
 playbook=prune
 wanted=''
+lacking=''
 apt_flags=''
 removals=''
 replaced=''
@@ -201,7 +202,7 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   trap 'finish 1' EXIT # only a bug of ours ends elsewhere than in finish
   echo "$$ $started" >"$run/pid"
   sweep
-  claimed='' fetched=''
+  claimed='' fetched='' foreign=''
   for left in /run/dockwright-auth.??????; do [ ! -e "$left" ] || rm -rf -- "$left"; done
   for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || [ ! -e "$left" ] || rm -rf -- "$left"; done
   tell "run $run_id: $playbook, asked for by $operator" &
@@ -227,7 +228,7 @@ open_scratch() { # RUN-ID: records to standard output (or nowhere, for people), 
   as_root
   run_id=$1
   run=$(mktemp -d /run/dockwright.XXXXXX) && chmod 0711 "$run" || exit 3
-  scratch=$run private_root=$run out=$run/out
+  scratch=$run private_root=$run out=$run/out foreign=''
   if [ -n "${human-}" ]; then exec 3>/dev/null 4>/dev/null; else exec 3>&1 4>/dev/null >/dev/null; fi
   trap 'finish 143' HUP INT TERM PIPE
   trap 'finish 1' EXIT # only a bug of ours ends elsewhere than in finish
@@ -507,7 +508,7 @@ private_update() {
   link_foreign
   # Where packages only go, no index is asked: that works without a network, too.
   if [ -z "$sites" ] && only_removals; then return; fi
-  if [ -n "${lacking-}" ] && [ "$(age_of_lists)" != fresh ]; then begin_foreign; fi
+  if [ -n "$lacking" ] && [ "$(age_of_lists)" != fresh ]; then begin_foreign; fi
   if ! parts=trial.d private_lists -o APT::Update::Error-Mode=any >"$out" 2>&1; then
     update_failed "$1"
   fi

@@ -35,6 +35,7 @@ committed=0
 operator=pat@controller
 playbook=gpu
 wanted='docker-ce=5:29.7.2-1~ubuntu.24.04~noble docker-ce-cli=5:29.7.2-1~ubuntu.24.04~noble containerd.io=2.2.1-1~ubuntu.24.04~noble docker-buildx-plugin=0.30.1-1~ubuntu.24.04~noble docker-compose-plugin=5.0.1-1~ubuntu.24.04~noble docker-ce-rootless-extras=5:29.7.2-1~ubuntu.24.04~noble nvidia-container-toolkit=1.20.1-1 nvidia-container-toolkit-base=1.20.1-1 libnvidia-container-tools=1.20.1-1 libnvidia-container1=1.20.1-1'
+lacking=''
 apt_flags=''
 removals=''
 replaced='/etc/apt/sources.list.d/docker.sources /etc/apt/sources.list.d/nvidia-container-toolkit.sources'
@@ -224,7 +225,7 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   trap 'finish 1' EXIT # only a bug of ours ends elsewhere than in finish
   echo "$$ $started" >"$run/pid"
   sweep
-  claimed='' fetched=''
+  claimed='' fetched='' foreign=''
   for left in /run/dockwright-auth.??????; do [ ! -e "$left" ] || rm -rf -- "$left"; done
   for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || [ ! -e "$left" ] || rm -rf -- "$left"; done
   tell "run $run_id: $playbook, asked for by $operator" &
@@ -250,7 +251,7 @@ open_scratch() { # RUN-ID: records to standard output (or nowhere, for people), 
   as_root
   run_id=$1
   run=$(mktemp -d /run/dockwright.XXXXXX) && chmod 0711 "$run" || exit 3
-  scratch=$run private_root=$run out=$run/out
+  scratch=$run private_root=$run out=$run/out foreign=''
   if [ -n "${human-}" ]; then exec 3>/dev/null 4>/dev/null; else exec 3>&1 4>/dev/null >/dev/null; fi
   trap 'finish 143' HUP INT TERM PIPE
   trap 'finish 1' EXIT # only a bug of ours ends elsewhere than in finish
@@ -530,7 +531,7 @@ private_update() {
   link_foreign
   # Where packages only go, no index is asked: that works without a network, too.
   if [ -z "$sites" ] && only_removals; then return; fi
-  if [ -n "${lacking-}" ] && [ "$(age_of_lists)" != fresh ]; then begin_foreign; fi
+  if [ -n "$lacking" ] && [ "$(age_of_lists)" != fresh ]; then begin_foreign; fi
   if ! parts=trial.d private_lists -o APT::Update::Error-Mode=any >"$out" 2>&1; then
     update_failed "$1"
   fi

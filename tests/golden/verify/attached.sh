@@ -21,6 +21,7 @@ committed=0
 operator=pat@controller
 playbook=verify
 wanted=''
+lacking=''
 apt_flags=''
 removals=''
 replaced=''
@@ -200,7 +201,7 @@ open_run() { # RUN-ID: its directory, the journal on 3, the log on 4
   trap 'finish 1' EXIT # only a bug of ours ends elsewhere than in finish
   echo "$$ $started" >"$run/pid"
   sweep
-  claimed='' fetched=''
+  claimed='' fetched='' foreign=''
   for left in /run/dockwright-auth.??????; do [ ! -e "$left" ] || rm -rf -- "$left"; done
   for left in "$state"/sent.*; do [ "$left" = "$state/sent.$run_id" ] || [ ! -e "$left" ] || rm -rf -- "$left"; done
   tell "run $run_id: $playbook, asked for by $operator" &
@@ -226,7 +227,7 @@ open_scratch() { # RUN-ID: records to standard output (or nowhere, for people), 
   as_root
   run_id=$1
   run=$(mktemp -d /run/dockwright.XXXXXX) && chmod 0711 "$run" || exit 3
-  scratch=$run private_root=$run out=$run/out
+  scratch=$run private_root=$run out=$run/out foreign=''
   if [ -n "${human-}" ]; then exec 3>/dev/null 4>/dev/null; else exec 3>&1 4>/dev/null >/dev/null; fi
   trap 'finish 143' HUP INT TERM PIPE
   trap 'finish 1' EXIT # only a bug of ours ends elsewhere than in finish

@@ -71,7 +71,7 @@ LATE |= {
 CALL = """
 import sys
 import dockwright.transport.remote as remote
-def begin(self):
+def begin(self, **_):
     print(*sys.modules)
     sys.stdout.flush()
     import os

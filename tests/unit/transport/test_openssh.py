@@ -105,6 +105,19 @@ def test_a_shell_begun_that_nobody_asks_for_ends_with_the_transport(
         assert not one.is_active()
 
 
+def test_a_shell_begun_without_root_is_the_first_one(opener: Opener, server: Server) -> None:
+    """As doctor asks for one: a sudo that was not asked for is an incident on some hosts."""
+    transport = opener()
+    assert isinstance(transport, OpenSshTransport)
+    transport.begin(root=False)
+    channel, said = transport.shell("echo hi"), b""
+    while data := channel.read(LIMIT):
+        said += data
+    channel.close()
+    assert said == b"hi\n"
+    assert len(server.transports) == len(server.logins) == 1
+
+
 def test_a_login_begun_and_refused_is_told_where_it_is_waited_for(opener: Opener) -> None:
     transport = opener(user="nobody")
     assert isinstance(transport, OpenSshTransport)
