@@ -25,9 +25,9 @@ ALONE = {"plan, nothing to do": ["plan", "docker"], "verify": ["verify"]}
 # Ubuntu's base-files bring it, and the vendor's script looks there for the codename.
 LSB_RELEASE = "DISTRIB_ID=Ubuntu\nDISTRIB_RELEASE={0.version}\nDISTRIB_CODENAME={0.codename}\n"
 PREINSTALLED = ("ca-certificates", "curl")  # as on a server image; the manual installs them
-# What Docker depends on and a server has: nftables and netbase are of priority important, libpam-systemd is
-# standard and recommends dbus-user-session (Debian's index); Ubuntu's servers have ufw, which depends
-# on iptables (packages.ubuntu.com/noble/ufw).
+# What Docker depends on and servers mostly have: nftables and netbase are of priority important, libpam-systemd
+# is standard and recommends dbus-user-session (by Debian's index; this dress is Ubuntu's), and ufw depends
+# on iptables (packages.ubuntu.com/noble/ufw). Not read from an image's manifest: none was at hand.
 SERVER = ("dbus-user-session", "iptables", "libpam-systemd", "netbase", "nftables")
 
 
